@@ -1,0 +1,68 @@
+"""Settings, one small frozen class per concern, read once from the environment.
+
+| variable | meaning |
+|---|---|
+| DATABASE_URL | any PostgreSQL ≥ 15; unset: the embedded one. A general login takes on the roles |
+| DATABASE_APP_URL, DATABASE_WORKER_URL, DATABASE_OWNER_URL | exact logins per role (needed behind PgBouncer) |
+| DATABASE_POOLER | `transaction` behind PgBouncer in transaction mode |
+| DATABASE_POOL_SIZE | connections one process keeps, 10 |
+| BROKER_URL | amqp://… or redis://…; unset: jobs are carried inside the process |
+| TANHENG_STATE_DIR | where the embedded database lives, `.tanheng` in the project |
+| TANHENG_PUBLIC_URL | the address clients see, http://127.0.0.1:8000 |
+| TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
+| TANHENG_LOG | `json` (default when not a terminal) or `console` |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+
+class StateSettings(_Settings):
+    """Where this installation keeps what it must not lose."""
+
+    model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
+    state_dir: Path = ROOT / ".tanheng"
+
+
+class DatabaseSettings(_Settings):
+    """Which PostgreSQL, and how to log in for each of the roles."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True, extra="ignore")
+    url: str | None = None
+    app_url: str | None = None
+    worker_url: str | None = None
+    owner_url: str | None = None
+    pooler: Literal["transaction"] | None = None
+    pool_size: int = 10
+
+
+class BrokerSettings(_Settings):
+    """What carries the ids of jobs to the workers."""
+
+    model_config = SettingsConfigDict(env_prefix="BROKER_", frozen=True, extra="ignore")
+    url: str | None = None
+
+
+class ApiSettings(_Settings):
+    """How the API is seen from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
+    public_url: str = "http://127.0.0.1:8000"
+    audience: str = "tanheng"
+
+
+class LogSettings(_Settings):
+    """How logs are written."""
+
+    model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
+    log: Literal["json", "console"] | None = None

@@ -1,0 +1,125 @@
+"""Scalars of the public contract. Quantities never travel as floating point."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+Month = NewType("Month", date)
+"""The first day of a calendar month; on the wire `YYYY-MM`."""
+
+Tonnes = NewType("Tonnes", int)
+"""Whole tonnes of CO2 equivalent; on the wire a string of digits, safe beyond 2^53."""
+
+MAX_TONNES: Final = 9_000_000_000_000_000_000
+_DIGITS: Final = re.compile(r"-?\d{1,19}")
+_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise GraphQLError('Decimal must be written as a string such as "12.345"; floating point loses digits.')
+    written = str(value).strip()
+    if len(written) > 60 or not _DECIMAL.fullmatch(written):
+        raise GraphQLError(f'Decimal cannot read "{written[:60]}"; write plain digits such as "-12.345".')
+    try:
+        return Decimal(written)
+    except InvalidOperation as error:
+        raise GraphQLError(f'Decimal cannot read "{written[:60]}".') from error
+
+
+def _plain(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _month_in(value: object) -> Month:
+    match = _MONTH.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise GraphQLError(f'Month must be written as "YYYY-MM", for example "2024-07"; got "{value!s:.30}".')
+    return Month(date(int(match[1]), int(match[2]), 1))
+
+
+def _month_out(value: date) -> str:
+    return value.strftime("%Y-%m")
+
+
+def _tonnes_in(value: object) -> Tonnes:
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _DIGITS.fullmatch(str(value)):
+        raise GraphQLError(f'Tonnes are whole numbers such as "1200"; got "{value!s:.30}".')
+    number = int(value)
+    if abs(number) > MAX_TONNES:
+        raise GraphQLError(f"Tonnes must lie within ±{MAX_TONNES}.")
+    return Tonnes(number)
+
+
+def _date_in(value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise GraphQLError(f'Date must be written as "YYYY-MM-DD"; got "{value!s:.30}".') from error
+
+
+def _datetime_in(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise GraphQLError(f'DateTime must be RFC 3339, "2024-07-01T08:00:00Z"; got "{value!s:.40}".') from error
+    if moment.tzinfo is None:
+        raise GraphQLError("DateTime needs its offset from UTC, such as Z or +08:00.")
+    return moment
+
+
+def _iso(value: date) -> str:
+    return value.isoformat()
+
+
+def _scalar(name: str, description: str, url: str, **functions: Any) -> ScalarDefinition:
+    made: ScalarDefinition = strawberry.scalar(name=name, description=description, specified_by_url=url, **functions)
+    return made
+
+
+SCALARS: Final[Mapping[Any, ScalarDefinition]] = {
+    Decimal: _scalar(
+        "Decimal",
+        'An exact decimal number, written as a string: "12.345". Never floating point.',
+        "https://speleotrove.com/decimal/daconvs.html",
+        serialize=_plain,
+        parse_value=_decimal,
+    ),
+    Month: _scalar(
+        "Month",
+        'A calendar month, written "YYYY-MM" as in ISO 8601, for example "2024-07".',
+        "https://www.rfc-editor.org/rfc/rfc3339#appendix-A",
+        serialize=_month_out,
+        parse_value=_month_in,
+    ),
+    Tonnes: _scalar(
+        "Tonnes",
+        'Whole tonnes of CO2 equivalent as a string of digits, "1200"; a ledger unit is one tonne.',
+        "https://www.rfc-editor.org/rfc/rfc8259#section-6",
+        serialize=str,
+        parse_value=_tonnes_in,
+    ),
+    date: _scalar(
+        "Date",
+        'A calendar day, written "YYYY-MM-DD" as in ISO 8601.',
+        "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+        serialize=_iso,
+        parse_value=_date_in,
+    ),
+    datetime: _scalar(
+        "DateTime",
+        'A moment with its offset from UTC, RFC 3339: "2024-07-01T08:00:00Z".',
+        "https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=_iso,
+        parse_value=_datetime_in,
+    ),
+}

@@ -1,0 +1,41 @@
+"""What every migration of a tenant's tables says, said once: row-level security, grants, append-only."""
+
+from __future__ import annotations
+
+from alembic import op
+
+TENANT = "(SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)"
+
+
+def run(*statements: str) -> None:
+    """Run SQL statements one by one, as they stand: no parameter is read into them."""
+    for statement in statements:
+        op.get_bind().exec_driver_sql(statement)
+
+
+def protect(table: str, *, writes: str = "", tenant_column: str = "tenant_id", worker: str | None = None) -> None:
+    """Row-level security for everyone, the owner too; SELECT for all roles; `writes` for API and worker.
+
+    `writes` is a comma list such as "INSERT, UPDATE"; `worker` says what the worker may do instead, when it differs.
+    """
+    rights = ", ".join(["SELECT", *([writes] if writes else [])])
+    own = f"{tenant_column} = {TENANT}"
+    worker_rights = rights if worker is None else ", ".join(["SELECT", *([worker] if worker else [])])
+    run(
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY tenant_only ON {table} USING ({own}) WITH CHECK ({own})",
+        f"GRANT {rights} ON {table} TO tanheng_app",
+        f"GRANT {worker_rights} ON {table} TO tanheng_worker",
+        f"GRANT SELECT ON {table} TO tanheng_auditor",
+    )
+
+
+def append_only(table: str) -> None:
+    """Refuse UPDATE, DELETE and TRUNCATE to everyone, the owner included (a migration drops the trigger first)."""
+    run(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    )

@@ -1,0 +1,191 @@
+"""How anything of consequence is written: one unit of work that is checked, idempotent, audited, or rehearsed.
+
+    async def create(self, actor: Actor, new: NewOrganisation) -> Done[Organisation]:
+        async def work(change: Change) -> Organisation:
+            await change.require(Permission.ORGANISATION_MANAGE, new.parent_id)
+            …
+            await change.audit("Organisation", made.id, made.id, after=made)
+            return made
+        return await perform(self.toolbox, actor, "createOrganisation", new, Organisation, work)
+
+The answer is kept with the idempotency key in the same transaction, so a repeat gets the first answer again. A unit
+of work that asked nobody for permission is not committed: that is a fault of the program, not of the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, cast
+from uuid import UUID
+
+import orjson
+from pydantic import TypeAdapter
+
+from backend.kit.database import RollBack, UnitOfWork
+from backend.kit.errors import conflict, invalid
+from backend.kit.ids import uuid7
+from backend.kit.toolbox import Toolbox
+from tenants.access import Permission, Principal, require
+from tenants.tables import audit_event
+
+T = TypeVar("T")
+_ADAPTERS: Final[dict[Any, TypeAdapter[Any]]] = {}
+
+IDEMPOTENCY_KEY_REUSED = conflict(
+    "IDEMPOTENCY_KEY_REUSED",
+    en="The idempotency key '{key}' was used for {operation} with another input; use a new key.",
+    zh="幂等键 '{key}' 已用于 {operation} 且输入不同，请使用新的键。",
+)
+BAD_IDEMPOTENCY_KEY = invalid(
+    "BAD_IDEMPOTENCY_KEY",
+    en="An idempotency key has 1 to 200 characters; this one has {length}.",
+    zh="幂等键须为 1 至 200 个字符，收到 {length} 个。",
+)
+STALE_VERSION = conflict(
+    "STALE_VERSION",
+    en="The record has moved on: it is at version {actual}, you expected {expected}. Read it again.",
+    zh="记录已被更新：当前版本 {actual}，您预期 {expected}。请重新读取。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, under which idempotency key, and whether it is only a rehearsal."""
+
+    principal: Principal
+    idempotency_key: str | None = None
+    dry_run: bool = False
+    correlation_id: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What was done, or what had been done when this key was first used."""
+
+    value: T
+    replayed: bool = False
+
+
+class UncheckedChangeError(RuntimeError):
+    """A use case wrote without asking for a permission."""
+
+
+@dataclass(slots=True)
+class Change:
+    """The unit of work as a use case sees it."""
+
+    unit: UnitOfWork
+    actor: Actor
+    operation: str
+    checked: bool = False
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.principal.tenant_id
+
+    async def require(self, permission: Permission, organisation_id: UUID | None) -> None:
+        """Refuse (FORBIDDEN, NOT_FOUND) what the caller may not do at this organisation."""
+        await require(self.unit, self.actor.principal, permission, organisation_id)
+        self.checked = True
+
+    async def audit(
+        self,
+        subject_type: str,
+        subject_id: UUID,
+        organisation_id: UUID | None,
+        *,
+        before: object = None,
+        after: object = None,
+    ) -> None:
+        """Write down who changed what, in the transaction that changed it."""
+        row = {
+            "tenant_id": self.tenant_id,
+            "id": uuid7(),
+            "member_id": self.actor.principal.member_id,
+            "operation": self.operation,
+            "organisation_id": organisation_id,
+            "subject_type": subject_type,
+            "subject_id": subject_id,
+            "before": plain(before),
+            "after": plain(after),
+            "correlation_id": self.actor.correlation_id,
+        }
+        await self.unit.execute(audit_event.insert(), row)
+
+
+async def perform(
+    toolbox: Toolbox,
+    actor: Actor,
+    operation: str,
+    body: object,
+    answer: type[T],
+    work: Callable[[Change], Awaitable[T]],
+) -> Done[T]:
+    """Run a use case in one unit of work. Errors: those of `work`, IDEMPOTENCY_KEY_REUSED, TENANT_SUSPENDED, BUSY."""
+    key = actor.idempotency_key
+    if key is not None and not 1 <= len(key) <= 200:
+        raise BAD_IDEMPOTENCY_KEY(path=("idempotencyKey",), length=len(key))
+
+    async def transaction(unit: UnitOfWork) -> Done[T]:
+        if key is not None and not actor.dry_run:
+            earlier = await _claim(unit, actor, key, operation, body)
+            if earlier is not None:
+                return Done(cast("T", adapter(answer).validate_python(earlier)), replayed=True)
+        change = Change(unit, actor, operation)
+        value = await work(change)
+        if not change.checked:
+            message = f"{operation} asked for no permission"
+            raise UncheckedChangeError(message)
+        if actor.dry_run:
+            raise RollBack(Done(value))
+        if key is not None:
+            await unit.execute(_REMEMBER, _key(actor, key) | {"answer": orjson.dumps(plain(value)).decode()})
+        return Done(value)
+
+    return await toolbox.database.write(actor.principal.tenant_id, transaction)
+
+
+_CLAIM: Final = """
+INSERT INTO idempotency_key (tenant_id, member_id, key, operation, body_sha256)
+VALUES (:tenant_id, :member_id, :key, :operation, :body_sha256)
+ON CONFLICT (tenant_id, member_id, key) DO NOTHING
+"""
+_EARLIER: Final = """
+SELECT operation, body_sha256, answer FROM idempotency_key
+WHERE tenant_id = :tenant_id AND member_id = :member_id AND key = :key
+"""
+_REMEMBER: Final = """
+UPDATE idempotency_key SET answer = CAST(:answer AS jsonb)
+WHERE tenant_id = :tenant_id AND member_id = :member_id AND key = :key
+"""
+
+
+def _key(actor: Actor, key: str) -> dict[str, Any]:
+    return {"tenant_id": actor.principal.tenant_id, "member_id": actor.principal.member_id, "key": key}
+
+
+async def _claim(unit: UnitOfWork, actor: Actor, key: str, operation: str, body: object) -> Any | None:
+    """Take the key, or wait for who has it and return the answer it got."""
+    digest = hashlib.sha256(orjson.dumps(plain(body), option=orjson.OPT_SORT_KEYS)).digest()
+    claimed = await unit.execute(_CLAIM, _key(actor, key) | {"operation": operation, "body_sha256": digest})
+    if claimed:
+        return None
+    earlier = await unit.first(_EARLIER, _key(actor, key))
+    assert earlier is not None
+    if (earlier.operation, bytes(earlier.body_sha256)) != (operation, digest):
+        raise IDEMPOTENCY_KEY_REUSED(path=("idempotencyKey",), key=key, operation=earlier.operation)
+    return earlier.answer
+
+
+def adapter(answer: Any) -> TypeAdapter[Any]:
+    found = _ADAPTERS.get(answer)
+    if found is None:
+        found = _ADAPTERS[answer] = TypeAdapter(answer)
+    return found
+
+
+def plain(value: object) -> Any:
+    """As JSON values: UUIDs, decimals and dates as strings, dataclasses as objects."""
+    return None if value is None else adapter(type(value)).dump_python(value, mode="json")
