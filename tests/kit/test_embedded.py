@@ -100,7 +100,7 @@ def user(state: Path, then: str = "sys.stdin.read()") -> subprocess.Popen[str]:
         {then}
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{binaries._site()}"}
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     )
@@ -250,8 +250,8 @@ def test_power_loss_and_a_pid_that_is_another_programs_now(state: Path) -> None:
     bystander = subprocess.Popen(["sleep", "60"], **account.become())
     for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         file = state / "postgres" / "data" / name
-        lines = file.read_text("ascii").splitlines(keepends=True)
-        file.write_text(f"{bystander.pid}\n" + "".join(lines[1:]), "ascii")
+        lines = file.read_text("utf-8").splitlines(keepends=True)
+        file.write_text(f"{bystander.pid}\n" + "".join(lines[1:]), "utf-8")
     assert not cluster.status().running
     assert sql(cluster.start(), "select answer from kept") == "42"
     assert bystander.poll() is None

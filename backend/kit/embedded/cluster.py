@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from backend.kit.embedded.binaries import Account, binary, installation
@@ -28,6 +29,7 @@ from backend.kit.embedded.server import is_ready, postmaster, shut_down
 __all__ = ["Cluster", "EmbeddedError", "Endpoint", "Status", "binary"]
 
 PATIENCE_S = START_PATIENCE_S + 20.0
+ATTEMPTS = 3  # a supervisor may be killed before it can answer
 IMPORT_ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -157,22 +159,24 @@ class Cluster:
 
     def _bring_up(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
+        attempts = 0
         turn = self._take_turn()
         try:
             while not self._is_served():
-                if not is_held(self._home.supervisor_lock, shared=True):
-                    self._spawn_supervisor()
-                elif time.monotonic() >= deadline:
-                    raise EmbeddedError(
-                        "START_TIMEOUT", f"the server does not answer:\n{self._home.log_tail()}"
-                    )
-                else:
+                if is_held(self._home.supervisor_lock, shared=True):
                     time.sleep(0.01)
+                elif not self._spawn_supervisor():
+                    attempts += 1
+                if attempts == ATTEMPTS:
+                    said = self._home.log_tail()
+                    raise EmbeddedError("START_FAILED", f"the supervisor ended without a word:\n{said}")
+                if time.monotonic() >= deadline:
+                    raise EmbeddedError("START_TIMEOUT", f"the server is silent:\n{self._home.log_tail()}")
         finally:
             os.close(turn)
 
-    def _spawn_supervisor(self) -> None:
-        """Start a supervisor that is nobody's child and wait for its one answer."""
+    def _spawn_supervisor(self) -> bool:
+        """Start a supervisor that is nobody's child; say whether it answered. Raises the error it answers."""
         prefix = installation(Account.of(self._home))
         log = self._home.open_log()
         command = [sys.executable, "-S", "-m", "backend.kit.embedded.supervisor"]
@@ -189,20 +193,10 @@ class Cluster:
         finally:
             os.close(log)
         with parent:
-            parent.wait()
-            self._hear(parent)
-
-    def _hear(self, parent: subprocess.Popen[bytes]) -> None:
-        assert parent.stdout is not None
-        said = b""
-        if select.select([parent.stdout], [], [], PATIENCE_S)[0]:
-            said = parent.stdout.readline()
-        if not said:
-            raise EmbeddedError(
-                "START_FAILED", f"the supervisor ended without a word:\n{self._home.log_tail()}"
-            )
-        if answer := json.loads(said):
+            answer = _read_line(parent)
+        if answer:
             raise EmbeddedError(answer["code"], answer["message"])
+        return answer is not None
 
     def _see_out(self) -> None:
         """If the supervisor was killed, have another one end the server after its last user.
@@ -229,3 +223,11 @@ class Cluster:
             if time.monotonic() >= deadline:
                 raise EmbeddedError("STOP_FAILED", f"the supervisor (pid {pid}) does not end")
             time.sleep(0.01)
+
+
+def _read_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    """Wait for one JSON object on a program's output; None when it ends, or time does, without a word."""
+    if process.stdout is None or not select.select([process.stdout], [], [], PATIENCE_S)[0]:
+        return None
+    line = process.stdout.readline()
+    return json.loads(line) if line else None
