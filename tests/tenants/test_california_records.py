@@ -194,9 +194,7 @@ def _shared_data() -> Path | None:
 def published() -> Records:
     data = _shared_data()
     if data is None:
-        pytest.skip(
-            "the public records are not here: set TANHENG_SHARED to the folder that holds data/california"
-        )
+        pytest.skip("the public records are not here: set TANHENG_SHARED to the folder that holds data/california")
     return read_records(data / "california")
 
 
@@ -250,9 +248,7 @@ def test_the_rule_of_surrender_against_published_status(published: Records) -> N
         for row in published.obligations
         if (surrendered[row.period, row.entity_id] >= row.obligation_t) is not row.status.fulfilled
     ]
-    excess = [
-        (row.entity_id, over) for row in published.obligations if (over := row.total_t - row.obligation_t) > 0
-    ]
+    excess = [(row.entity_id, over) for row in published.obligations if (over := row.total_t - row.obligation_t) > 0]
     assert differ == [("CA1850", 6139)]
     assert excess == [("CA1821", 6139)]
 
@@ -286,11 +282,7 @@ def test_the_manifest_holds_a_dozen_companies_that_agree_with_themselves() -> No
     assert {row.status for row in records.obligations} == set(Status)
     assert {period for entity in records.entities.values() for period in entity.legal_names} == {CP1, CP2}
     for row in records.obligations:
-        mine = [
-            line
-            for line in records.surrenders
-            if (line.period, line.entity_id) == (row.period, row.entity_id)
-        ]
+        mine = [line for line in records.surrenders if (line.period, line.entity_id) == (row.period, row.entity_id)]
         by_kind = Counter[Instrument]()
         for line in mine:
             by_kind[line.instrument] += line.quantity_t
@@ -311,9 +303,7 @@ def test_the_manifest_quotes_the_record(published: Records) -> None:
     assert dict(companies) == {key: published.entities[key] for key in companies}
     assert dict(manifest.facilities) == {key: published.facilities[key] for key in manifest.facilities}
     assert dict(manifest.issuances) == {key: published.issuances[key] for key in manifest.issuances}
-    assert set(manifest.emissions) == {
-        row for row in published.emissions if row.arb_id in manifest.facilities
-    }
+    assert set(manifest.emissions) == {row for row in published.emissions if row.arb_id in manifest.facilities}
     assert set(manifest.facilities) == {
         key
         for key, facility in published.facilities.items()

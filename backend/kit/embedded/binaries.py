@@ -162,6 +162,4 @@ def _public_dir(account: Account) -> Path:
                     return folder
         except OSError:
             continue
-    raise EmbeddedError(
-        "BINARIES_MISSING", f"no public folder for a copy of the programs; make {PUBLIC_PLACES[0]}"
-    )
+    raise EmbeddedError("BINARIES_MISSING", f"no public folder for a copy of the programs; make {PUBLIC_PLACES[0]}")

@@ -141,9 +141,7 @@ class Cluster:
         # Refused only while the supervisor sees the last user out, which a fast shutdown bounds.
         self._use = hold(self._home.users_lock, shared=True, patience_s=PATIENCE_S)
         if self._use is None:
-            raise EmbeddedError(
-                "START_TIMEOUT", f"a server that is ending still holds {self._home.users_lock}"
-            )
+            raise EmbeddedError("START_TIMEOUT", f"a server that is ending still holds {self._home.users_lock}")
         atexit.register(self.release)
 
     def _is_served(self) -> bool:
@@ -152,9 +150,7 @@ class Cluster:
     def _take_turn(self) -> int:
         turn = hold(self._home.start_lock, patience_s=PATIENCE_S)
         if turn is None:
-            raise EmbeddedError(
-                "START_TIMEOUT", f"another process has held {self._home.start_lock} for too long"
-            )
+            raise EmbeddedError("START_TIMEOUT", f"another process has held {self._home.start_lock} for too long")
         return turn
 
     def _bring_up(self) -> None:

@@ -77,9 +77,7 @@ class Launcher:
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         initdb = self._run("initdb", arguments, folder, account, server_lock)
         if initdb.wait() != 0:
-            hint = (
-                "" if account.is_named else f" (uid {account.uid} has no name; /etc/passwd can give it one)"
-            )
+            hint = "" if account.is_named else f" (uid {account.uid} has no name; /etc/passwd can give it one)"
             raise EmbeddedError("INIT_FAILED", f"initdb refused{hint}:\n{self._home.log_tail(since)}")
         folder.rename(self._home.data)
         root = os.open(self._home.root, os.O_RDONLY)

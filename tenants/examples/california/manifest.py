@@ -109,9 +109,7 @@ def _obligation(entity_id: str, period: Period, table: Table, line: int) -> Obli
 def _surrenders(
     entity_id: str, period: Period, table: Table, lots: Mapping[str, OffsetIssuance], first_line: int
 ) -> Iterator[SurrenderLine]:
-    allowances = [
-        (Instrument.ALLOWANCE, vintage, None, quantity) for vintage, quantity in table["allowances"]
-    ]
+    allowances = [(Instrument.ALLOWANCE, vintage, None, quantity) for vintage, quantity in table["allowances"]]
     offsets = [(Instrument.OFFSET, lots[lot].vintage, lot, quantity) for lot, quantity in table["offsets"]]
     for line, (instrument, vintage, lot, quantity) in enumerate([*allowances, *offsets], first_line):
         yield SurrenderLine(period, entity_id, instrument, vintage, lot, quantity, line)

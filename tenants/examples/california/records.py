@@ -175,8 +175,7 @@ def read_records(folder: Path) -> Records:
     traps: list[Trap] = []
     obligations = read_rows(
         folder / "obligations_expected.csv",
-        "period entity_id legal_name obligation allowances_surrendered offsets_surrendered"
-        " total_surrendered status",
+        "period entity_id legal_name obligation allowances_surrendered offsets_surrendered total_surrendered status",
         _obligation,
         traps,
         key=lambda row: (str(row.period), row.entity_id),
@@ -324,9 +323,7 @@ def _surrender(entities: Mapping[str, Entity], row: Row) -> SurrenderLine:
     instrument = Instrument(kind)
     issuance_id = row.optional("project_id") or None
     if (issuance_id is None) is (instrument is Instrument.OFFSET):
-        raise UnreadableRow(
-            "LOT_MISPLACED", "project_id must name the issuance of an offset, and be empty otherwise"
-        )
+        raise UnreadableRow("LOT_MISPLACED", "project_id must name the issuance of an offset, and be empty otherwise")
     return SurrenderLine(
         period=_period(row),
         entity_id=_known_entity(entities, row),

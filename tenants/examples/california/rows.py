@@ -65,18 +65,14 @@ class Row:
         """Whole tonnes CO2e, not negative."""
         value = self.text(column)
         if not _WHOLE.fullmatch(value):
-            raise UnreadableRow(
-                "NOT_WHOLE_TONNES", f"{column} is {value!r}; it must be whole tonnes, digits only"
-            )
+            raise UnreadableRow("NOT_WHOLE_TONNES", f"{column} is {value!r}; it must be whole tonnes, digits only")
         return int(value)
 
     def mass_t(self, column: str) -> Decimal:
         """Tonnes CO2e to the gram, not negative."""
         value = self.text(column)
         if not _DECIMAL.fullmatch(value):
-            raise UnreadableRow(
-                "NOT_A_NUMBER", f"{column} is {value!r}; it must be a decimal such as 5656.07136"
-            )
+            raise UnreadableRow("NOT_A_NUMBER", f"{column} is {value!r}; it must be a decimal such as 5656.07136")
         return Decimal(value).quantize(GRAM, ROUND_HALF_UP)
 
     def year(self, column: str) -> int:
@@ -129,9 +125,7 @@ def _rows(path: Path, columns: str, traps: list[Trap]) -> Iterator[Row]:
         lines = csv.reader(text, strict=True)
         header = next(lines, [])
         if missing := [column for column in columns.split() if column not in header]:
-            traps.append(
-                Trap(path.name, 1, "MISSING_COLUMN", f"no column {', '.join(missing)}; no row was read")
-            )
+            traps.append(Trap(path.name, 1, "MISSING_COLUMN", f"no column {', '.join(missing)}; no row was read"))
             return
         line = lines.line_num + 1
         try:
