@@ -73,7 +73,7 @@ def eventually(condition: Callable[[], bool], patience_s: float = PATIENCE_S) ->
 
 async def connect(endpoint: Endpoint) -> Any:
     url = endpoint.url(user=endpoint.superuser, database="postgres")
-    return await asyncpg.connect(url)  # type: ignore[no-untyped-call]
+    return await asyncpg.connect(url)
 
 
 def sql(endpoint: Endpoint, statement: str) -> str:
