@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from backend.kit.provision import WORKER
 from backend.worker import Worker, WorkerThread
 from tests.conftest import ROOT
 from tests.fixtures.jobs import QUICK, Register, ask, effect, effects, job_row, until, working
+from tests.fixtures.left_out import needs
+from tests.fixtures.servers import folder, free_port, running
 from tests.fixtures.world import World
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
@@ -181,16 +183,15 @@ async def test_killed_between_effect_and_commit_leaves_nothing_half(
 async def test_a_broker_that_comes_late_delays_and_loses_nothing(
     world: World, database_url: str, register: Register
 ) -> None:
-    from tests.fixtures.left_out import needs
-    from tests.fixtures.servers import folder, free_port, running
-
     async def run(context: JobContext) -> None: ...
 
     binary, port, name = needs("redis-server"), free_port(), register(run)
     command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    async with working(database_url, broker=f"redis://127.0.0.1:{port}/0"):
-        key = await ask(world, name)
-        await asyncio.sleep(0.5)
-        assert (await job_row(world, key)).state == "QUEUED"
-        with folder() as home, running([*command, "--dir", str(home)], home, port):
+    with ExitStack() as servers:
+        async with working(database_url, broker=f"redis://127.0.0.1:{port}/0"):
+            key = await ask(world, name)
+            await asyncio.sleep(0.5)
+            assert (await job_row(world, key)).state == "QUEUED"
+            home = servers.enter_context(folder())
+            servers.enter_context(running([*command, "--dir", str(home)], home, port))
             await until(world, key, "SUCCEEDED")
