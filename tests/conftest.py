@@ -22,6 +22,8 @@ from backend.kit.provision import APP, OWNER, WORKER, create_database, migrate, 
 from backend.kit.toolbox import Services, Toolbox
 from tests.fixtures.world import World
 
+pytest_plugins = ("tests.fixtures.left_out", "tests.fixtures.servers", "tests.fixtures.jobs")
+
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = PoolLimits(size=4, overflow=60)
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
