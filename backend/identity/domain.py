@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from backend.kit.errors import CodedError, conflict, forbidden, invalid, unavailable
+from backend.kit.errors import INVALID_INPUT, CodedError, conflict, forbidden, invalid, unavailable
 from tenants.access import ROLES, Permission, Role
 
 OWN_ISSUER: Final = "tanheng"
@@ -250,6 +250,17 @@ def checked_address(value: str, path: str) -> str:
     return value
 
 
+def checked_text(value: str, path: str, longest: int = 200) -> str:
+    """A short text that says something. Errors: INVALID_INPUT."""
+    if not value.strip() or len(value) > longest or not value.isprintable():
+        raise INVALID_INPUT(
+            path=(path,),
+            reason=f"Write 1 to {longest} printable characters.",
+            reason_zh=f"请填写 1 至 {longest} 个可显示字符。",
+        )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class NewTrustedIssuer:
     """An issuer a tenant is about to trust."""
@@ -261,7 +272,9 @@ class NewTrustedIssuer:
     subject_claim: str
 
     def checked(self) -> NewTrustedIssuer:
-        """Itself, when it can be used. Errors: BAD_ISSUER, BAD_ALGORITHM."""
+        """Itself, when it can be used. Errors: BAD_ISSUER, BAD_ALGORITHM, INVALID_INPUT."""
+        checked_text(self.audience, "audience")
+        checked_text(self.subject_claim, "subjectClaim")
         checked_address(self.issuer, "issuer")
         if self.jwks_uri is not None:
             checked_address(self.jwks_uri, "jwksUri")
@@ -310,7 +323,8 @@ class NewPartnerClient:
     scopes: tuple[str, ...]
 
     def checked(self) -> NewPartnerClient:
-        """Itself, scopes in order and once each; all of them when none is named. Errors: BAD_SCOPE."""
+        """Itself, scopes in order and once each; all of them when none is named. Errors: BAD_SCOPE, INVALID_INPUT."""
+        checked_text(self.name, "name")
         for scope in self.scopes:
             if scope not in PARTNER_SCOPES:
                 raise BAD_SCOPE(path=("scopes",), value=scope, allowed=", ".join(PARTNER_SCOPES))

@@ -207,6 +207,8 @@ class Issuer:
         form = dict(pairs)
         if len(form) != len(pairs):
             raise InvalidRequestError("A parameter is given twice.")
+        if not form.get("grant_type"):
+            raise InvalidRequestError("grant_type is missing.")
         headers = {"Authorization": request.headers.get("authorization", "")}
         return _Request(f"{self._trust.issuer}/oauth/token", headers, form)
 

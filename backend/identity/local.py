@@ -46,13 +46,15 @@ async def ensure_keys(owner: Database, clock: Clock) -> bool:
 async def rotate_keys(owner: Database, clock: Clock, *, withdraw: bool = False) -> None:
     """Sign with a new key from now on.
 
-    The old one goes on verifying until the longest-lived token it signed has ended; with `withdraw` (it was stolen) its
-    tokens are refused within 30 s, which is how long a process keeps what it read.
+    The old ones go on verifying until the longest-lived token they signed has ended; with `withdraw` (one was stolen)
+    tokens of all of them are refused within 30 s, which is how long a process keeps what it read.
     """
 
     async def work(unit: UnitOfWork) -> None:
         now = clock.now()
-        await repository.retire_signing_key(unit, now, now if withdraw else now + MAX_LIFETIME + CLOCK_SKEW)
+        await repository.retire_signing_key(unit, now, now + MAX_LIFETIME + CLOCK_SKEW)
+        if withdraw:
+            await repository.withdraw_retired_keys(unit, now)
         await _make_key(unit, clock)
 
     await owner.write(None, work)

@@ -245,6 +245,17 @@ async def insert_signing_key(unit: UnitOfWork, public: dict[str, Any], private: 
     return await unit.execute(insert(signing_key).on_conflict_do_nothing(), row) == 1
 
 
+_RETIRE: Final = """
+UPDATE signing_key SET private_jwk = NULL, retired_at = :now, published_until = :until WHERE retired_at IS NULL
+"""
+_WITHDRAW: Final = "UPDATE signing_key SET published_until = :now WHERE published_until > :now"
+
+
 async def retire_signing_key(unit: UnitOfWork, now: datetime, published_until: datetime) -> None:
-    statement = signing_key.update().where(signing_key.c.retired_at.is_(None))
-    await unit.execute(statement.values(retired_at=now, published_until=published_until))
+    """No key signs any more, and the private part of the one that did is forgotten."""
+    await unit.execute(_RETIRE, {"now": now, "until": published_until})
+
+
+async def withdraw_retired_keys(unit: UnitOfWork, now: datetime) -> None:
+    """None of the keys retired so far verifies any more."""
+    await unit.execute(_WITHDRAW, {"now": now})

@@ -50,7 +50,7 @@ signing_key = Table(
     METADATA,
     Column("kid", Text, primary_key=True),
     Column("public_jwk", JSONB, nullable=False),
-    Column("private_jwk", JSONB, nullable=False),
+    Column("private_jwk", JSONB(none_as_null=True)),
     _moment("created_at"),
     Column("retired_at", DateTime(timezone=True)),
     Column("published_until", DateTime(timezone=True)),

@@ -101,11 +101,12 @@ def _keys() -> None:
         CREATE TABLE signing_key (
           kid text PRIMARY KEY,
           public_jwk jsonb NOT NULL CHECK (NOT public_jwk ? 'd'),
-          private_jwk jsonb NOT NULL CHECK (private_jwk ? 'd'),
+          private_jwk jsonb CHECK (private_jwk ? 'd'),
           created_at timestamptz NOT NULL DEFAULT now(),
           retired_at timestamptz,
           published_until timestamptz,
-          CHECK ((retired_at IS NULL) = (published_until IS NULL))
+          CHECK ((retired_at IS NULL) = (published_until IS NULL)),
+          CONSTRAINT private_only_while_it_signs CHECK ((retired_at IS NULL) = (private_jwk IS NOT NULL))
         )
         """,
         "CREATE UNIQUE INDEX one_signing_key_signs ON signing_key ((true)) WHERE retired_at IS NULL",
@@ -114,7 +115,7 @@ def _keys() -> None:
         "CREATE POLICY operator ON signing_key TO tanheng_owner USING (true) WITH CHECK (true)",
         "CREATE POLICY public_part ON signing_key FOR SELECT TO tanheng_app USING (true)",
         "GRANT SELECT (kid, public_jwk, created_at, retired_at, published_until) ON signing_key TO tanheng_app",
-        # The API signs with the key of the day; it cannot read those of yesterday.
+        # The API signs with the key of the day; the private parts of older ones exist no more.
         """
         CREATE FUNCTION active_private_key() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
         SET search_path = public
