@@ -15,7 +15,7 @@ from backend.kit.errors import CodedError
 from backend.kit.graphql.nodes import to_id
 from backend.kit.toolbox import Services
 from tenants.access import Role
-from tests.fixtures.identity import AUDIENCE, SETTINGS, Hands, TestIssuer, add_member, issuing, trust
+from tests.fixtures.identity import AUDIENCE, SETTINGS, Hands, TestIssuer, add_member, issuing, rsa_key, trust
 from tests.fixtures.world import World
 
 
@@ -124,7 +124,7 @@ async def test_a_subject_of_another_issuer_is_another_person(stage: Stage) -> No
 
 
 async def test_an_issuer_cannot_speak_for_another(stage: Stage) -> None:
-    async with issuing() as other:
+    async with issuing(signing=rsa_key("k1", 1)) as other:
         await trust(stage.a, other.url)
         assert await stage.outcome(other.token(iss=stage.issuer.url), stage.a.slug) == "INVALID_TOKEN"
 

@@ -263,9 +263,9 @@ async def test_people_who_try_it_get_a_token(house: House) -> None:
     assert await house.outcome(token) == "INVALID_TOKEN EXPIRED"
 
 
-@pytest.mark.parametrize("role", [r for r in Role if r is not Role.OVERALL_LEAD])
-async def test_every_role_can_be_tried(house: House, role: Role) -> None:
-    assert await house.outcome(await house.local.token_for(house.world.slug, role)) == "OPEN"
+async def test_every_role_can_be_tried(house: House) -> None:
+    for role in set(Role) - {Role.OVERALL_LEAD}:
+        assert await house.outcome(await house.local.token_for(house.world.slug, role)) == "OPEN"
 
 
 async def test_what_cannot_be_handed_out(house: House) -> None:

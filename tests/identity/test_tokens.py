@@ -179,7 +179,7 @@ async def test_a_published_symmetric_key_is_not_used(door: Authenticator, issuer
 
 
 async def test_the_signature_must_be_of_the_named_key(door: Authenticator, issuer: TestIssuer, world: World) -> None:
-    forged = issuer.token(key=rsa_key("k1"))
+    forged = issuer.token(key=rsa_key("k1", 1))
     assert (await refused(door, forged, world)).params["flaw"] == "SIGNATURE"
     issuer.published = [issuer.signing, ec_key("e1")]
     head, body, signature = issuer.token().split(".")
