@@ -5,6 +5,7 @@ Works on the database in the role of the owner; the API cannot do any of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -75,21 +76,21 @@ class LocalIssuer:
         self._keys = OwnKeys(owner, clock)
 
     async def token_for(
-        self, tenant_slug: str, role: Role, *, name: str = TRIAL_NAME, lifetime: timedelta = timedelta(hours=8)
+        self, tenant_slug: str, *roles: Role, name: str = TRIAL_NAME, lifetime: timedelta = timedelta(hours=8)
     ) -> str:
-        """An access token of a member of that name who has the role in the whole tenant, made if need be.
+        """An access token of a member of that name who has the roles in the whole tenant, made if need be.
 
         Errors: NOT_FOUND, LIFETIME_TOO_LONG, TRIAL_ROLE_NEEDS_ORGANISATION, NO_SIGNING_KEY, TENANT_SUSPENDED.
         """
         checked_lifetime(lifetime)
-        if role is Role.OVERALL_LEAD:
+        if Role.OVERALL_LEAD in roles:
             raise TRIAL_ROLE_NEEDS_ORGANISATION(path=("role",))
         async with self._owner.read(None) as session:
             tenant_id = await repository.tenant_named(session, tenant_slug)
         if tenant_id is None:
             raise NOT_FOUND(path=("tenant",), what="Tenant", key=tenant_slug)
-        subject = f"trial:{role.value}:{name}"
-        await self._have_member(tenant_id, subject, role, name)
+        subject = f"trial:{'+'.join(sorted(roles))}:{name}"
+        await self._have_member(tenant_id, subject, roles, name)
         signer = await self._keys.signer()
         return signer.sign(
             issuer=self._trust.issuer,
@@ -100,11 +101,13 @@ class LocalIssuer:
             lifetime=lifetime,
         )
 
-    async def _have_member(self, tenant_id: UUID, subject: str, role: Role, name: str) -> None:
+    async def _have_member(self, tenant_id: UUID, subject: str, roles: Sequence[Role], name: str) -> None:
         """Writes only what is missing, so a suspended tenant can still be looked at."""
         async with self._owner.read(tenant_id) as session:
             found = await repository.membership(session, OWN_ISSUER, subject)
-        if found is not None and any(g.role is role for g in found.principal.grants):
+        held = {g.role for g in found.principal.grants} if found is not None else set()
+        missing = [role for role in roles if role not in held]
+        if not missing:
             return
         today = self._clock.today()
 
@@ -115,6 +118,7 @@ class LocalIssuer:
                 else await repository.insert_member(unit, subject, MemberKind.PERSON, name)
             )
             valid = Range(today, today + timedelta(days=TRIAL_DAYS))
-            await repository.insert_role(unit, member_id, role, None, valid, None)
+            for role in missing:
+                await repository.insert_role(unit, member_id, role, None, valid, None)
 
         await self._owner.write(tenant_id, work)
