@@ -134,12 +134,20 @@ async def test_production_lines(world: World) -> None:
     admin = await administrator(world)
     ids = await plant(admin)
     lines = [
-        {"name": "1#高炉", "product": "生铁", "capacity": "250", "capacityUnit": "万吨/年", "commissionedOn": "2012-05-01"},
+        {
+            "name": "1#高炉",
+            "product": "生铁",
+            "capacity": "250",
+            "capacityUnit": "万吨/年",
+            "commissionedOn": "2012-05-01",
+        },
         {"name": "2#高炉"},
     ]
     given = {"organisationId": ids["BF"], "lines": lines}
     await admin.do("setProductionLines", given, "productionLines { name }")
-    await admin.do("setProductionLines", {**given, "lines": lines[:1], "expectedVersion": 2}, "productionLines { name }")
+    await admin.do(
+        "setProductionLines", {**given, "lines": lines[:1], "expectedVersion": 2}, "productionLines { name }"
+    )
     found = await admin.ask(
         "query Q($id: ID!) { node(id: $id) { ... on Organisation { version productionLines { name capacity capacityUnit } } } }",
         id=ids["BF"],
