@@ -6,7 +6,7 @@ lies below. Nothing else in the house decides about access: services call `requi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import FORBIDDEN, NOT_FOUND
+from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 
 
 class Permission(StrEnum):
@@ -148,6 +148,10 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.PARTNER_CLIENT: frozenset({_P.ORGANISATION_READ, _P.ASSET_READ, _P.ASSET_SYNC, _P.EMISSION_RECORD}),
 }
 
+GRANTS_ANY_ROLE: Final = frozenset({Role.TENANT_ADMINISTRATOR})
+"""Who may give, to others, roles that reach beyond his own: somebody has to be the first to give them. All others
+give only what they hold at that node themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -183,15 +187,16 @@ _REACH: Final = table("organisation_reach", column("tenant_id"), column("ancesto
 
 def within(principal: Principal, permission: Permission, organisation_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the row's organisation lies where the caller has the permission. The only membership filter there is."""
-    return _below(organisation_id, [g.organisation_id for g in principal.granting(permission)])
+    return below(organisation_id, [g.organisation_id for g in principal.granting(permission)])
 
 
 def reachable(principal: Principal, organisation_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the row's organisation lies where the caller has any role at all."""
-    return _below(organisation_id, [g.organisation_id for g in principal.grants])
+    return below(organisation_id, [g.organisation_id for g in principal.grants])
 
 
-def _below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> ColumnElement[bool]:
+def below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> ColumnElement[bool]:
+    """SQL: the row's organisation is one of the nodes or lies below one today (None: everywhere)."""
     if None in nodes:
         return true()
     given = literal(nodes, ARRAY(Uuid))
@@ -202,9 +207,10 @@ def _below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> Col
 
 _WHERE_AM_I: Final = text(
     """
-    SELECT bool_or(r.ancestor_id = ANY (CAST(:allowed AS uuid[]))) AS allowed, count(*) > 0 AS reachable
+    SELECT r.descendant_id AS node, bool_or(r.ancestor_id = ANY (CAST(:allowed AS uuid[]))) AS allowed
     FROM organisation_reach r
-    WHERE r.descendant_id = :node AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    WHERE r.descendant_id = ANY (CAST(:nodes AS uuid[])) AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    GROUP BY r.descendant_id
     """
 )
 
@@ -213,22 +219,54 @@ async def require(session: ReadSession, principal: Principal, permission: Permis
     """Refuse what the caller may not do at a node: NOT_FOUND when it is out of reach, FORBIDDEN when only the right
     is missing. `node` None asks about the tenant as a whole. One indexed statement, the same for yes and no.
     """
+    for refused in (await refusals(session, principal, permission, [node])).values():
+        raise refused
+
+
+async def refusals(
+    session: ReadSession, principal: Principal, permission: Permission, nodes: Collection[UUID | None]
+) -> dict[UUID | None, CodedError]:
+    """What `require` would raise, for those of many nodes where it would: one statement for all of them."""
     granting = principal.granting(permission)
     if any(g.organisation_id is None for g in granting):
-        return
-    if node is None:
-        raise FORBIDDEN(permission=permission.value)
+        return {}
     anywhere = [g.organisation_id for g in principal.grants]
-    row = await session.first(
-        _WHERE_AM_I,
-        {
-            "node": node,
-            "allowed": [g.organisation_id for g in granting],
-            "anywhere": [x for x in anywhere if x is not None],
-        },
-    )
-    if row is not None and row.allowed:
-        return
-    if None in anywhere or (row is not None and row.reachable):
-        raise FORBIDDEN(permission=permission.value)
-    raise NOT_FOUND(what="Organisation", key=str(node))
+    parameters = {
+        "nodes": [n for n in nodes if n is not None],
+        "allowed": [g.organisation_id for g in granting],
+        "anywhere": [x for x in anywhere if x is not None],
+    }
+    found = {row.node: row.allowed for row in await session.rows(_WHERE_AM_I, parameters)}
+    forbidden = FORBIDDEN(permission=permission.value)
+    refused: dict[UUID | None, CodedError] = {}
+    for node in nodes:
+        if node is None or (None in anywhere and not found.get(node)) or found.get(node) is False:
+            refused[node] = forbidden
+        elif node not in found:
+            refused[node] = NOT_FOUND(what="Organisation", key=str(node))
+    return refused
+
+
+_ABOVE: Final = text(
+    """
+    SELECT r.ancestor_id FROM organisation_reach r
+    WHERE r.descendant_id = :node AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    ORDER BY r.depth
+    """
+)
+
+
+async def held(session: ReadSession, principal: Principal, node: UUID | None) -> list[Grant]:
+    """The caller's grants that hold at a node, the nearest first, those in the whole tenant last."""
+    everywhere = [g for g in principal.grants if g.organisation_id is None]
+    if node is None:
+        return everywhere
+    given = [g.organisation_id for g in principal.grants if g.organisation_id is not None]
+    rows = await session.rows(_ABOVE, {"node": node, "anywhere": given})
+    return [g for row in rows for g in principal.grants if g.organisation_id == row.ancestor_id] + everywhere
+
+
+def permitted(principal: Principal, grants: Iterable[Grant]) -> frozenset[Permission]:
+    """What these grants of the caller give together, within the scopes of its token."""
+    given = frozenset(p for g in grants for p in ROLES[g.role])
+    return given if principal.scopes is None else given & principal.scopes
