@@ -26,7 +26,10 @@ class Capability:
     jobs: bool = False
 
 
-CAPABILITIES: Final = (Capability("tenants"),)
+CAPABILITIES: Final = (
+    Capability("tenants"),
+    Capability("backend.accounting"),
+)
 
 
 def modules(name: str) -> Iterator[ModuleType]:
