@@ -31,6 +31,7 @@ CAPABILITIES: Final = (
     Capability("tenants"),
     Capability("tenants.work", tables=False),
     Capability("backend.identity"),
+    Capability("backend.accounting"),
 )
 
 
