@@ -26,7 +26,7 @@ class Capability:
     jobs: bool = False
 
 
-CAPABILITIES: Final = (Capability("tenants"),)
+CAPABILITIES: Final = (Capability("tenants"), Capability("backend.ledger"))
 
 
 def modules(name: str) -> Iterator[ModuleType]:
