@@ -278,7 +278,7 @@ def _post() -> None:
         DECLARE
           tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
           size integer := cardinality(t_id);
-          covered boolean; step integer; upto integer; short record;
+          covered boolean; step integer; highest integer; short record;
         BEGIN
           INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
           SELECT DISTINCT tenant, a.id, k.lot, a.issuing
@@ -301,18 +301,18 @@ def _post() -> None:
 
           covered := covered AND NOT t_kind @> '{REVERSE}';
           step := CASE WHEN covered THEN size ELSE 1 END;
-          FOR first IN 1 .. size BY step LOOP
-            upto := first + step - 1;
+          FOR lowest IN 1 .. size BY step LOOP
+            highest := lowest + step - 1;
             IF NOT covered THEN
               SELECT k.leg, k.account, k.lot, b.quantity_t INTO short
               FROM (SELECT min(leg) AS leg, account, lot, sum(asked) AS asked
                     FROM unnest(l_posting, l_leg, l_from, l_lot, l_quantity) AS x (n, leg, account, lot, asked)
-                    WHERE n = first GROUP BY account, lot) k
+                    WHERE n = lowest GROUP BY account, lot) k
               JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot
               WHERE NOT b.issuing AND b.quantity_t < k.asked
               ORDER BY k.leg LIMIT 1;
               IF FOUND THEN
-                RETURN QUERY SELECT first, 'INSUFFICIENT_BALANCE', short.leg, short.account, short.lot,
+                RETURN QUERY SELECT lowest, 'INSUFFICIENT_BALANCE', short.leg, short.account, short.lot,
                                     short.quantity_t, now();
                 CONTINUE;
               END IF;
@@ -324,17 +324,17 @@ def _post() -> None:
                    x.effective_on, x.beneficiary, x.year, x.purpose, x.evidence, x.reverses
             FROM unnest(t_id, t_kind, t_effective_on, t_beneficiary, t_year, t_purpose, t_evidence, t_reverses)
               WITH ORDINALITY AS x (id, kind, effective_on, beneficiary, year, purpose, evidence, reverses, n)
-            WHERE x.n BETWEEN first AND upto
+            WHERE x.n BETWEEN lowest AND highest
             ON CONFLICT (tenant_id, reverses_id) DO NOTHING;
             IF NOT FOUND THEN
-              RETURN QUERY SELECT first, 'ALREADY_REVERSED', NULL::integer, NULL::uuid, NULL::uuid, NULL::bigint, now();
+              RETURN QUERY SELECT lowest, 'ALREADY_REVERSED', NULL::integer, NULL::uuid, NULL::uuid, NULL::bigint, now();
               CONTINUE;
             END IF;
             INSERT INTO asset_leg (tenant_id, transfer_id, leg, lot_id, from_account_id, to_account_id, quantity_t)
             SELECT tenant, t_id[x.n], x.leg, x.lot, x.source, x.destination, x.quantity
             FROM unnest(l_posting, l_leg, l_lot, l_from, l_to, l_quantity)
               AS x (n, leg, lot, source, destination, quantity)
-            WHERE x.n BETWEEN first AND upto;
+            WHERE x.n BETWEEN lowest AND highest;
             INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
                                      after, correlation_id)
             SELECT tenant, x.id, by_member, in_operation, x.organisation, 'AssetTransfer', x.id,
@@ -343,7 +343,7 @@ def _post() -> None:
                    with_correlation
             FROM unnest(t_id, t_kind, t_effective_on, t_beneficiary, t_year, t_reverses, t_organisation)
               WITH ORDINALITY AS x (id, kind, effective_on, beneficiary, year, reverses, organisation, n)
-            WHERE x.n BETWEEN first AND upto;
+            WHERE x.n BETWEEN lowest AND highest;
           END LOOP;
 
           RETURN QUERY
