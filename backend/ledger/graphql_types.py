@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import strawberry
@@ -146,8 +146,8 @@ class AssetAccount(Node):
     async def balances(
         parents: list[Any],  # noqa: N805
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
+        first: Annotated[int | None, strawberry.argument(description="How many lots, 1 to 1000; 50 if none.")] = None,
+        after: Annotated[str | None, strawberry.argument(description="Cursor of the last lot seen.")] = None,
     ) -> list[Connection[LotBalance]]:
         """What rests here, by lot; lots of which nothing is left are not listed."""
         request = PageRequest.read(first, after)
