@@ -32,6 +32,7 @@ CAPABILITIES: Final = (
     Capability("tenants.work", tables=False),
     Capability("backend.identity"),
     Capability("backend.accounting"),
+    Capability("backend.ledger"),
 )
 
 
