@@ -12,7 +12,7 @@ TABLES = sorted(metadata().tables.values(), key=lambda t: t.name)
 # Tables that belong to no tenant, and why.
 GLOBAL = {
     "tenant": "the list of tenants itself; its policy shows each tenant its own row",
-    "signing_key": "keys of our own issuer, which signs for every tenant; private parts are the owner's",
+    "signing_key": "of the installation: every tenant trusts its issuer; private parts are granted to nobody",
 }
 
 
