@@ -17,6 +17,7 @@ from uuid import UUID
 
 from backend.kit.errors import INVALID_INPUT, CodedError, conflict, forbidden, invalid, unavailable
 from tenants.access import ROLES, Permission, Role
+from tenants.domain.members import MemberKind
 
 OWN_ISSUER: Final = "tanheng"
 """How members of our own issuer name it: its address may change, they stay who they are."""
@@ -209,13 +210,6 @@ def _written(moment: datetime) -> str:
 
 def _shown(value: object) -> str:
     return f"'{value:.40}'" if isinstance(value, str) else "absent"
-
-
-class MemberKind(StrEnum):
-    """A person, or a program with credentials of its own."""
-
-    PERSON = "PERSON"
-    CLIENT = "CLIENT"
 
 
 def scopes_of(claims: Mapping[str, Any], kind: MemberKind) -> frozenset[Permission] | None:

@@ -22,7 +22,6 @@ from backend.identity.domain import (
     OWN_ALGORITHM,
     OWN_ISSUER,
     TRIAL_ROLE_NEEDS_ORGANISATION,
-    MemberKind,
     checked_lifetime,
 )
 from backend.identity.keys import OwnKeys
@@ -30,6 +29,7 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
 from backend.kit.errors import NOT_FOUND
 from tenants.access import Role
+from tenants.domain.members import MemberKind
 
 TRIAL_NAME: Final = "试用用户"
 TRIAL_DAYS: Final = 365
@@ -66,6 +66,11 @@ async def _make_key(unit: UnitOfWork, clock: Clock) -> bool:
     return await repository.insert_signing_key(unit, key.as_dict(), key.as_dict(private=True), clock.now())
 
 
+def trial_subject(roles: Sequence[Role], name: str = TRIAL_NAME) -> str:
+    """How a trial member is called in the tokens of our own issuer."""
+    return f"trial:{'+'.join(sorted(roles))}:{name}"
+
+
 class LocalIssuer:
     """Hands out tokens for trial members."""
 
@@ -89,7 +94,7 @@ class LocalIssuer:
             tenant_id = await repository.tenant_named(session, tenant_slug)
         if tenant_id is None:
             raise NOT_FOUND(path=("tenant",), what="Tenant", key=tenant_slug)
-        subject = f"trial:{'+'.join(sorted(roles))}:{name}"
+        subject = trial_subject(roles, name)
         await self._have_member(tenant_id, subject, roles, name)
         signer = await self._keys.signer()
         return signer.sign(

@@ -17,7 +17,6 @@ from backend.identity.domain import (
     ISSUER_ALREADY_TRUSTED,
     OWN_ISSUER,
     ClientStatus,
-    MemberKind,
     NewPartnerClient,
     NewTrustedIssuer,
     PartnerClient,
@@ -28,6 +27,7 @@ from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Principal, Role
+from tenants.domain.members import MemberKind
 from tenants.repository import grants_of
 from tenants.tables import member, role_assignment, tenant
 

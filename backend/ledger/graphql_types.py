@@ -112,7 +112,7 @@ class LotBalance:
         )
 
     @batched
-    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots([p.lot_key for p in parents], info)
 
@@ -144,7 +144,7 @@ class AssetAccount(Node):
 
     @batched
     async def balances(
-        parents: list[Any],  # noqa: N805
+        parents: list[Any],
         info: Info,
         first: Annotated[int | None, strawberry.argument(description="How many lots, 1 to 1000; 50 if none.")] = None,
         after: Annotated[str | None, strawberry.argument(description="Cursor of the last lot seen.")] = None,
@@ -205,7 +205,7 @@ class AssetLeg:
         )
 
     @batched
-    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots([p.lot_key for p in parents], info)
 

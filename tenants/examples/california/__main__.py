@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from tenants.examples import server
-from tenants.examples.api import Api, results
-from tenants.examples.california.compare import Comparison, compare
+from tenants.examples.api import Api
+from tenants.examples.california.compare import Comparison, compare, determinations
 from tenants.examples.california.group import as_group, periods
-from tenants.examples.california.records import Period, Records, read_records
+from tenants.examples.california.records import Records, read_records
 from tenants.examples.load import Loaded, Loader, consolidate
 from tenants.examples.progress import shown
 
@@ -47,10 +45,7 @@ def replay(api: Api, records: Records, slug: str) -> tuple[Loaded, Comparison]:
     with shown(console) as progress:
         loaded = Loader(api, group, progress).load()
         runs = consolidate(api, loaded, group, progress)
-    found: dict[tuple[str, Period], Mapping[str, Any]] = {}
-    for period, run in zip(periods(records), runs, strict=True):
-        for node in results(api, run["id"]):
-            found[node["organisation"]["code"], period] = node["ownCompliance"]
+    found = determinations(api, dict(zip(periods(records), runs, strict=True)))
     return loaded, compare(records, found, loaded.refused)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from tenants.examples.api import Refusal
+from tenants.examples.api import Api, Refusal, results
 from tenants.examples.california.group import homes
 from tenants.examples.california.records import Obligation, Period, Records, SurrenderLine
 
@@ -43,6 +43,15 @@ class Comparison:
     statuses: tuple[Difference, ...]
     totals: tuple[Difference, ...]
     compared: int
+
+
+def determinations(api: Api, runs: Mapping[Period, Mapping[str, Any]]) -> Found:
+    """The compliance determination of every organisation in each period's finished run."""
+    return {
+        (node["organisation"]["code"], period): node["ownCompliance"]
+        for period, run in runs.items()
+        for node in results(api, run["id"])
+    }
 
 
 def compare(records: Records, found: Found, refused: Iterable[Refusal]) -> Comparison:
