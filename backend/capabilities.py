@@ -26,7 +26,12 @@ class Capability:
     jobs: bool = False
 
 
-CAPABILITIES: Final = (Capability("tenants"),)
+CAPABILITIES: Final = (
+    Capability("backend.kit.jobs", graphql=False),
+    Capability("tenants"),
+    Capability("tenants.work", tables=False),
+    Capability("backend.identity"),
+)
 
 
 def modules(name: str) -> Iterator[ModuleType]:

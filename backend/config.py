@@ -7,9 +7,16 @@
 | DATABASE_POOLER | `transaction` behind PgBouncer in transaction mode |
 | DATABASE_POOL_SIZE | connections one process keeps, 10 |
 | BROKER_URL | amqp://… or redis://…; unset: jobs are carried inside the process |
+| BROKER_QUEUE | queue of this installation where several share a broker, `tanheng` |
+| WORKER_SLOTS | jobs one worker does at once, 4 |
+| WORKER_LEASE_S | seconds after which a silent worker's job is given to another, 60 |
+| WORKER_POLL_S | seconds between looks at the queue when nothing rings, 1 |
+| WORKER_GRACE_S | seconds running jobs get to end when the worker must stop, 30 |
 | TANHENG_STATE_DIR | where the embedded database lives, `.tanheng` in the project |
 | TANHENG_PUBLIC_URL | the address clients see, http://127.0.0.1:8000 |
 | TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
+| TANHENG_PRIVATE_ISSUERS | `true`: trusted issuers may live on private networks (an intranet's own provider) |
+| TANHENG_ADMISSION_CACHE_S | seconds a revoked member may still get in, 2; 0 asks the database on every request |
 | TANHENG_LOG | `json` (default when not a terminal) or `console` |
 """
 
@@ -18,7 +25,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.kit.jobs.domain import Pace
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +61,20 @@ class BrokerSettings(_Settings):
 
     model_config = SettingsConfigDict(env_prefix="BROKER_", frozen=True, extra="ignore")
     url: str | None = None
+    queue: str = "tanheng"
+
+
+class WorkerSettings(_Settings):
+    """At which pace a worker works."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True, extra="ignore")
+    slots: int = 4
+    lease_s: float = 60.0
+    poll_s: float = 1.0
+    grace_s: float = 30.0
+
+    def pace(self) -> Pace:
+        return Pace(slots=self.slots, lease_s=self.lease_s, poll_s=self.poll_s, grace_s=self.grace_s)
 
 
 class ApiSettings(_Settings):
@@ -59,6 +83,13 @@ class ApiSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
     public_url: str = "http://127.0.0.1:8000"
     audience: str = "tanheng"
+
+
+class IdentitySettings(ApiSettings):
+    """Whose tokens are taken, and for how long a decision about one is remembered."""
+
+    private_issuers: bool = False
+    admission_cache_s: float = Field(default=2.0, ge=0, le=5)
 
 
 class LogSettings(_Settings):
