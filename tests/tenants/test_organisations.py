@@ -149,7 +149,8 @@ async def test_production_lines(world: World) -> None:
         "setProductionLines", {**given, "lines": lines[:1], "expectedVersion": 2}, "productionLines { name }"
     )
     found = await admin.ask(
-        "query Q($id: ID!) { node(id: $id) { ... on Organisation { version productionLines { name capacity capacityUnit } } } }",
+        "query Q($id: ID!) { node(id: $id) { ... on Organisation {"
+        " version productionLines { name capacity capacityUnit } } } }",
         id=ids["BF"],
     )
     shown = {"name": "1#高炉", "capacity": "250", "capacityUnit": "万吨/年"}

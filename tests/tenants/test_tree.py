@@ -1,4 +1,4 @@
-"""The tree in time through the public door: moves, ownership, acquisition, disposal, closing, and reading as of a day."""
+"""The tree in time through the public door: moves, ownership, acquisition, disposal, closing, reading as of a day."""
 
 from __future__ import annotations
 
