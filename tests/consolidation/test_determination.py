@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
@@ -22,14 +23,9 @@ from tests.fixtures.consolidation import YEAR, below, emitted, frozen, group, in
 
 @given(inputs(), st.randoms())
 def test_the_order_of_rows_does_not_matter(drawn: FrozenInput, chance: random.Random) -> None:
-    mixed = replace(
-        drawn,
-        **{
-            name: tuple(chance.sample(rows, len(rows)))
-            for name in ("members", "emissions", "used", "held", "obligations", "categories")
-            for rows in [getattr(drawn, name)]
-        },
-    )
+    rows = ("members", "emissions", "used", "held", "obligations", "categories")
+    shuffled: dict[str, Any] = {r: tuple(chance.sample(getattr(drawn, r), len(getattr(drawn, r)))) for r in rows}
+    mixed = replace(drawn, **shuffled)
     assert encode(mixed) == encode(drawn)
     assert determine(mixed).digest == determine(drawn).digest
 

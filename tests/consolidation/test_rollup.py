@@ -14,7 +14,17 @@ from backend.consolidation.domain.rollup import EXACT, places
 from backend.kit.ids import uuid7
 from backend.ledger.domain import AssetClass
 from tenants.domain import ConsolidationApproach, OrganisationKind
-from tests.fixtures.consolidation import below, emitted, frozen, group, inputs, naive_share, naive_weight, results
+from tests.fixtures.consolidation import (
+    below,
+    emitted,
+    exact,
+    frozen,
+    group,
+    inputs,
+    naive_share,
+    naive_weight,
+    results,
+)
 
 EQUITY = ConsolidationApproach.EQUITY_SHARE
 CONTROL = ConsolidationApproach.OPERATIONAL_CONTROL
@@ -88,7 +98,7 @@ def test_what_is_not_controlled_takes_its_subtree_with_it() -> None:
     assert found[head.organisation_id].members == 1
     # Its own result looks from where it stands.
     assert found[loose.organisation_id].consolidated_total_t == 100
-    assert (found[loose.organisation_id].share, found[under.organisation_id].share) == (0, 0)
+    assert (found[loose.organisation_id].share, found[under.organisation_id].share) == exact(0, 0)
 
 
 def test_the_approach_decides_what_a_share_brings() -> None:
@@ -120,10 +130,10 @@ def test_a_category_outside_the_boundary_is_shown_and_not_counted() -> None:
     )
     node = results(drawn)[head.organisation_id]
     assert [(c.category, c.own_t, c.counted) for c in node.categories] == [
-        (Category.IMPORTED_ENERGY, 10, True),
-        (Category.TRANSPORT, 7, False),
+        (Category.IMPORTED_ENERGY, Decimal(10), True),
+        (Category.TRANSPORT, Decimal(7), False),
     ]
-    assert (node.own_total_t, node.consolidated_total_t, node.neutrality.total_t) == (10, 10, 10)
+    assert (node.own_total_t, node.consolidated_total_t, node.neutrality.total_t) == exact(10, 10, 10)
 
 
 def test_members_that_form_no_tree_are_refused() -> None:

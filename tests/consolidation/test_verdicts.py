@@ -25,7 +25,7 @@ from backend.consolidation.domain.verdicts import (
 from backend.kit.ids import uuid7
 from backend.ledger.domain import AssetClass, Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach
-from tests.fixtures.consolidation import YEAR, below, emitted, frozen, group, owes, results, used
+from tests.fixtures.consolidation import YEAR, below, emitted, exact, frozen, group, owes, results, used
 
 ALLOWANCE, CCER, SAVING, SINK = AssetClass
 BOUGHT_ONLY, ALL = AllowancePolicy
@@ -46,7 +46,7 @@ MEMBER = uuid7()
 def test_neutral_up_to_the_last_tonne(total: str, verdict: NeutralityVerdict, gap: str, surplus: str) -> None:
     found = neutrality(Decimal(total), {CCER: Decimal(1000)}, reported=True)
     assert (found.verdict, found.gap_t, found.surplus_t) == (verdict, Decimal(gap), Decimal(surplus))
-    assert (found.total_t, found.counted_t) == (Decimal(total), 1000)
+    assert (found.total_t, found.counted_t) == exact(total, 1000)
 
 
 def test_nothing_reported_is_no_zero() -> None:
@@ -143,8 +143,8 @@ def test_a_company_brings_its_share_of_everything() -> None:
         obligations=[owes(owned, "100")],
     )
     found = results(given)[head.organisation_id]
-    assert (found.neutrality.total_t, found.neutrality.counted_t, found.neutrality.gap_t) == (600, 599, 1)
-    assert (found.compliance.obligation_t, found.compliance.surrendered_t) == (60, 30)
+    assert (found.neutrality.total_t, found.neutrality.counted_t, found.neutrality.gap_t) == exact(600, 599, 1)
+    assert (found.compliance.obligation_t, found.compliance.surrendered_t) == exact(60, 30)
     assert found.own_compliance.verdict is ComplianceVerdict.NO_OBLIGATION
 
 
@@ -171,8 +171,8 @@ def test_an_obligation_of_several_years_falls_due_in_its_last() -> None:
     }
     due = results(frozen([head], **parts))[head.organisation_id].compliance
     earlier = results(frozen([head], from_year=2023, to_year=2023, **parts))[head.organisation_id].compliance
-    assert (due.verdict, due.obligation_t, due.surrendered_t) == (ComplianceVerdict.FULFILLED, 80, 80)
-    assert (earlier.verdict, earlier.surrendered_t) == (ComplianceVerdict.NO_OBLIGATION, 0)
+    assert (due.verdict, due.obligation_t, due.surrendered_t) == (ComplianceVerdict.FULFILLED, *exact(80, 80))
+    assert (earlier.verdict, earlier.surrendered_t) == (ComplianceVerdict.NO_OBLIGATION, *exact(0))
 
 
 def test_remarks_on_silent_sites_and_on_a_wide_policy() -> None:
