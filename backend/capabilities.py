@@ -26,7 +26,11 @@ class Capability:
     jobs: bool = False
 
 
-CAPABILITIES: Final = (Capability("tenants"),)
+CAPABILITIES: Final = (
+    Capability("backend.kit.jobs", graphql=False),
+    Capability("tenants"),
+    Capability("tenants.work", tables=False),
+)
 
 
 def modules(name: str) -> Iterator[ModuleType]:

@@ -7,6 +7,11 @@
 | DATABASE_POOLER | `transaction` behind PgBouncer in transaction mode |
 | DATABASE_POOL_SIZE | connections one process keeps, 10 |
 | BROKER_URL | amqp://… or redis://…; unset: jobs are carried inside the process |
+| BROKER_QUEUE | queue of this installation where several share a broker, `tanheng` |
+| WORKER_SLOTS | jobs one worker does at once, 4 |
+| WORKER_LEASE_S | seconds after which a silent worker's job is given to another, 60 |
+| WORKER_POLL_S | seconds between looks at the queue when nothing rings, 1 |
+| WORKER_GRACE_S | seconds running jobs get to end when the worker must stop, 30 |
 | TANHENG_STATE_DIR | where the embedded database lives, `.tanheng` in the project |
 | TANHENG_PUBLIC_URL | the address clients see, http://127.0.0.1:8000 |
 | TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
@@ -19,6 +24,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.kit.jobs.domain import Pace
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +58,20 @@ class BrokerSettings(_Settings):
 
     model_config = SettingsConfigDict(env_prefix="BROKER_", frozen=True, extra="ignore")
     url: str | None = None
+    queue: str = "tanheng"
+
+
+class WorkerSettings(_Settings):
+    """At which pace a worker works."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True, extra="ignore")
+    slots: int = 4
+    lease_s: float = 60.0
+    poll_s: float = 1.0
+    grace_s: float = 30.0
+
+    def pace(self) -> Pace:
+        return Pace(slots=self.slots, lease_s=self.lease_s, poll_s=self.poll_s, grace_s=self.grace_s)
 
 
 class ApiSettings(_Settings):

@@ -56,6 +56,8 @@ class Permission(StrEnum):
     """Bring in issues and transfers from a registry or an exchange, as a partner system."""
     CONSOLIDATE = "consolidation.run"
     """Run a consolidation and determine neutrality and compliance (8.4)."""
+    JOB_MANAGE = "job.manage"
+    """Cancel and retry background jobs that others asked for."""
     MANAGEMENT_READ = "management.read"
     """Read management-system records (clauses 4 to 7, 9, 10)."""
     MANAGEMENT_WRITE = "management.write"
@@ -117,6 +119,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
             _P.MEMBER_READ,
             _P.MEMBER_MANAGE,
             _P.TENANT_MANAGE,
+            _P.JOB_MANAGE,
             _P.AUDIT_READ,
             _P.TOTALS_READ,
         }
@@ -130,6 +133,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
         _P.EMISSION_MANAGE,
         _P.ASSET_MANAGE,
         _P.CONSOLIDATE,
+        _P.JOB_MANAGE,
         _P.MANAGEMENT_WRITE,
     },
     Role.DEPARTMENT_MANAGER: _WORK | {_P.EMISSION_RECORD, _P.MANAGEMENT_WRITE},

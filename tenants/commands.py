@@ -90,6 +90,12 @@ class Change:
         await require(self.unit, self.actor.principal, permission, organisation_id)
         self.checked = True
 
+    async def require_unless_own(self, owner_id: UUID | None, permission: Permission, node: UUID | None) -> None:
+        """As `require`, but what the caller began may be steered by the caller without it."""
+        if owner_id != self.actor.principal.member_id:
+            await self.require(permission, node)
+        self.checked = True
+
     async def audit(
         self,
         subject_type: str,

@@ -222,6 +222,14 @@ ROLE_SETTINGS: Final[Mapping[str, str]] = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
 }
+# A general login that takes a role on does not get the settings of the role; these follow infra/sql/roles.sql.
+PATIENT_SETTINGS: Final[Mapping[str, Mapping[str, str]]] = {
+    "tanheng_worker": {
+        "statement_timeout": "10min",
+        "lock_timeout": "30s",
+        "idle_in_transaction_session_timeout": "10min",
+    },
+}
 
 
 def connect(url: str, *, role: str | None = None, limits: PoolLimits = PoolLimits()) -> Database:
@@ -238,7 +246,7 @@ def connect(url: str, *, role: str | None = None, limits: PoolLimits = PoolLimit
             "prepared_statement_name_func": str,
         }
     elif role is not None:
-        arguments["server_settings"] = {"role": role, **ROLE_SETTINGS}
+        arguments["server_settings"] = {"role": role, **PATIENT_SETTINGS.get(role, ROLE_SETTINGS)}
     engine = create_async_engine(
         asyncpg_url(url),
         isolation_level="AUTOCOMMIT",
