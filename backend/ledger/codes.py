@@ -1,0 +1,146 @@
+"""The error codes of the ledger. Each says what was asked, what would be possible, and where it stands."""
+
+from __future__ import annotations
+
+from backend.kit.errors import conflict, invalid, rule
+
+INSUFFICIENT_BALANCE = rule(
+    "INSUFFICIENT_BALANCE",
+    en="Account {account} holds {available} t of lot {lot}; {asked} t were asked for.",
+    zh="账户 {account} 持有批次 {lot} 共 {available} 吨，请求 {asked} 吨。",
+)
+UNKNOWN_LOT = invalid(
+    "UNKNOWN_LOT",
+    en="There is no lot {lot}; name an issued one by its id, or by scheme and issue reference.",
+    zh="批次 {lot} 不存在；请以标识，或以机制与签发编号指定已签发的批次。",
+)
+UNKNOWN_ACCOUNT = invalid(
+    "UNKNOWN_ACCOUNT",
+    en="There is no account {account}, or you may not see it; name one by its id, or by organisation and code.",
+    zh="账户 {account} 不存在或您无权查看；请以标识，或以组织与代码指定账户。",
+)
+UNKNOWN_TRANSFER = invalid(
+    "UNKNOWN_TRANSFER",
+    en="There is no transfer {transfer}, or you may not see it.",
+    zh="划转 {transfer} 不存在，或您无权查看。",
+)
+UNKNOWN_BENEFICIARY = invalid(
+    "UNKNOWN_BENEFICIARY",
+    en="The organisation {organisation} that the units are to serve does not exist.",
+    zh="受益组织 {organisation} 不存在。",
+)
+LOT_ALREADY_ISSUED = conflict(
+    "LOT_ALREADY_ISSUED",
+    en="The scheme {scheme} has a lot with the issue reference '{reference}' already; a lot is issued once.",
+    zh="机制 {scheme} 已有签发编号为 '{reference}' 的批次；同一批次只能签发一次。",
+)
+SERIAL_OVERLAP = rule(
+    "SERIAL_OVERLAP",
+    en="The serial numbers {prefix}{first}-{last} overlap those of lot '{reference}' of the same scheme.",
+    zh="序列号 {prefix}{first}-{last} 与同一机制下批次 '{reference}' 的序列号重叠。",
+)
+SERIAL_LENGTH = invalid(
+    "SERIAL_LENGTH",
+    en="The serial block {first}-{last} has {length} numbers; a lot of {quantity} t needs exactly {quantity}.",
+    zh="序列号段 {first}-{last} 共 {length} 个编号；{quantity} 吨的批次应恰有 {quantity} 个。",
+)
+ORIGIN_DOES_NOT_FIT = invalid(
+    "ORIGIN_DOES_NOT_FIT",
+    en="A lot of class {asset_class} cannot have the origin {origin}; it can have {fitting}.",
+    zh="资产类别 {asset_class} 的来源不能为 {origin}，可为 {fitting}。",
+)
+ALREADY_REVERSED = conflict(
+    "ALREADY_REVERSED",
+    en="The transfer {transfer} has been reversed already; a transfer is reversed once.",
+    zh="划转 {transfer} 已被冲正；每笔划转只能冲正一次。",
+)
+NOT_REVERSIBLE = rule(
+    "NOT_REVERSIBLE",
+    en="The transfer {transfer} is itself a reversal; post what is right as a new transfer.",
+    zh="划转 {transfer} 本身即为冲正；请以新的划转登记正确内容。",
+)
+REVERSAL_NOT_COVERED = rule(
+    "REVERSAL_NOT_COVERED",
+    en="Account {account} holds {available} t of lot {lot}, and {asked} t would have to go back: the units moved on.",
+    zh="账户 {account} 仅持有批次 {lot} 共 {available} 吨，冲正需退回 {asked} 吨：资产已转出。",
+)
+BAD_QUANTITY = invalid(
+    "BAD_QUANTITY",
+    en="The quantity must be a whole number of tonnes from 1 to {most}; got {quantity}.",
+    zh="数量须为 1 至 {most} 的整数吨，收到 {quantity}。",
+)
+BAD_YEAR = invalid(
+    "BAD_YEAR",
+    en="{year} is not a year this ledger can hold; it must lie from 1990 to 2100.",
+    zh="{year} 不是有效年份，应在 1990 至 2100 之间。",
+)
+BAD_PERIOD = invalid(
+    "BAD_PERIOD",
+    en="A period runs from its first year to its last; {first} to {last} does not.",
+    zh="履约期须自首年至末年，{first} 至 {last} 无效。",
+)
+WRONG_LEGS = invalid(
+    "WRONG_LEGS",
+    en="A transfer has 1 to {most} legs; this one has {count}.",
+    zh="一笔划转须有 1 至 {most} 条分录，收到 {count} 条。",
+)
+TOO_MANY_ROWS = invalid(
+    "TOO_MANY_ROWS",
+    en="At most {most} rows can be sent at once, and at least one; got {count}.",
+    zh="一次须提交 1 至 {most} 行，收到 {count} 行。",
+)
+USE_NEEDS_BENEFICIARY = invalid(
+    "USE_NEEDS_BENEFICIARY",
+    en="{kind} needs the organisation it serves and the year it is for.",
+    zh="{kind} 须指明受益组织与所属年度。",
+)
+NO_BENEFICIARY_HERE = invalid(
+    "NO_BENEFICIARY_HERE",
+    en="{kind} uses nothing up, so it names no beneficiary and no year.",
+    zh="{kind} 不消耗资产，不应指明受益组织或年度。",
+)
+WRONG_DESTINATION = invalid(
+    "WRONG_DESTINATION",
+    en="{kind}: {need}.",
+    zh="{kind}：{need_zh}。",
+)
+EFFECTIVE_IN_FUTURE = rule(
+    "EFFECTIVE_IN_FUTURE",
+    en="A transfer takes effect on {effective_on}, and today is {today}: post it on its day.",
+    zh="划转生效日 {effective_on} 晚于今日 {today}，请在当日登记。",
+)
+EFFECTIVE_BEFORE_ISSUE = rule(
+    "EFFECTIVE_BEFORE_ISSUE",
+    en="Lot {lot} was issued on {issued_on}; it cannot move on {effective_on}, before it existed.",
+    zh="批次 {lot} 于 {issued_on} 签发，不能在此前的 {effective_on} 划转。",
+)
+NOT_POSTED = rule(
+    "NOT_POSTED",
+    en="Nothing is wrong with this row; other rows were refused, and all or nothing was asked for.",
+    zh="本行无误；因其他行被拒绝且要求全部成功或全部不执行，本行未登记。",
+)
+ACCOUNT_CODE_TAKEN = conflict(
+    "ACCOUNT_CODE_TAKEN",
+    en="The organisation has an account '{code}' already.",
+    zh="该组织已有代码为 '{code}' 的账户。",
+)
+MISSING_TEXT = invalid(
+    "MISSING_TEXT",
+    en="{what} must not be empty.",
+    zh="{what} 不能为空。",
+)
+BAD_TONNES = invalid(
+    "BAD_TONNES",
+    en="An obligation is a number of tonnes from 0 on with at most 9 decimals; got {tonnes}.",
+    zh="履约义务须为不小于 0、至多 9 位小数的吨数，收到 {tonnes}。",
+)
+OBLIGATION_OVERLAP = conflict(
+    "OBLIGATION_OVERLAP",
+    en="The organisation has an obligation for {first} to {last}, which overlaps; set that period anew, or another.",
+    zh="该组织已有 {first} 至 {last} 的履约义务，时段重叠；请重设同一时段或选择其他时段。",
+)
+ISSUE_BY_LOTS = invalid(
+    "ISSUE_BY_LOTS",
+    en="Lots are issued by `issueLots`, which says what is issued; a posting cannot be of the kind ISSUE.",
+    zh="批次须通过 issueLots 签发并说明签发内容；登记划转不能为 ISSUE 类型。",
+)

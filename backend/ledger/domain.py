@@ -1,0 +1,327 @@
+"""Carbon assets as pure data: lots, accounts, transfers, obligations (8.3, 8.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+HOLDING: Final = "HOLDING"
+
+
+class AssetClass(StrEnum):
+    """What kind of carbon asset a lot is (6.2.3 a 6-7, 8.3)."""
+
+    ALLOWANCE = "ALLOWANCE"
+    """Emission allowance of a trading scheme, allocated, auctioned or bought (碳排放配额, 8.3.1)."""
+    CCER = "CCER"
+    """Certified voluntary emission reduction, or an offset credit of another scheme (核证自愿减排量, 8.3.2)."""
+    VERIFIED_SAVING = "VERIFIED_SAVING"
+    """Reduction from energy saving that the government verified (经政府核定的节能减排量, 8.4.2 b)."""
+    SINK = "SINK"
+    """The organisation's own certified carbon sink outside the boundary (经核证的自有碳汇, 8.3.3, 8.4.3)."""
+
+
+class Origin(StrEnum):
+    """How a lot came to its first holder; allowances that were bought weigh differently in 8.4.2."""
+
+    ALLOCATED = "ALLOCATED"
+    """Allocated free of charge by the authority (免费分配)."""
+    AUCTIONED = "AUCTIONED"
+    """Bought from the authority at an auction (有偿竞买)."""
+    PURCHASED = "PURCHASED"
+    """Bought on the market from someone outside (市场购入)."""
+    ISSUED_CREDIT = "ISSUED_CREDIT"
+    """Registered for a project's verified reduction (减排量登记)."""
+    CERTIFIED_SINK = "CERTIFIED_SINK"
+    """Certified removal of an own sink (碳汇核证)."""
+
+
+class AccountKind(StrEnum):
+    """What an account is for. The last five belong to nobody: with them every transfer balances."""
+
+    HOLDING = "HOLDING"
+    """Where an organisation keeps its units (持有账户)."""
+    REGISTRY = "REGISTRY"
+    """Account at a registry (注册登记账户, 8.3.1.2)."""
+    TRADING = "TRADING"
+    """Account at an exchange (交易账户, 8.3.1.2)."""
+    ISSUER = "ISSUER"
+    """Where lots come from; minus what is in the world (签发方)."""
+    MARKET = "MARKET"
+    """Everybody outside the tenant: what is sold goes there (外部市场)."""
+    SURRENDERED = "SURRENDERED"
+    """Surrendered for compliance; leaves only by reversal (已清缴)."""
+    RETIRED = "RETIRED"
+    """Retired for neutrality; leaves only by reversal (已注销用于中和)."""
+    CANCELLED = "CANCELLED"
+    """Cancelled voluntarily; leaves only by reversal (已自愿注销)."""
+
+
+OUTSIDE: Final = frozenset(
+    {
+        AccountKind.ISSUER,
+        AccountKind.MARKET,
+        AccountKind.SURRENDERED,
+        AccountKind.RETIRED,
+        AccountKind.CANCELLED,
+    }
+)
+
+
+class TransferKind(StrEnum):
+    """What a transfer does."""
+
+    ISSUE = "ISSUE"
+    """Brings a lot into the world (签发)."""
+    TRANSFER = "TRANSFER"
+    """Moves units between accounts, or to and from the market (划转)."""
+    SURRENDER = "SURRENDER"
+    """Uses units for compliance (清缴)."""
+    RETIRE = "RETIRE"
+    """Uses units for carbon neutrality (注销用于中和, 8.4)."""
+    CANCEL = "CANCEL"
+    """Gives units up for good (自愿注销)."""
+    REVERSE = "REVERSE"
+    """Takes back one earlier transfer, wholly (冲正)."""
+
+
+class Use(StrEnum):
+    """What units were used for; each unit is used once."""
+
+    SURRENDERED = "SURRENDERED"
+    """For compliance with an obligation (清缴)."""
+    RETIRED = "RETIRED"
+    """For carbon neutrality (中和)."""
+    CANCELLED = "CANCELLED"
+    """Given up voluntarily, for an organisation and a year (自愿注销)."""
+
+
+USES: Final[Mapping[TransferKind, AccountKind]] = {
+    TransferKind.SURRENDER: AccountKind.SURRENDERED,
+    TransferKind.RETIRE: AccountKind.RETIRED,
+    TransferKind.CANCEL: AccountKind.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SerialBlock:
+    """Consecutive serial numbers, both ends included."""
+
+    prefix: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewLot:
+    """A lot to issue into an account of the organisation it is issued to."""
+
+    asset_class: AssetClass
+    scheme: str
+    issue_reference: str
+    quantity_t: int
+    origin: Origin
+    issued_to: UUID
+    issued_on: date
+    vintage: int | None = None
+    project: str = ""
+    serial: SerialBlock | None = None
+    account_code: str = HOLDING
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Units issued together: one class, scheme, vintage and project; `quantity_t` whole tonnes of CO2e."""
+
+    id: UUID
+    asset_class: AssetClass
+    scheme: str
+    issue_reference: str
+    vintage: int | None
+    project: str
+    quantity_t: int
+    origin: Origin
+    issued_to: UUID
+    issued_on: date
+    serial: SerialBlock | None
+    issued_by: UUID
+    withdrawn_by: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to open."""
+
+    organisation_id: UUID
+    code: str
+    name: str
+    kind: AccountKind = AccountKind.HOLDING
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where units rest. `organisation_id` is None for the accounts of the outside."""
+
+    id: UUID
+    organisation_id: UUID | None
+    code: str
+    name: str
+    kind: AccountKind
+
+
+@dataclass(frozen=True, slots=True)
+class LotRef:
+    """A lot by id, or by scheme and issue reference."""
+
+    id: UUID | None = None
+    scheme: str = ""
+    issue_reference: str = ""
+
+    def __str__(self) -> str:
+        return str(self.id) if self.id else f"{self.scheme} {self.issue_reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account by id, or by organisation and code; or the market outside."""
+
+    id: UUID | None = None
+    organisation_id: UUID | None = None
+    code: str = HOLDING
+    market: bool = False
+
+    def __str__(self) -> str:
+        if self.market:
+            return AccountKind.MARKET
+        return str(self.id) if self.id else f"{self.organisation_id}/{self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class LegOrder:
+    """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER."""
+
+    lot: LotRef
+    quantity_t: int
+    source: AccountRef
+    destination: AccountRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A transfer as it is asked for: all of its legs or none. A REVERSE names what it takes back and has no legs."""
+
+    kind: TransferKind
+    legs: tuple[LegOrder, ...] = ()
+    beneficiary_id: UUID | None = None
+    for_year: int | None = None
+    purpose: str = ""
+    evidence: str = ""
+    effective_on: date | None = None
+    reverses_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """`quantity_t` units of a lot from one account to another: a debit and a credit that cannot differ."""
+
+    lot_id: UUID
+    source: Account
+    destination: Account
+    quantity_t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What was posted. `for_year` is the year served; a period of several years is named by its last."""
+
+    id: UUID
+    kind: TransferKind
+    legs: tuple[Leg, ...]
+    effective_on: date
+    beneficiary_id: UUID | None = None
+    for_year: int | None = None
+    purpose: str = ""
+    evidence: str = ""
+    reverses_id: UUID | None = None
+    reversed_by_id: UUID | None = None
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Units of a lot that rest in an account."""
+
+    account_id: UUID
+    lot_id: UUID
+    quantity_t: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewObligation:
+    """What an organisation owes for a period, in tonnes of CO2e."""
+
+    organisation_id: UUID
+    from_year: int
+    to_year: int
+    tonnes: Decimal
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """An obligation as recorded; superseded by a later one for the same period, never edited."""
+
+    id: UUID
+    organisation_id: UUID
+    from_year: int
+    to_year: int
+    tonnes: Decimal
+    source: str
+    recorded_at: datetime
+    superseded_at: datetime | None = None
+    superseded_by_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedAsset:
+    """Units used for `organisation_id` and `for_year`, net of reversals.
+
+    `bought`: auctioned or purchased, or issued to an organisation that is neither the user nor the beneficiary.
+    """
+
+    organisation_id: UUID
+    use: Use
+    for_year: int
+    lot_id: UUID
+    asset_class: AssetClass
+    bought: bool
+    quantity_t: int
+    transfer_id: UUID
+    vintage: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAsset:
+    """Units of a lot in the accounts of an organisation."""
+
+    organisation_id: UUID
+    lot_id: UUID
+    asset_class: AssetClass
+    quantity_t: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationOf:
+    """What an organisation owes for a period, in tonnes of CO2e (履约义务)."""
+
+    organisation_id: UUID
+    from_year: int
+    to_year: int
+    tonnes: Decimal
+    id: UUID

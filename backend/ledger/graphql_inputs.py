@@ -1,0 +1,403 @@
+"""GraphQL input types of the ledger, each with the command it stands for."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+import strawberry
+
+from backend.kit.errors import INVALID_INPUT
+from backend.kit.graphql.nodes import key_of
+from backend.kit.graphql.payloads import MutationInput
+from backend.kit.graphql.scalars import Tonnes
+from backend.kit.graphql.types import build, input_type
+from backend.ledger.domain import (
+    HOLDING,
+    AccountRef,
+    LegOrder,
+    LotRef,
+    NewAccount,
+    NewLot,
+    NewObligation,
+    Order,
+    SerialBlock,
+)
+from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind
+from backend.ledger.posting import Batch
+from backend.ledger.service import LotBatch, ObligationBatch
+
+
+@input_type
+class LotRefInput:
+    """A lot by its id, or by scheme and issue reference."""
+
+    id: strawberry.ID | None = None
+    """Id of the lot."""
+    scheme: str | None = None
+    """Scheme, for example CEA."""
+    issue_reference: str | None = None
+    """Issue reference in that scheme."""
+
+    def ref(self, *path: str) -> LotRef:
+        if self.id is not None:
+            return LotRef(id=key_of(self.id, "AssetLot", *path, "id"))
+        if not self.scheme or not self.issue_reference:
+            raise INVALID_INPUT(
+                path=path,
+                reason="Name the lot by its id, or by scheme and issueReference.",
+                reason_zh="请以 id，或以 scheme 与 issueReference 指定批次。",
+            )
+        return LotRef(scheme=self.scheme, issue_reference=self.issue_reference)
+
+
+@input_type
+class AccountRefInput:
+    """An account by its id, or by organisation and code; or the market outside."""
+
+    id: strawberry.ID | None = None
+    """Id of the account."""
+    organisation_id: strawberry.ID | None = None
+    """Organisation it belongs to."""
+    code: str = HOLDING
+    """Its code; the default account HOLDING is opened on first use."""
+    market: bool = False
+    """The market outside instead: what is sold goes there, what is bought back comes from there."""
+
+    def ref(self, *path: str) -> AccountRef:
+        if self.market:
+            return AccountRef(market=True)
+        if self.id is not None:
+            return AccountRef(id=key_of(self.id, "AssetAccount", *path, "id"))
+        if self.organisation_id is None:
+            raise INVALID_INPUT(
+                path=path,
+                reason="Name the account by its id, by organisationId and code, or as the market.",
+                reason_zh="请以 id、以 organisationId 与 code，或以 market 指定账户。",
+            )
+        return AccountRef(organisation_id=organisation(self.organisation_id, *path, "organisationId"), code=self.code)
+
+
+@input_type
+class UsedLegInput:
+    """Units of one lot to use up."""
+
+    lot: LotRefInput
+    """The lot."""
+    quantity: Tonnes
+    """Units, whole tonnes."""
+    source: AccountRefInput
+    """Account they rest in."""
+
+    def order(self, *path: str) -> LegOrder:
+        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"))
+
+
+@input_type
+class MovedLegInput(UsedLegInput):
+    """Units of one lot to move."""
+
+    destination: AccountRefInput
+    """Account they go to."""
+
+    def order(self, *path: str) -> LegOrder:
+        destination = self.destination.ref(*path, "destination")
+        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"), destination)
+
+
+@input_type
+class PostedLegInput(UsedLegInput):
+    """Units of one lot to move or to use up."""
+
+    destination: AccountRefInput | None = None
+    """Account they go to: for TRANSFER only."""
+
+    def order(self, *path: str) -> LegOrder:
+        destination = self.destination.ref(*path, "destination") if self.destination else None
+        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"), destination)
+
+
+@input_type
+class CreateAssetAccountInput(MutationInput):
+    """An account to open."""
+
+    organisation_id: strawberry.ID
+    """Organisation it belongs to."""
+    code: str
+    """Its code, unique in the organisation."""
+    name: str = ""
+    """Name."""
+    kind: AccountKind = AccountKind.HOLDING
+    """HOLDING, REGISTRY or TRADING."""
+
+    def command(self) -> NewAccount:
+        return NewAccount(organisation(self.organisation_id, "organisationId"), self.code, self.name, self.kind)
+
+
+@input_type
+class SerialBlockInput:
+    """Consecutive serial numbers, both ends included."""
+
+    prefix: str = ""
+    """What stands before the number."""
+    first: Tonnes
+    """First number."""
+    last: Tonnes
+    """Last number."""
+
+
+@input_type
+class LotInput:
+    """A lot to issue."""
+
+    asset_class: AssetClass
+    """Allowance, CCER, verified saving or own sink."""
+    scheme: str
+    """The scheme or registry, for example CEA, CCER or CARB."""
+    issue_reference: str
+    """The scheme's own reference of the issue, unique in the scheme."""
+    quantity: Tonnes
+    """Units, whole tonnes."""
+    origin: Origin
+    """How it came to its first holder."""
+    issued_to_id: strawberry.ID
+    """Organisation it is issued to."""
+    issued_on: date
+    """Day of issue."""
+    vintage: int | None = None
+    """Year the units are for or arose in."""
+    project: str = ""
+    """Project that gave rise to them."""
+    serial: SerialBlockInput | None = None
+    """Serial numbers; as many as units, overlapping no other lot of the scheme."""
+    account_code: str = HOLDING
+    """Account of that organisation they go to; HOLDING is opened on first use."""
+    evidence: str = ""
+    """Reference of the document that proves the issue."""
+
+    def command(self, *path: str) -> NewLot:
+        return build(
+            NewLot,
+            self,
+            issued_to=organisation(self.issued_to_id, *path, "issuedToId"),
+            quantity_t=self.quantity,
+            serial=self.serial and build(SerialBlock, self.serial),
+        )
+
+
+@input_type
+class IssueLotsInput(MutationInput):
+    """Lots to issue."""
+
+    lots: list[LotInput]
+    """1 to 500 lots, each judged on its own."""
+    all_or_nothing: bool = False
+    """Issue none unless all can be issued."""
+
+    def command(self) -> LotBatch:
+        rows = tuple(row.command("lots", str(i)) for i, row in enumerate(self.lots))
+        return LotBatch(rows, self.all_or_nothing)
+
+
+@input_type
+class TransferAssetsInput(MutationInput):
+    """Units to move between accounts, or to and from the market."""
+
+    legs: list[MovedLegInput]
+    """1 to 100 legs: all of them or none."""
+    purpose: str = ""
+    """Purpose, in words."""
+    evidence: str = ""
+    """Reference of the document that proves it."""
+    effective_on: date | None = None
+    """Day it takes effect; today when not given, never later."""
+
+    def command(self) -> Order:
+        return _order(TransferKind.TRANSFER, self, tuple(x.order("legs", str(i)) for i, x in enumerate(self.legs)))
+
+
+@input_type
+class _UseInput(MutationInput):
+    legs: list[UsedLegInput]
+    """1 to 100 legs: all of them or none."""
+    beneficiary_id: strawberry.ID
+    """Organisation they serve."""
+    for_year: int
+    """Year they serve; a compliance period of several years is named by its last."""
+    purpose: str = ""
+    """Purpose, in words."""
+    evidence: str = ""
+    """Reference of the document that proves it."""
+    effective_on: date | None = None
+    """Day it takes effect; today when not given, never later."""
+
+    def order(self, kind: TransferKind) -> Order:
+        legs = tuple(x.order("legs", str(i)) for i, x in enumerate(self.legs))
+        return _order(kind, self, legs, organisation(self.beneficiary_id, "beneficiaryId"), self.for_year)
+
+
+@input_type
+class SurrenderAssetsInput(_UseInput):
+    """Units to surrender for compliance (清缴)."""
+
+    def command(self) -> Order:
+        return self.order(TransferKind.SURRENDER)
+
+
+@input_type
+class RetireAssetsInput(_UseInput):
+    """Units to retire for carbon neutrality (8.4)."""
+
+    def command(self) -> Order:
+        return self.order(TransferKind.RETIRE)
+
+
+@input_type
+class CancelAssetsInput(MutationInput):
+    """Units to give up for good (自愿注销)."""
+
+    legs: list[UsedLegInput]
+    """1 to 100 legs: all of them or none."""
+    beneficiary_id: strawberry.ID | None = None
+    """Organisation they serve, when they serve one; then the year is named too."""
+    for_year: int | None = None
+    """Year they serve."""
+    purpose: str = ""
+    """Purpose, in words."""
+    evidence: str = ""
+    """Reference of the document that proves it."""
+    effective_on: date | None = None
+    """Day it takes effect; today when not given, never later."""
+
+    def command(self) -> Order:
+        legs = tuple(x.order("legs", str(i)) for i, x in enumerate(self.legs))
+        served = self.beneficiary_id and organisation(self.beneficiary_id, "beneficiaryId")
+        return _order(TransferKind.CANCEL, self, legs, served or None, self.for_year)
+
+
+@input_type
+class ReverseTransferInput(MutationInput):
+    """A transfer to take back, wholly; once, and only if its units are still where it put them."""
+
+    transfer_id: strawberry.ID
+    """The transfer."""
+    purpose: str = ""
+    """Why it is taken back."""
+    evidence: str = ""
+    """Reference of the document that proves it."""
+    effective_on: date | None = None
+    """Day it takes effect; today when not given, never later."""
+
+    def command(self) -> Order:
+        key = key_of(self.transfer_id, "AssetTransfer", "transferId")
+        return build(Order, self, kind=TransferKind.REVERSE, reverses_id=key)
+
+
+@input_type
+class TransferInput:
+    """A transfer of any kind but ISSUE."""
+
+    kind: TransferKind
+    """What it does. REVERSE names `transferId` and no legs."""
+    legs: list[PostedLegInput] = strawberry.field(default_factory=list)
+    """Its legs: all of them or none."""
+    beneficiary_id: strawberry.ID | None = None
+    """Organisation the units serve: for SURRENDER and RETIRE."""
+    for_year: int | None = None
+    """Year they serve; a compliance period of several years is named by its last."""
+    transfer_id: strawberry.ID | None = None
+    """The transfer to take back: for REVERSE."""
+    purpose: str = ""
+    """Purpose, in words."""
+    evidence: str = ""
+    """Reference of the document that proves it."""
+    effective_on: date | None = None
+    """Day it takes effect; today when not given, never later."""
+
+    def command(self, *path: str) -> Order:
+        legs = tuple(x.order(*path, "legs", str(i)) for i, x in enumerate(self.legs))
+        served = self.beneficiary_id and organisation(self.beneficiary_id, *path, "beneficiaryId")
+        reverses = self.transfer_id and key_of(self.transfer_id, "AssetTransfer", *path, "transferId")
+        return build(Order, self, legs=legs, beneficiary_id=served or None, reverses_id=reverses or None)
+
+
+@input_type
+class PostTransfersInput(MutationInput):
+    """Transfers to post in order."""
+
+    transfers: list[TransferInput]
+    """1 to 500 transfers, each judged on its own after those before it."""
+    all_or_nothing: bool = False
+    """Post none unless all can be posted."""
+
+    def command(self) -> Batch:
+        rows = tuple(row.command("transfers", str(i)) for i, row in enumerate(self.transfers))
+        return Batch(rows, self.all_or_nothing)
+
+
+@input_type
+class ObligationInput:
+    """What an organisation must surrender for a period."""
+
+    organisation_id: strawberry.ID
+    """The organisation that owes."""
+    from_year: int
+    """First year of the period."""
+    to_year: int
+    """Last year of the period; it names the period."""
+    tonnes: Decimal
+    """Tonnes of CO2e to surrender, at most 9 decimals."""
+    source: str = ""
+    """Where the figure comes from."""
+
+    def command(self, *path: str) -> NewObligation:
+        return build(NewObligation, self, organisation_id=organisation(self.organisation_id, *path, "organisationId"))
+
+
+@input_type
+class SetObligationInput(MutationInput):
+    """An obligation to put in force; one of the same period is superseded."""
+
+    organisation_id: strawberry.ID
+    """The organisation that owes."""
+    from_year: int
+    """First year of the period."""
+    to_year: int
+    """Last year of the period; it names the period."""
+    tonnes: Decimal
+    """Tonnes of CO2e to surrender, at most 9 decimals."""
+    source: str = ""
+    """Where the figure comes from."""
+
+    def command(self) -> NewObligation:
+        return build(NewObligation, self, organisation_id=organisation(self.organisation_id, "organisationId"))
+
+
+@input_type
+class SetObligationsInput(MutationInput):
+    """Obligations to put in force; each supersedes the one of the same period."""
+
+    obligations: list[ObligationInput]
+    """1 to 500 obligations, each judged on its own."""
+    all_or_nothing: bool = False
+    """Record none unless all can be recorded."""
+
+    def command(self) -> ObligationBatch:
+        rows = tuple(row.command("obligations", str(i)) for i, row in enumerate(self.obligations))
+        return ObligationBatch(rows, self.all_or_nothing)
+
+
+def organisation(value: str, *path: str) -> UUID:
+    """The key of an organisation's id. Errors: INVALID_ID."""
+    return key_of(value, "Organisation", *path)
+
+
+def _order(
+    kind: TransferKind,
+    given: TransferAssetsInput | CancelAssetsInput | _UseInput,
+    legs: tuple[LegOrder, ...],
+    beneficiary_id: UUID | None = None,
+    for_year: int | None = None,
+) -> Order:
+    return build(Order, given, kind=kind, legs=legs, beneficiary_id=beneficiary_id, for_year=for_year)

@@ -1,0 +1,396 @@
+"""GraphQL object types of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+import strawberry
+
+from backend.kit.errors import Locale
+from backend.kit.graphql.fields import batched
+from backend.kit.graphql.nodes import Node, to_id
+from backend.kit.graphql.pages import Connection
+from backend.kit.graphql.payloads import Payload, UserError, user_error
+from backend.kit.graphql.scalars import Tonnes
+from backend.kit.graphql.types import build, object_type
+from backend.kit.pages import PageRequest
+from backend.ledger import domain
+from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind, Use
+from backend.ledger.outcomes import Posting, Refusal
+from backend.ledger.service import LedgerService, Position
+from tenants.commands import Done
+from tenants.context import Info
+
+
+@object_type
+class SerialBlock:
+    """Consecutive serial numbers of a registry, both ends included."""
+
+    prefix: str
+    """What stands before the number."""
+    first: Tonnes
+    """First number."""
+    last: Tonnes
+    """Last number: first + quantity - 1."""
+
+    @classmethod
+    def of(cls, block: domain.SerialBlock) -> SerialBlock:
+        return cls(prefix=block.prefix, first=Tonnes(block.first), last=Tonnes(block.last))
+
+
+@object_type
+class AssetLot(Node):
+    """Units issued together: one class, scheme, vintage and project (资产批次, 8.3)."""
+
+    key: strawberry.Private[UUID]
+    asset_class: AssetClass
+    """Allowance, CCER, verified saving or own sink."""
+    scheme: str
+    """The scheme or registry, for example CEA, CCER or CARB."""
+    issue_reference: str
+    """The scheme's own reference of the issue, unique in the scheme."""
+    vintage: int | None
+    """Year the units are for or arose in."""
+    project: str
+    """Project that gave rise to them; empty for allowances."""
+    quantity: Tonnes
+    """Units issued, one tonne of CO2e each."""
+    origin: Origin
+    """How the lot came to its first holder."""
+    issued_to_id: strawberry.ID
+    """Organisation it was issued to."""
+    issued_on: date
+    """Day of issue."""
+    serial: SerialBlock | None
+    """Serial numbers, where the registry gives them."""
+    withdrawn: bool
+    """Whether the issue was reversed: then the lot holds nothing, and its reference is free again."""
+
+    @classmethod
+    def of(cls, lot: domain.Lot) -> AssetLot:
+        return build(
+            cls,
+            lot,
+            id=to_id("AssetLot", lot.id),
+            key=lot.id,
+            quantity=Tonnes(lot.quantity_t),
+            issued_to_id=to_id("Organisation", lot.issued_to),
+            serial=lot.serial and SerialBlock.of(lot.serial),
+            withdrawn=lot.withdrawn_by is not None,
+        )
+
+
+async def _lots(keys: Sequence[UUID], info: Info) -> list[AssetLot]:
+    service, principal = info.context.use(LedgerService), info.context.principal
+    found = await service.lots_by_ids(principal, list(set(keys)), shown=True)
+    return [AssetLot.of(found[key]) for key in keys]
+
+
+@object_type
+class LotBalance:
+    """Units of one lot in one account."""
+
+    account_id: strawberry.ID
+    """The account."""
+    lot_id: strawberry.ID
+    """The lot."""
+    lot_key: strawberry.Private[UUID]
+    quantity: Tonnes
+    """Units that rest there."""
+
+    @classmethod
+    def of(cls, balance: domain.Balance) -> LotBalance:
+        return cls(
+            account_id=to_id("AssetAccount", balance.account_id),
+            lot_id=to_id("AssetLot", balance.lot_id),
+            lot_key=balance.lot_id,
+            quantity=Tonnes(balance.quantity_t),
+        )
+
+    @batched
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+        """The lot."""
+        return await _lots([p.lot_key for p in parents], info)
+
+
+@object_type
+class AssetAccount(Node):
+    """Where units of an organisation rest (碳资产账户, 8.3.1.2)."""
+
+    key: strawberry.Private[UUID]
+    organisation_id: strawberry.ID | None
+    """Organisation it belongs to; null for the accounts of the outside."""
+    code: str
+    """The organisation's own code of the account."""
+    name: str
+    """Name."""
+    kind: AccountKind
+    """What it is for."""
+
+    @classmethod
+    def of(cls, account: domain.Account) -> AssetAccount:
+        owner = account.organisation_id
+        return build(
+            cls,
+            account,
+            id=to_id("AssetAccount", account.id),
+            key=account.id,
+            organisation_id=owner and to_id("Organisation", owner),
+        )
+
+    @batched
+    async def balances(
+        parents: list[Any],  # noqa: N805
+        info: Info,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> list[Connection[LotBalance]]:
+        """What rests here, by lot; lots of which nothing is left are not listed."""
+        request = PageRequest.read(first, after)
+        keys = [p.key for p in parents]
+        pages = await info.context.use(LedgerService).balances(info.context.principal, keys, request)
+        return [Connection.of(pages[key].map(LotBalance.of)) for key in keys]
+
+
+@object_type
+class AssetParty:
+    """One side of a leg: an account, as far as the other side gets to see it."""
+
+    account_id: strawberry.ID
+    """The account."""
+    organisation_id: strawberry.ID | None
+    """Organisation it belongs to; null for the outside."""
+    code: str
+    """Code of the account."""
+    kind: AccountKind
+    """What the account is for."""
+
+    @classmethod
+    def of(cls, account: domain.Account) -> AssetParty:
+        owner = account.organisation_id
+        return build(
+            cls,
+            account,
+            account_id=to_id("AssetAccount", account.id),
+            organisation_id=owner and to_id("Organisation", owner),
+        )
+
+
+@object_type
+class AssetLeg:
+    """Units of one lot from one account to another."""
+
+    lot_id: strawberry.ID
+    """The lot."""
+    lot_key: strawberry.Private[UUID]
+    quantity: Tonnes
+    """Units moved."""
+    source: AssetParty
+    """Account debited."""
+    destination: AssetParty
+    """Account credited."""
+
+    @classmethod
+    def of(cls, leg: domain.Leg) -> AssetLeg:
+        return cls(
+            lot_id=to_id("AssetLot", leg.lot_id),
+            lot_key=leg.lot_id,
+            quantity=Tonnes(leg.quantity_t),
+            source=AssetParty.of(leg.source),
+            destination=AssetParty.of(leg.destination),
+        )
+
+    @batched
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+        """The lot."""
+        return await _lots([p.lot_key for p in parents], info)
+
+
+@object_type
+class AssetTransfer(Node):
+    """Units that moved, all legs together; never changed, only reversed (资产划转)."""
+
+    kind: TransferKind
+    """What it did."""
+    legs: list[AssetLeg]
+    """Its legs, in order."""
+    effective_on: date
+    """Day it takes effect."""
+    beneficiary_id: strawberry.ID | None
+    """Organisation the units served, when they were used up."""
+    for_year: int | None
+    """Year they served; a compliance period of several years is named by its last."""
+    purpose: str
+    """Purpose, in words."""
+    evidence: str
+    """Reference of the document that proves it."""
+    reverses_id: strawberry.ID | None
+    """The transfer this one takes back."""
+    reversed_by_id: strawberry.ID | None
+    """The transfer that took this one back."""
+    recorded_at: datetime | None
+    """When the ledger recorded it; null in a rehearsal."""
+
+    @classmethod
+    def of(cls, transfer: domain.Transfer) -> AssetTransfer:
+        served, takes_back, taken_back = transfer.beneficiary_id, transfer.reverses_id, transfer.reversed_by_id
+        return build(
+            cls,
+            transfer,
+            id=to_id("AssetTransfer", transfer.id),
+            legs=[AssetLeg.of(leg) for leg in transfer.legs],
+            beneficiary_id=served and to_id("Organisation", served),
+            reverses_id=takes_back and to_id("AssetTransfer", takes_back),
+            reversed_by_id=taken_back and to_id("AssetTransfer", taken_back),
+        )
+
+
+@object_type
+class Obligation(Node):
+    """What an organisation must surrender for a period (履约义务)."""
+
+    organisation_id: strawberry.ID
+    """The organisation that owes."""
+    from_year: int
+    """First year of the period."""
+    to_year: int
+    """Last year of the period; it names the period."""
+    tonnes: Decimal
+    """Tonnes of CO2e to surrender."""
+    source: str
+    """Where the figure comes from."""
+    recorded_at: datetime
+    """When it was recorded."""
+    superseded_at: datetime | None
+    """When a later one took its place; null while it is in force."""
+    superseded_by_id: strawberry.ID | None
+    """The one that took its place."""
+
+    @classmethod
+    def of(cls, obligation: domain.Obligation) -> Obligation:
+        successor = obligation.superseded_by_id
+        return build(
+            cls,
+            obligation,
+            id=to_id("Obligation", obligation.id),
+            organisation_id=to_id("Organisation", obligation.organisation_id),
+            superseded_by_id=successor and to_id("Obligation", successor),
+        )
+
+
+@object_type
+class HeldUnits:
+    """Units of one class that rest in an organisation's accounts."""
+
+    asset_class: AssetClass
+    """Class of the units."""
+    quantity: Tonnes
+    """Units."""
+
+
+@object_type
+class UsedUnits:
+    """Units of one class that were used in one way, net of reversals."""
+
+    use: Use
+    """What they were used for."""
+    asset_class: AssetClass
+    """Class of the units."""
+    bought: bool
+    """Whether they were bought, by the user or inside the tenant, or are the user's own allocation or issue."""
+    quantity: Tonnes
+    """Units."""
+
+
+@object_type
+class AssetPosition:
+    """Where an organisation stands, by itself: holdings of today, uses for a year, and what it owes by that year."""
+
+    organisation_id: strawberry.ID
+    """The organisation."""
+    year: int
+    """The year; an obligation of several years counts in its last."""
+    held: list[HeldUnits]
+    """What rests in its accounts today, by class."""
+    used: list[UsedUnits]
+    """What was used for it and the year, by use and class."""
+    obligation: Obligation | None
+    """What it owes for the period that ends with the year."""
+    shortfall: Decimal | None
+    """Tonnes of the obligation not surrendered yet; null without an obligation."""
+
+    @classmethod
+    def of(cls, position: Position) -> AssetPosition:
+        held: dict[AssetClass, int] = {}
+        for units in position.held:
+            held[units.asset_class] = held.get(units.asset_class, 0) + units.quantity_t
+        used: dict[tuple[Use, AssetClass, bool], int] = {}
+        for use in position.used:
+            key = (use.use, use.asset_class, use.bought)
+            used[key] = used.get(key, 0) + use.quantity_t
+        return cls(
+            organisation_id=to_id("Organisation", position.organisation_id),
+            year=position.year,
+            held=[HeldUnits(asset_class=c, quantity=Tonnes(q)) for c, q in sorted(held.items())],
+            used=[
+                UsedUnits(use=u, asset_class=c, bought=b, quantity=Tonnes(q)) for (u, c, b), q in sorted(used.items())
+            ],
+            obligation=None if position.obligation is None else Obligation.of(position.obligation),
+            shortfall=position.shortfall_t,
+        )
+
+
+@object_type
+class IssueLotsResult:
+    """What became of one row of `issueLots`."""
+
+    lot: AssetLot | None = None
+    """The lot, when it was issued."""
+    error: UserError | None = None
+    """Why it was not; its path begins with the row."""
+
+
+@object_type
+class PostTransfersResult:
+    """What became of one row of `postTransfers`."""
+
+    transfer: AssetTransfer | None = None
+    """The transfer, when it was posted."""
+    error: UserError | None = None
+    """Why it was not; its path begins with the row."""
+
+
+@object_type
+class SetObligationsResult:
+    """What became of one row of `setObligations`."""
+
+    obligation: Obligation | None = None
+    """The obligation in force, when it was recorded."""
+    error: UserError | None = None
+    """Why it was not; its path begins with the row."""
+
+
+@object_type
+class PostedPayload(Payload):
+    """What posting one transfer answers; each mutation has its own type of it."""
+
+    transfer: AssetTransfer | None = None
+    """The transfer."""
+    balances: list[LotBalance]
+    """The balances it touched, as it left them; accounts of the outside are left out."""
+
+    @classmethod
+    def of(cls, done: Done[Posting]) -> Self:
+        (row,) = done.value.rows
+        assert row.transfer is not None, "a refused order raises"
+        balances = [LotBalance.of(b) for b in done.value.balances]
+        return cls(errors=[], transfer=AssetTransfer.of(row.transfer), balances=balances, replayed=done.replayed)
+
+
+def row_error(refusal: Refusal | None, locale: Locale, *row: str) -> UserError | None:
+    """The error of one row, its path counted from the input."""
+    return None if refusal is None else user_error(refusal.error().at(*row), locale)

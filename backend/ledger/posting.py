@@ -1,0 +1,201 @@
+"""Posting orders: resolve what they name, ask whether the caller may, plan, post, and answer each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
+from backend.kit.ids import uuid7
+from backend.kit.toolbox import Toolbox
+from backend.ledger import codes
+from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Transfer, TransferKind
+from backend.ledger.outcomes import Posting, Refusal, TransferOutcome, settled
+from backend.ledger.repository import names, posting, transfers
+from backend.ledger.repository.posting import Posted, Refused
+from backend.ledger.rules import Books, answering, check_size, checked_order, planned
+from tenants.access import Permission
+from tenants.commands import Actor, Change, Done, perform
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Orders that came together."""
+
+    orders: tuple[Order, ...]
+    all_or_nothing: bool
+
+
+class PostingService:
+    """Everything that moves units."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def post(self, actor: Actor, operation: str, order: Order) -> Done[Posting]:
+        """Post one transfer. Errors: those of `checked_order` and `planned`, INSUFFICIENT_BALANCE,
+        REVERSAL_NOT_COVERED, FORBIDDEN.
+        """
+        checked = checked_order(order, self.toolbox.clock.today())
+
+        async def work(change: Change) -> Posting:
+            outcome = await _post_all(change, [checked])
+            refusal = outcome.rows[0].refusal
+            if refusal is not None:
+                raise refusal.error()
+            return outcome
+
+        return await perform(self.toolbox, actor, operation, order, Posting, work)
+
+    async def post_all(self, actor: Actor, batch: Batch) -> Done[Posting]:
+        """Post up to 500 transfers in order, each judged on its own; with `all_or_nothing` a refused row keeps all
+        from being written, and the sound ones answer NOT_POSTED. Errors: TOO_MANY_ROWS; the others per row.
+        """
+        check_size(len(batch.orders), "transfers")
+        today = self.toolbox.clock.today()
+
+        async def work(change: Change) -> Posting:
+            checked = [_checked(order, today) for order in batch.orders]
+            outcome = await _post_all(change, checked)
+            return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
+
+        return await perform(self.toolbox, actor, "postTransfers", batch, Posting, work)
+
+
+async def _post_all(change: Change, orders: Sequence[Order | CodedError]) -> Posting:
+    """Judge every order; post those that stand. Orders that failed a check before come as their error."""
+    books = await _books(change, [o for o in orders if isinstance(o, Order)])
+    judge = _Judge(change, books)
+    plans = [o if isinstance(o, CodedError) else await judge.plan(o) for o in orders]
+    standing = [p for p in plans if isinstance(p, Transfer)]
+    posted = await _write(change, standing)
+    refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
+    rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
+    return Posting(tuple(rows), _own_balances(standing, posted))
+
+
+async def _write(change: Change, standing: Sequence[Transfer]) -> Posted | None:
+    if not standing:
+        return None
+    return await posting.post(change, standing, [answering(t.legs[0]) for t in standing])
+
+
+def _outcome(
+    plan: Transfer | CodedError, refused: Refused | None, posted: Posted | None, books: Books
+) -> TransferOutcome:
+    if isinstance(plan, CodedError):
+        return TransferOutcome(refusal=Refusal.of(plan))
+    if refused is not None:
+        return TransferOutcome(refusal=Refusal.of(_explained(plan, refused, books)))
+    assert posted is not None, "a plan without refusal was posted"
+    return TransferOutcome(transfer=replace(plan, recorded_at=posted.recorded_at))
+
+
+def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
+    if refused.code == codes.ALREADY_REVERSED.name:
+        return codes.ALREADY_REVERSED(path=("transferId",), transfer=str(plan.reverses_id))
+    assert refused.leg is not None, "a posting that lacks cover lacks it in a leg"
+    leg = plan.legs[refused.leg]
+    lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
+    asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
+    back = plan.kind is TransferKind.REVERSE
+    return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(
+        path=("transferId",) if back else ("legs", str(refused.leg), "quantity"),
+        account=f"{leg.source.code} ({leg.source.id})",
+        lot=f"{lot.scheme} {lot.issue_reference}",
+        asked=asked,
+        available=refused.available_t,
+    )
+
+
+def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:
+    own = {a.id for t in standing for leg in t.legs for a in (leg.source, leg.destination) if a.organisation_id}
+    return tuple(b for b in posted.balances if b.account_id in own) if posted else ()
+
+
+def _checked(order: Order, today: date) -> Order | CodedError:
+    try:
+        return checked_order(order, today)
+    except CodedError as error:
+        return error
+
+
+class _Judge:
+    """Plans orders for one caller; asks for each organisation once."""
+
+    def __init__(self, change: Change, books: Books) -> None:
+        self.change = change
+        self.books = books
+        self.answers: dict[UUID, CodedError | None] = {}
+
+    async def plan(self, order: Order) -> Transfer | CodedError:
+        try:
+            plan = planned(order, self.books, uuid7())
+            for number, leg in enumerate(plan.legs):
+                await self._ask(order, number, answering(leg))
+        except CodedError as error:
+            return error
+        return plan
+
+    async def _ask(self, order: Order, number: int, organisation_id: UUID) -> None:
+        if organisation_id not in self.answers:
+            self.answers[organisation_id] = await _answer(self.change, organisation_id)
+        error = self.answers[organisation_id]
+        if error is not None and error.code is NOT_FOUND:
+            raise _unseen(order, number)
+        if error is not None:
+            raise error.at() if order.kind is TransferKind.REVERSE else error.at("legs", str(number))
+
+
+def _unseen(order: Order, number: int) -> CodedError:
+    """What is out of reach answers as what does not exist."""
+    if order.kind is TransferKind.REVERSE:
+        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(order.reverses_id))
+    leg = order.legs[number]
+    side, ref = ("to", leg.destination) if leg.source.market else ("from", leg.source)
+    return codes.UNKNOWN_ACCOUNT(path=("legs", str(number), side), account=str(ref))
+
+
+async def _answer(change: Change, organisation_id: UUID) -> CodedError | None:
+    try:
+        await require_manager(change, organisation_id)
+    except CodedError as error:
+        return error
+    return None
+
+
+async def require_manager(change: Change, organisation_id: UUID) -> None:
+    """Refuse who may neither manage the assets of an organisation nor sync them. Errors: FORBIDDEN, NOT_FOUND."""
+    refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+    for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
+        if change.actor.principal.may_somewhere(permission):
+            try:
+                return await change.require(permission, organisation_id)
+            except CodedError as error:
+                refused = error
+    raise refused
+
+
+async def _books(change: Change, orders: Sequence[Order]) -> Books:
+    """Look up everything the orders name, in as few statements as that takes."""
+    unit = change.unit
+    reversed_ids = {o.reverses_id for o in orders if o.reverses_id is not None}
+    originals = await transfers.transfers(unit, reversed_ids, change.actor.principal) if reversed_ids else {}
+    legs = [leg for o in orders for leg in o.legs]
+    arriving = {leg.destination for leg in legs if leg.destination is not None and not leg.destination.market}
+    refs = {leg.source for leg in legs if not leg.source.market} | arriving
+    accounts, outside = await names.accounts(unit, refs)
+    to_open = [ref for ref in arriving if ref not in accounts and ref.id is None and ref.code == HOLDING]
+    if to_open:
+        await names.open_holding_accounts(unit, to_open)
+        accounts, outside = await names.accounts(unit, refs)
+    lot_refs = {leg.lot for leg in legs} | {LotRef(leg.lot_id) for t in originals.values() for leg in t.legs}
+    return Books(
+        accounts=accounts,
+        outside=outside,
+        lots=await names.lots(unit, lot_refs),
+        transfers=originals,
+        organisations=await names.organisations(unit, {o.beneficiary_id for o in orders if o.beneficiary_id}),
+    )

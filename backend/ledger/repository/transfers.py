@@ -1,0 +1,119 @@
+"""Reading transfers with their legs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
+
+from backend.kit.database import ReadSession
+from backend.kit.pages import Page, PageRequest
+from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferKind
+from backend.ledger.tables import asset_account, asset_leg, asset_transfer
+from tenants.access import Permission, Principal, within
+
+_reversal = asset_transfer.alias("reversal")
+_TRANSFER: Final[Select[Any]] = select(asset_transfer, _reversal.c.id.label("reversed_by_id")).outerjoin(
+    _reversal,
+    (_reversal.c.tenant_id == asset_transfer.c.tenant_id) & (_reversal.c.reverses_id == asset_transfer.c.id),
+)
+_from, _to = asset_account.alias("f"), asset_account.alias("t")
+_LEGS: Final[Select[Any]] = (
+    select(
+        asset_leg,
+        *(column.label(f"{side}_{column.name}") for side, a in (("f", _from), ("t", _to)) for column in a.c),
+    )
+    .join(_from, (_from.c.tenant_id == asset_leg.c.tenant_id) & (_from.c.id == asset_leg.c.from_account_id))
+    .join(_to, (_to.c.tenant_id == asset_leg.c.tenant_id) & (_to.c.id == asset_leg.c.to_account_id))
+    .order_by(asset_leg.c.transfer_id, asset_leg.c.leg)
+)
+
+
+async def transfers(
+    session: ReadSession, keys: Collection[UUID], principal: Principal | None = None
+) -> dict[UUID, Transfer]:
+    """By id; with a principal, only those that touch an organisation whose assets it may read."""
+    statement = _TRANSFER.where(asset_transfer.c.id.in_(keys))
+    if principal is not None:
+        statement = statement.where(_visible(principal))
+    return {t.id: t for t in await _with_legs(session, await session.rows(statement))}
+
+
+async def page_of_transfers(
+    session: ReadSession,
+    principal: Principal,
+    request: PageRequest,
+    organisation_id: UUID | None,
+    kind: TransferKind | None,
+    for_year: int | None,
+) -> Page[Transfer]:
+    """The latest first; of one organisation: those that touch its accounts or serve it."""
+    statement = _TRANSFER.where(_visible(principal)).order_by(asset_transfer.c.id.desc()).limit(request.first + 1)
+    if organisation_id is not None:
+        statement = statement.where(_touches(asset_account.c.organisation_id == organisation_id, organisation_id))
+    if kind is not None:
+        statement = statement.where(asset_transfer.c.kind == kind.value)
+    if for_year is not None:
+        statement = statement.where(asset_transfer.c.for_year == for_year)
+    if request.after is not None:
+        statement = statement.where(asset_transfer.c.id < UUID(request.after[0]))
+    rows = await _with_legs(session, await session.rows(statement))
+    return Page.cut(rows, request, lambda t: (t.id,))
+
+
+def _visible(principal: Principal) -> ColumnElement[bool]:
+    reach = within(principal, Permission.ASSET_READ, asset_account.c.organisation_id)
+    served = within(principal, Permission.ASSET_READ, asset_transfer.c.beneficiary_id)
+    return or_(served, _leg_of(reach))
+
+
+def _touches(of_account: ColumnElement[bool], organisation_id: UUID) -> ColumnElement[bool]:
+    return or_(asset_transfer.c.beneficiary_id == organisation_id, _leg_of(of_account))
+
+
+def _leg_of(of_account: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists(
+        select(1)
+        .select_from(asset_leg)
+        .join(
+            asset_account,
+            (asset_account.c.tenant_id == asset_leg.c.tenant_id)
+            & asset_account.c.id.in_([asset_leg.c.from_account_id, asset_leg.c.to_account_id]),
+        )
+        .where(asset_leg.c.tenant_id == asset_transfer.c.tenant_id, asset_leg.c.transfer_id == asset_transfer.c.id)
+        .where(of_account)
+    )
+
+
+async def _with_legs(session: ReadSession, rows: Sequence[Row[Any]]) -> list[Transfer]:
+    legs: dict[UUID, list[Leg]] = defaultdict(list)
+    if rows:
+        for row in await session.rows(_LEGS.where(asset_leg.c.transfer_id.in_([r.id for r in rows]))):
+            leg = Leg(row.lot_id, _side(row, "f"), _side(row, "t"), row.quantity_t)
+            legs[row.transfer_id].append(leg)
+    return [_transfer(row, tuple(legs[row.id])) for row in rows]
+
+
+def _side(row: Row[Any], side: str) -> Account:
+    at = row._mapping  # noqa: SLF001 - SQLAlchemy's public view of a row by name
+    kind = AccountKind(at[f"{side}_kind"])
+    return Account(at[f"{side}_id"], at[f"{side}_organisation_id"], at[f"{side}_code"], at[f"{side}_name"], kind)
+
+
+def _transfer(row: Row[Any], legs: tuple[Leg, ...]) -> Transfer:
+    return Transfer(
+        id=row.id,
+        kind=TransferKind(row.kind),
+        legs=legs,
+        effective_on=row.effective_on,
+        beneficiary_id=row.beneficiary_id,
+        for_year=row.for_year,
+        purpose=row.purpose,
+        evidence=row.evidence,
+        reverses_id=row.reverses_id,
+        reversed_by_id=row.reversed_by_id,
+        recorded_at=row.recorded_at,
+    )

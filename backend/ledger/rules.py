@@ -1,0 +1,287 @@
+"""What makes an order sound: the checks that need no books, and the plan of a transfer from the books it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from backend.kit.errors import CodedError
+from backend.kit.text import clean, tidy
+from backend.ledger import codes
+from backend.ledger.domain import (
+    OUTSIDE,
+    USES,
+    Account,
+    AccountKind,
+    AccountRef,
+    AssetClass,
+    Leg,
+    LegOrder,
+    Lot,
+    LotRef,
+    NewAccount,
+    NewLot,
+    NewObligation,
+    Order,
+    Origin,
+    Transfer,
+    TransferKind,
+)
+
+MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
+MAX_LEGS: Final = 100
+MAX_ROWS: Final = 500
+FIRST_YEAR, LAST_YEAR = 1990, 2100
+_FITTING: Final[Mapping[AssetClass, tuple[Origin, ...]]] = {
+    AssetClass.ALLOWANCE: (Origin.ALLOCATED, Origin.AUCTIONED, Origin.PURCHASED),
+    AssetClass.CCER: (Origin.ISSUED_CREDIT, Origin.PURCHASED),
+    AssetClass.VERIFIED_SAVING: (Origin.ISSUED_CREDIT, Origin.PURCHASED),
+    AssetClass.SINK: (Origin.CERTIFIED_SINK, Origin.ISSUED_CREDIT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the names in some orders stand for, as far as it exists."""
+
+    accounts: Mapping[AccountRef, Account]
+    outside: Mapping[AccountKind, Account]
+    lots: Mapping[LotRef, Lot]
+    transfers: Mapping[UUID, Transfer]
+    organisations: frozenset[UUID]
+
+    def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
+        found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
+        if found is None or (found.organisation_id is None and not ref.market):
+            raise codes.UNKNOWN_ACCOUNT(path=path, account=str(ref))
+        return found
+
+    def lot(self, ref: LotRef, path: tuple[str, ...]) -> Lot:
+        found = self.lots.get(ref)
+        if found is None:
+            raise codes.UNKNOWN_LOT(path=path, lot=str(ref))
+        return found
+
+
+def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
+    """The transfer that a checked order comes to.
+
+    Errors: UNKNOWN_LOT, UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, UNKNOWN_TRANSFER, EFFECTIVE_BEFORE_ISSUE,
+    ALREADY_REVERSED, NOT_REVERSIBLE.
+    """
+    assert order.effective_on is not None, "a checked order has its day"
+    if order.beneficiary_id is not None and order.beneficiary_id not in books.organisations:
+        raise codes.UNKNOWN_BENEFICIARY(path=("beneficiaryId",), organisation=str(order.beneficiary_id))
+    return Transfer(
+        id=transfer_id,
+        kind=order.kind,
+        legs=_contra_legs(order, books) if order.kind is TransferKind.REVERSE else _legs(order, books),
+        effective_on=order.effective_on,
+        beneficiary_id=order.beneficiary_id,
+        for_year=order.for_year,
+        purpose=order.purpose,
+        evidence=order.evidence,
+        reverses_id=order.reverses_id,
+    )
+
+
+def answering(leg: Leg) -> UUID:
+    """The organisation whose managers decide about a leg: the one debited, or the one credited from outside.
+
+    Whoever may send may send to every organisation of the tenant: receiving is no loss, so it needs no consent.
+    """
+    organisation = leg.source.organisation_id or leg.destination.organisation_id
+    assert organisation is not None, "one side of a leg is an organisation's"
+    return organisation
+
+
+def _legs(order: Order, books: Books) -> tuple[Leg, ...]:
+    legs = []
+    for number, asked in enumerate(order.legs):
+        path = ("legs", str(number))
+        lot = books.lot(asked.lot, (*path, "lot"))
+        _check_day(order, lot, path)
+        source = books.account(asked.source, (*path, "from"))
+        if order.kind is TransferKind.TRANSFER:
+            assert asked.destination is not None, "a checked TRANSFER names its destinations"
+            destination = books.account(asked.destination, (*path, "to"))
+        else:
+            destination = books.outside[USES[order.kind]]
+        if source.id == destination.id:
+            raise _wrong_destination(order.kind, (*path, "to"), _SELF)
+        legs.append(Leg(lot.id, source, destination, asked.quantity_t))
+    return tuple(legs)
+
+
+def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
+    key = order.reverses_id
+    original = books.transfers.get(key) if key else None
+    if original is None:
+        raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(key))
+    if original.kind is TransferKind.REVERSE:
+        raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=str(key))
+    if original.reversed_by_id is not None:
+        raise codes.ALREADY_REVERSED(path=("transferId",), transfer=str(key))
+    for leg in original.legs:
+        _check_day(order, books.lot(LotRef(leg.lot_id), ("transferId",)), ())
+    return tuple(replace(leg, source=leg.destination, destination=leg.source) for leg in original.legs)
+
+
+def _check_day(order: Order, lot: Lot, path: tuple[str, ...]) -> None:
+    assert order.effective_on is not None, "a checked order has its day"
+    if order.effective_on < lot.issued_on:
+        raise codes.EFFECTIVE_BEFORE_ISSUE(
+            path=path or ("effectiveOn",),
+            lot=f"{lot.scheme} {lot.issue_reference}",
+            issued_on=lot.issued_on.isoformat(),
+            effective_on=order.effective_on.isoformat(),
+        )
+
+
+def check_size(count: int, what: str) -> None:
+    """Refuse (TOO_MANY_ROWS) a request of no rows or of too many."""
+    if not 1 <= count <= MAX_ROWS:
+        raise codes.TOO_MANY_ROWS(path=(what,), count=count, most=MAX_ROWS)
+
+
+def checked_lot(new: NewLot) -> NewLot:
+    """The lot in canonical form.
+
+    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
+    """
+    _quantity(new.quantity_t)
+    if new.vintage is not None:
+        _year(new.vintage, "vintage")
+    if new.origin not in _FITTING[new.asset_class]:
+        raise codes.ORIGIN_DOES_NOT_FIT(
+            path=("origin",),
+            asset_class=new.asset_class.value,
+            origin=new.origin.value,
+            fitting=", ".join(_FITTING[new.asset_class]),
+        )
+    if new.serial is not None:
+        length = new.serial.last - new.serial.first + 1
+        if length != new.quantity_t or new.serial.first < 0 or new.serial.last > MAX_QUANTITY_T:
+            raise codes.SERIAL_LENGTH(
+                path=("serial",),
+                first=new.serial.first,
+                last=new.serial.last,
+                length=length,
+                quantity=new.quantity_t,
+            )
+    return replace(
+        new,
+        scheme=_text(new.scheme, "scheme"),
+        issue_reference=_text(new.issue_reference, "issueReference"),
+        project=tidy(new.project),
+        serial=new.serial and replace(new.serial, prefix=clean(new.serial.prefix)),
+        account_code=_text(new.account_code, "accountCode"),
+        evidence=tidy(new.evidence),
+    )
+
+
+def checked_order(order: Order, today: date) -> Order:
+    """The order in canonical form, its day filled in; what needs the books to judge is judged later.
+
+    Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
+    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE.
+    """
+    effective_on = order.effective_on or today
+    if effective_on > today:
+        raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=effective_on.isoformat(), today=str(today))
+    if order.kind is TransferKind.ISSUE:
+        raise codes.ISSUE_BY_LOTS(path=("kind",))
+    if order.kind is not TransferKind.REVERSE:
+        if not 1 <= len(order.legs) <= MAX_LEGS:
+            raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
+        _check_beneficiary(order)
+    for number, leg in enumerate(order.legs):
+        _quantity(leg.quantity_t, "legs", str(number), "quantity")
+        _check_destination(order.kind, leg, ("legs", str(number), "to"))
+    return replace(
+        order,
+        legs=tuple(replace(leg, lot=_tidy_lot(leg.lot)) for leg in order.legs),
+        purpose=tidy(order.purpose),
+        evidence=tidy(order.evidence),
+        effective_on=effective_on,
+    )
+
+
+def checked_account(new: NewAccount) -> NewAccount:
+    """The account in canonical form. Errors: MISSING_TEXT, WRONG_DESTINATION."""
+    if new.kind in OUTSIDE:
+        raise codes.WRONG_DESTINATION(
+            path=("kind",),
+            kind=new.kind.value,
+            need="an organisation opens accounts of the kinds HOLDING, REGISTRY and TRADING",
+            need_zh="组织只能开立 HOLDING、REGISTRY、TRADING 类账户",
+        )
+    return replace(new, code=_text(new.code, "code"), name=tidy(new.name))
+
+
+def checked_obligation(new: NewObligation) -> NewObligation:
+    """The obligation in canonical form. Errors: BAD_YEAR, BAD_PERIOD, BAD_TONNES."""
+    _year(new.from_year, "fromYear")
+    _year(new.to_year, "toYear")
+    if new.from_year > new.to_year:
+        raise codes.BAD_PERIOD(path=("toYear",), first=new.from_year, last=new.to_year)
+    if not 0 <= new.tonnes < 10**18 or new.tonnes != round(new.tonnes, 9):
+        raise codes.BAD_TONNES(path=("tonnes",), tonnes=str(new.tonnes)[:60])
+    return replace(new, source=tidy(new.source))
+
+
+def _check_beneficiary(order: Order) -> None:
+    named = (order.beneficiary_id is not None, order.for_year is not None)
+    if order.kind not in USES and any(named):
+        raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind.value)
+    needed = order.kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
+    if (needed and not all(named)) or (any(named) and not all(named)):
+        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind.value)
+    if order.for_year is not None:
+        _year(order.for_year, "forYear")
+
+
+_SELF: Final = ("an account cannot send to itself", "账户不能向自身划转")
+
+
+def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...]) -> None:
+    moves = kind is TransferKind.TRANSFER
+    if not moves and leg.destination is not None:
+        need = ("where the units go follows from the kind, so no destination is named", "去向由划转类型决定，不应指定")
+    elif not moves and leg.source.market:
+        need = ("units are used out of an organisation's account, not out of the market", "须从组织账户而非市场使用")
+    elif moves and leg.destination is None:
+        need = ("each leg names the account its units go to", "每条分录须指定转入账户")
+    elif moves and leg.destination == leg.source:
+        need = _SELF
+    else:
+        return
+    raise _wrong_destination(kind, path, need)
+
+
+def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:
+    return codes.WRONG_DESTINATION(path=path, kind=kind.value, need=need[0], need_zh=need[1])
+
+
+def _tidy_lot(ref: LotRef) -> LotRef:
+    return replace(ref, scheme=clean(ref.scheme), issue_reference=clean(ref.issue_reference))
+
+
+def _quantity(quantity_t: int, *path: str) -> None:
+    if not 1 <= quantity_t <= MAX_QUANTITY_T:
+        raise codes.BAD_QUANTITY(path=path or ("quantity",), quantity=quantity_t, most=MAX_QUANTITY_T)
+
+
+def _year(year: int, *path: str) -> None:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise codes.BAD_YEAR(path=path, year=year)
+
+
+def _text(written: str, what: str) -> str:
+    text = clean(written)
+    if not text:
+        raise codes.MISSING_TEXT(path=(what,), what=what)
+    return text

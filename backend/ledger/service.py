@@ -1,0 +1,325 @@
+"""Accounts, lots, obligations, and what the rest of the house reads of the ledger. `posting.py` moves units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from backend.kit.database import ReadSession
+from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.ids import uuid7
+from backend.kit.pages import Page, PageRequest
+from backend.kit.toolbox import Toolbox
+from backend.ledger import codes
+from backend.ledger.domain import (
+    HOLDING,
+    Account,
+    AccountRef,
+    AssetClass,
+    Balance,
+    HeldAsset,
+    Lot,
+    NewAccount,
+    NewLot,
+    NewObligation,
+    Obligation,
+    ObligationOf,
+    Transfer,
+    TransferKind,
+    Use,
+    UsedAsset,
+)
+from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, Refusal, settled
+from backend.ledger.posting import require_manager
+from backend.ledger.repository import holdings, names, obligations, posting, transfers
+from backend.ledger.repository.posting import LotRefused
+from backend.ledger.rules import check_size, checked_account, checked_lot, checked_obligation
+from tenants.access import Permission, Principal, require
+from tenants.commands import Actor, Change, Done, perform
+
+
+@dataclass(frozen=True, slots=True)
+class LotBatch:
+    """Lots that are issued together."""
+
+    lots: tuple[NewLot, ...]
+    all_or_nothing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationBatch:
+    """Obligations that are recorded together."""
+
+    obligations: tuple[NewObligation, ...]
+    all_or_nothing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an organisation stands: what it holds today, what was used for a year, what it owes by that year."""
+
+    organisation_id: UUID
+    year: int
+    held: Sequence[HeldAsset]
+    used: Sequence[UsedAsset]
+    obligation: Obligation | None
+
+    @property
+    def shortfall_t(self) -> Decimal | None:
+        """Tonnes still to surrender; None without an obligation."""
+        if self.obligation is None:
+            return None
+        surrendered = sum(u.quantity_t for u in self.used if u.use is Use.SURRENDERED)
+        return max(self.obligation.tonnes - surrendered, Decimal(0))
+
+
+class LedgerReader:
+    """What consolidation reads. No permission is asked for: the caller is a job, or has asked itself."""
+
+    @staticmethod
+    async def used(
+        session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
+    ) -> Sequence[UsedAsset]:
+        """Units used for these organisations and years, net of reversals, by transfer and lot (8.4.1)."""
+        return await holdings.used(session, organisation_ids, from_year, to_year)
+
+    @staticmethod
+    async def held(session: ReadSession, organisation_ids: Sequence[UUID], as_of: date) -> Sequence[HeldAsset]:
+        """Units in their accounts at the end of a day, by lot."""
+        return await holdings.held(session, organisation_ids, as_of)
+
+    @staticmethod
+    async def obligations(
+        session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
+    ) -> Sequence[ObligationOf]:
+        """Obligations in force that fall due by these years: a period is named by its last year."""
+        return await obligations.of_years(session, organisation_ids, from_year, to_year)
+
+
+class LedgerService:
+    """Accounts, lots and obligations of a tenant."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def open_account(self, actor: Actor, new: NewAccount) -> Done[Account]:
+        """Open an account of an organisation. Errors: FORBIDDEN, NOT_FOUND, ACCOUNT_CODE_TAKEN, MISSING_TEXT."""
+        new = checked_account(new)
+
+        async def work(change: Change) -> Account:
+            await change.require(Permission.ASSET_MANAGE, new.organisation_id)
+            await _must_exist(change, new.organisation_id)
+            account = await names.insert_account(change.unit, new)
+            await change.audit("AssetAccount", account.id, new.organisation_id, after=account)
+            return account
+
+        return await perform(self.toolbox, actor, "createAssetAccount", new, Account, work)
+
+    async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
+        """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
+        LOT_ALREADY_ISSUED, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT, FORBIDDEN, …
+        """
+        check_size(len(batch.lots), "lots")
+
+        async def work(change: Change) -> Issued:
+            rows = await self._issue_all(change, batch.lots)
+            return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
+
+        return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
+
+    async def _issue_all(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
+        rows: list[LotOutcome] = [LotOutcome()] * len(lots)
+        sound: list[tuple[int, NewLot]] = []
+        for index, new in enumerate(lots):
+            try:
+                checked = checked_lot(new)
+                self._check_issue_day(checked)
+                await require_manager(change, checked.issued_to)
+                sound.append((index, checked))
+            except CodedError as error:
+                rows[index] = LotOutcome(refusal=Refusal.of(error))
+        accounts = await _receiving_accounts(change, [new for _, new in sound])
+        for index, new in sound:
+            if _receiver(new) not in accounts:
+                missing = codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
+                rows[index] = LotOutcome(refusal=Refusal.of(missing))
+        sound = [(index, new) for index, new in sound if _receiver(new) in accounts]
+        made = [_lot(new) for _, new in sound]
+        into = [accounts[_receiver(new)] for _, new in sound]
+        refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
+        for (index, _), lot in zip(sound, made, strict=True):
+            rows[index] = LotOutcome(lot=lot)
+        for refusal in refused:
+            index, new = sound[refusal.index]
+            rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
+        return rows
+
+    def _check_issue_day(self, new: NewLot) -> None:
+        today = self.toolbox.clock.today()
+        if new.issued_on > today:
+            raise codes.EFFECTIVE_IN_FUTURE(path=("issuedOn",), effective_on=str(new.issued_on), today=str(today))
+
+    async def set_obligations(self, actor: Actor, batch: ObligationBatch) -> Done[Recorded]:
+        """Record up to 500 obligations; one of the same period is superseded. Errors: TOO_MANY_ROWS; per row
+        OBLIGATION_OVERLAP, BAD_YEAR, BAD_PERIOD, BAD_TONNES, FORBIDDEN, NOT_FOUND.
+        """
+        check_size(len(batch.obligations), "obligations")
+
+        async def work(change: Change) -> Recorded:
+            await obligations.lock(change.unit)
+            rows = [await _record(change, new) for new in batch.obligations]
+            return settled(rows, Recorded, all_or_nothing=batch.all_or_nothing)
+
+        return await perform(self.toolbox, actor, "setObligations", batch, Recorded, work)
+
+    async def set_obligation(self, actor: Actor, new: NewObligation) -> Done[Obligation]:
+        """Record one obligation. Errors: as `set_obligations`."""
+
+        async def work(change: Change) -> Obligation:
+            await obligations.lock(change.unit)
+            row = await _record(change, new)
+            if row.refusal is not None:
+                raise row.refusal.error()
+            assert row.obligation is not None, "what was not refused was recorded"
+            return row.obligation
+
+        return await perform(self.toolbox, actor, "setObligation", new, Obligation, work)
+
+    async def accounts(self, principal: Principal, request: PageRequest, organisation_id: UUID | None) -> Page[Account]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.page_of_accounts(session, principal, request, organisation_id)
+
+    async def balances(
+        self, principal: Principal, account_ids: Sequence[UUID], request: PageRequest
+    ) -> dict[UUID, Page[Balance]]:
+        """What rests in accounts, by lot. The accounts are ones the caller was shown."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.pages_of_balances(session, account_ids, request)
+
+    async def lots(
+        self,
+        principal: Principal,
+        request: PageRequest,
+        organisation_id: UUID | None,
+        asset_class: AssetClass | None,
+        scheme: str | None,
+    ) -> Page[Lot]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.page_of_lots(session, principal, request, organisation_id, asset_class, scheme)
+
+    async def transfers(
+        self,
+        principal: Principal,
+        request: PageRequest,
+        organisation_id: UUID | None,
+        kind: TransferKind | None,
+        for_year: int | None,
+    ) -> Page[Transfer]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await transfers.page_of_transfers(session, principal, request, organisation_id, kind, for_year)
+
+    async def obligations(
+        self, principal: Principal, request: PageRequest, organisation_id: UUID | None
+    ) -> Page[Obligation]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await obligations.page(session, principal, request, organisation_id)
+
+    async def position(self, principal: Principal, organisation_id: UUID, year: int) -> Position:
+        """Errors: FORBIDDEN, NOT_FOUND."""
+        async with self.toolbox.database.snapshot(principal.tenant_id) as session:
+            await require(session, principal, Permission.ASSET_READ, organisation_id)
+            if not await names.organisations(session, [organisation_id]):
+                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+            owed = await obligations.of_years(session, [organisation_id], year, year)
+            full = await obligations.by_ids(session, [o.id for o in owed], principal)
+            return Position(
+                organisation_id=organisation_id,
+                year=year,
+                held=await LedgerReader.held(session, [organisation_id], self.toolbox.clock.today()),
+                used=await LedgerReader.used(session, [organisation_id], year, year),
+                obligation=full[owed[0].id] if owed else None,
+            )
+
+    async def accounts_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Account]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.accounts(session, keys, principal)
+
+    async def lots_by_ids(self, principal: Principal, keys: Sequence[UUID], *, shown: bool = False) -> dict[UUID, Lot]:
+        """Lots the caller may read; `shown`: lots of transfers or balances that the caller was shown already."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.lots(session, keys, None if shown else principal)
+
+    async def transfers_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Transfer]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await transfers.transfers(session, keys, principal)
+
+    async def obligations_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Obligation]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await obligations.by_ids(session, keys, principal)
+
+
+def _receiver(new: NewLot) -> AccountRef:
+    return AccountRef(organisation_id=new.issued_to, code=new.account_code)
+
+
+async def _receiving_accounts(change: Change, lots: Sequence[NewLot]) -> dict[AccountRef, Account]:
+    refs = {_receiver(new) for new in lots}
+    found, _ = await names.accounts(change.unit, refs)
+    to_open = [ref for ref in refs if ref not in found and ref.code == HOLDING]
+    if to_open:
+        await names.open_holding_accounts(change.unit, to_open)
+        found, _ = await names.accounts(change.unit, refs)
+    return found
+
+
+def _lot(new: NewLot) -> Lot:
+    return Lot(
+        id=uuid7(),
+        asset_class=new.asset_class,
+        scheme=new.scheme,
+        issue_reference=new.issue_reference,
+        vintage=new.vintage,
+        project=new.project,
+        quantity_t=new.quantity_t,
+        origin=new.origin,
+        issued_to=new.issued_to,
+        issued_on=new.issued_on,
+        serial=new.serial,
+        issued_by=uuid7(),
+    )
+
+
+def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
+    if refused.code == codes.SERIAL_OVERLAP.name and new.serial is not None:
+        return codes.SERIAL_OVERLAP(
+            path=("serial",),
+            prefix=new.serial.prefix,
+            first=new.serial.first,
+            last=new.serial.last,
+            reference=refused.other,
+        )
+    return codes.LOT_ALREADY_ISSUED(path=("issueReference",), scheme=new.scheme, reference=new.issue_reference)
+
+
+async def _must_exist(change: Change, organisation_id: UUID) -> None:
+    if not await names.organisations(change.unit, [organisation_id]):
+        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
+
+
+async def _record(change: Change, new: NewObligation) -> ObligationOutcome:
+    try:
+        checked = checked_obligation(new)
+        await change.require(Permission.ASSET_MANAGE, checked.organisation_id)
+        await _must_exist(change, checked.organisation_id)
+        before = await obligations.in_force(change.unit, checked)
+        made = await obligations.record(change.unit, checked)
+        if made is None:
+            assert before is not None, "only an obligation in force can be in the way"
+            raise codes.OBLIGATION_OVERLAP(path=("fromYear",), first=before.from_year, last=before.to_year)
+    except CodedError as error:
+        return ObligationOutcome(refusal=Refusal.of(error))
+    await change.audit("Obligation", made.id, made.organisation_id, before=before, after=made)
+    return ObligationOutcome(obligation=made)

@@ -1,0 +1,121 @@
+"""Tables of the ledger slice, as its repository names them. The migration holds constraints, triggers and functions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Integer,
+    Numeric,
+    Text,
+    Uuid,
+    func,
+)
+
+from backend.kit.tables import belongs_to, tenant_table
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _recorded(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+asset_account: Final = tenant_table(
+    "asset_account",
+    Column("id", Uuid),
+    Column("organisation_id", Uuid),
+    Column("code", Text, nullable=False),
+    _text("name"),
+    Column("kind", Text, nullable=False),
+    Column("issuing", Boolean, Computed("kind = 'ISSUER'", persisted=True), nullable=False),
+    _recorded("opened_at"),
+    ForeignKeyConstraint(["tenant_id"], ["tenant.id"]),
+    belongs_to("organisation", "organisation_id"),
+)
+
+asset_lot: Final = tenant_table(
+    "asset_lot",
+    Column("id", Uuid),
+    Column("asset_class", Text, nullable=False),
+    Column("scheme", Text, nullable=False),
+    Column("issue_reference", Text, nullable=False),
+    Column("vintage", Integer),
+    _text("project"),
+    Column("quantity_t", BigInteger, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("issued_to", Uuid, nullable=False),
+    Column("issued_on", Date, nullable=False),
+    Column("serial_prefix", Text),
+    Column("serial_first", BigInteger),
+    Column("serial_last", BigInteger),
+    Column("issued_by", Uuid, nullable=False),
+    Column("withdrawn_by", Uuid),
+    ForeignKeyConstraint(["tenant_id"], ["tenant.id"]),
+    belongs_to("organisation", "issued_to"),
+)
+
+asset_transfer: Final = tenant_table(
+    "asset_transfer",
+    Column("id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("legs", Integer, nullable=False),
+    Column("effective_on", Date, nullable=False),
+    Column("beneficiary_id", Uuid),
+    Column("for_year", Integer),
+    _text("purpose"),
+    _text("evidence"),
+    Column("reverses_id", Uuid),
+    _recorded("recorded_at"),
+    belongs_to("organisation", "beneficiary_id"),
+    belongs_to("asset_transfer", "reverses_id"),
+)
+
+asset_leg: Final = tenant_table(
+    "asset_leg",
+    Column("transfer_id", Uuid),
+    Column("leg", Integer),
+    Column("lot_id", Uuid, nullable=False),
+    Column("from_account_id", Uuid, nullable=False),
+    Column("to_account_id", Uuid, nullable=False),
+    Column("quantity_t", BigInteger, nullable=False),
+    belongs_to("asset_transfer", "transfer_id"),
+    keys=("transfer_id", "leg"),
+)
+
+asset_balance: Final = tenant_table(
+    "asset_balance",
+    Column("account_id", Uuid),
+    Column("lot_id", Uuid),
+    Column("issuing", Boolean, nullable=False),
+    Column("quantity_t", BigInteger, nullable=False, server_default="0"),
+    ForeignKeyConstraint(
+        ["tenant_id", "account_id", "issuing"], ["asset_account.tenant_id", "asset_account.id", "asset_account.issuing"]
+    ),
+    belongs_to("asset_lot", "lot_id"),
+    keys=("account_id", "lot_id"),
+)
+
+obligation: Final = tenant_table(
+    "obligation",
+    Column("id", Uuid),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("from_year", Integer, nullable=False),
+    Column("to_year", Integer, nullable=False),
+    Column("tonnes", Numeric(27, 9), nullable=False),
+    _text("source"),
+    _recorded("recorded_at"),
+    Column("superseded_at", DateTime(timezone=True)),
+    Column("superseded_by_id", Uuid),
+    belongs_to("organisation", "organisation_id"),
+    belongs_to("obligation", "superseded_by_id"),
+)

@@ -1,0 +1,112 @@
+"""Issue, move, use and take back, through the public door."""
+
+from __future__ import annotations
+
+from tests.fixtures.ledger import BALANCES, POSTED, Group, a_lot, moved, used
+
+
+async def test_issue_and_hold(group: Group) -> None:
+    rows = await group.issue(
+        a_lot(group.steel, vintage=2024, serial={"prefix": "CEA-", "first": "1", "last": "1000"}),
+        a_lot(group.cement, "2024-002", 500, origin="PURCHASED"),
+    )
+    assert [r["lot"]["issueReference"] for r in rows] == ["2024-001", "2024-002"]
+    assert await group.held(group.steel) == {"2024-001": "1000"}
+
+
+async def test_surrender_answers_with_the_balance_left(group: Group) -> None:
+    await group.stock(group.steel)
+    payload = await group.surrender(group.steel, used(group.steel, 400))
+    assert payload["errors"] == []
+    assert payload["transfer"]["forYear"] == 2024
+    assert payload["transfer"]["legs"][0]["destination"] == {"code": "SURRENDERED", "kind": "SURRENDERED"}
+    assert payload["balances"] == [{"quantity": "600", "lot": {"issueReference": "2024-001"}}]
+    assert await group.held(group.steel) == {"2024-001": "600"}
+
+
+async def test_what_is_used_stays_used(group: Group) -> None:
+    await group.stock(group.steel)
+    first = await group.surrender(group.steel, used(group.steel, 1000))
+    source = {"id": first["transfer"]["legs"][0].get("accountId", "x")}
+    again = await group.surrender(group.steel, used(group.steel, 1))
+    assert again["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    assert "holds 0 t" in again["errors"][0]["message"]
+    assert source
+
+
+async def test_transfer_opens_the_holding_account(group: Group) -> None:
+    await group.stock(group.steel)
+    legs = [moved(group.steel, group.cement, 300)]
+    payload = await group.manager.do("transferAssets", {"legs": legs}, POSTED)
+    assert sorted(b["quantity"] for b in payload["balances"]) == ["300", "700"]
+    assert await group.held(group.cement) == {"2024-001": "300"}
+
+
+async def test_sale_and_buy_back(group: Group) -> None:
+    await group.stock(group.steel)
+    sold = used(group.steel, 100) | {"destination": {"market": True}}
+    await group.manager.do("transferAssets", {"legs": [sold]}, BALANCES)
+    bought = sold | {"source": {"market": True}, "destination": {"organisationId": group.cement}, "quantity": "40"}
+    await group.manager.do("transferAssets", {"legs": [bought]}, BALANCES)
+    too_much = await group.manager.attempt("transferAssets", {"legs": [bought | {"quantity": "61"}]}, POSTED)
+    assert too_much["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    assert await group.held(group.cement) == {"2024-001": "40"}
+
+
+async def test_all_legs_or_none(group: Group) -> None:
+    await group.stock(group.steel)
+    await group.stock(group.steel, 10, "2024-002")
+    legs = [used(group.steel, 1000), used(group.steel, 11, "2024-002")]
+    refused = await group.surrender(group.steel, *legs)
+    assert refused["errors"][0]["path"] == ["legs", "1", "quantity"]
+    assert await group.held(group.steel) == {"2024-001": "1000", "2024-002": "10"}
+
+
+async def test_reverse_once(group: Group) -> None:
+    await group.stock(group.steel)
+    done = await group.surrender(group.steel, used(group.steel, 1000))
+    given = {"transferId": done["transfer"]["id"], "purpose": "误操作"}
+    back = await group.manager.do("reverseTransfer", given, POSTED)
+    assert back["transfer"]["reversesId"] == done["transfer"]["id"]
+    assert await group.held(group.steel) == {"2024-001": "1000"}
+    twice = await group.manager.attempt("reverseTransfer", given, POSTED)
+    assert twice["errors"][0]["code"] == "ALREADY_REVERSED"
+    contra = await group.manager.attempt("reverseTransfer", {"transferId": back["transfer"]["id"]}, POSTED)
+    assert contra["errors"][0]["code"] == "NOT_REVERSIBLE"
+
+
+async def test_reverse_needs_the_units_where_they_went(group: Group) -> None:
+    await group.stock(group.steel)
+    sent = await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 300)]}, POSTED)
+    await group.surrender(group.cement, used(group.cement, 1))
+    refused = await group.manager.attempt("reverseTransfer", {"transferId": sent["transfer"]["id"]}, POSTED)
+    assert refused["errors"][0]["code"] == "REVERSAL_NOT_COVERED"
+
+
+async def test_reversed_issue_frees_reference_and_serials(group: Group) -> None:
+    wrong = a_lot(group.steel, serial={"prefix": "C", "first": "1", "last": "1000"})
+    await group.issue(wrong)
+    data = await group.manager.ask('{ assetTransfers(kind: ISSUE) { nodes { id } } }')
+    issue = data["assetTransfers"]["nodes"][0]["id"]
+    await group.manager.do("reverseTransfer", {"transferId": issue}, POSTED)
+    (right,) = await group.issue(wrong | {"issuedToId": group.cement})
+    assert right["error"] is None
+    assert await group.held(group.cement) == {"2024-001": "1000"}
+    assert await group.held(group.steel) == {}
+
+
+async def test_same_key_same_answer(group: Group) -> None:
+    await group.stock(group.steel)
+    first = await group.surrender(group.steel, used(group.steel, 400), idempotencyKey="k-1")
+    again = await group.surrender(group.steel, used(group.steel, 400), idempotencyKey="k-1")
+    assert again == {**first, "replayed": True}
+    other = await group.surrender(group.steel, used(group.steel, 401), idempotencyKey="k-1")
+    assert other["errors"][0]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert await group.held(group.steel) == {"2024-001": "600"}
+
+
+async def test_rehearsal_writes_nothing(group: Group) -> None:
+    await group.stock(group.steel)
+    shown = await group.surrender(group.steel, used(group.steel, 400), dryRun=True)
+    assert shown["balances"][0]["quantity"] == "600"
+    assert await group.held(group.steel) == {"2024-001": "1000"}
