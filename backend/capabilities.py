@@ -31,6 +31,7 @@ CAPABILITIES: Final = (
     Capability("tenants"),
     Capability("tenants.work", tables=False),
     Capability("backend.ledger"),
+    Capability("backend.consolidation", jobs=True),
 )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.tables import job
 from pydantic import TypeAdapter
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, case, func, select
 
 from backend.consolidation.domain.determination import Determination, NodeResult, RejectedAsset
 from backend.consolidation.domain.inputs import Member
@@ -62,7 +62,12 @@ async def is_present(session: ReadSession, organisation_id: UUID, day: date) -> 
     return bool(await session.scalar(_PRESENT, {"organisation_id": organisation_id, "day": day}))
 
 
-_RUN: Final[Select[Any]] = select(consolidation_run, job.c.state, job.c.started_at).join(
+# A run whose results are stored has succeeded, whatever became of its job's row.
+_STATE: Final = case(
+    (consolidation_run.c.finished_at.isnot(None), JobState.SUCCEEDED.value),
+    else_=func.coalesce(job.c.state, JobState.CANCELLED.value),
+)
+_RUN: Final[Select[Any]] = select(consolidation_run, _STATE.label("state"), job.c.started_at).outerjoin(
     job, (job.c.tenant_id == consolidation_run.c.tenant_id) & (job.c.id == consolidation_run.c.job_id)
 )
 

@@ -55,7 +55,6 @@ consolidation_run: Final = tenant_table(
     UniqueConstraint("tenant_id", "job_id", name="consolidation_run_job_key"),
     Index("consolidation_run_of_organisation", "tenant_id", "organisation_id", "id"),
     belongs_to("organisation", "organisation_id"),
-    belongs_to("job", "job_id"),
     belongs_to("member", "requested_by"),
     ForeignKeyConstraint(
         ["tenant_id", "input_sha256"], ["consolidation_input.tenant_id", "consolidation_input.sha256"]

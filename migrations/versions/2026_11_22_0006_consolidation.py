@@ -36,6 +36,7 @@ def _inputs() -> None:
 
 def _runs() -> None:
     run(
+        # No foreign key to its job: the queue may be cleared of what is over, a run stays.
         """
         CREATE TABLE consolidation_run (
           tenant_id uuid NOT NULL,
@@ -56,7 +57,6 @@ def _runs() -> None:
           PRIMARY KEY (tenant_id, id),
           CONSTRAINT consolidation_run_job_key UNIQUE (tenant_id, job_id),
           FOREIGN KEY (tenant_id, organisation_id) REFERENCES organisation,
-          FOREIGN KEY (tenant_id, job_id) REFERENCES job,
           FOREIGN KEY (tenant_id, requested_by) REFERENCES member,
           FOREIGN KEY (tenant_id, input_sha256) REFERENCES consolidation_input,
           CONSTRAINT consolidation_run_found_all_or_nothing
