@@ -6,7 +6,7 @@ lies below. Nothing else in the house decides about access: services call `requi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import FORBIDDEN, NOT_FOUND
+from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 
 
 class Permission(StrEnum):
@@ -202,9 +202,10 @@ def _below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> Col
 
 _WHERE_AM_I: Final = text(
     """
-    SELECT bool_or(r.ancestor_id = ANY (CAST(:allowed AS uuid[]))) AS allowed, count(*) > 0 AS reachable
+    SELECT r.descendant_id AS node, bool_or(r.ancestor_id = ANY (CAST(:allowed AS uuid[]))) AS allowed
     FROM organisation_reach r
-    WHERE r.descendant_id = :node AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    WHERE r.descendant_id = ANY (CAST(:nodes AS uuid[])) AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    GROUP BY r.descendant_id
     """
 )
 
@@ -213,22 +214,29 @@ async def require(session: ReadSession, principal: Principal, permission: Permis
     """Refuse what the caller may not do at a node: NOT_FOUND when it is out of reach, FORBIDDEN when only the right
     is missing. `node` None asks about the tenant as a whole. One indexed statement, the same for yes and no.
     """
+    for refused in (await refusals(session, principal, permission, [node])).values():
+        raise refused
+
+
+async def refusals(
+    session: ReadSession, principal: Principal, permission: Permission, nodes: Collection[UUID | None]
+) -> dict[UUID | None, CodedError]:
+    """What `require` would raise, for those of many nodes where it would: one statement for all of them."""
     granting = principal.granting(permission)
     if any(g.organisation_id is None for g in granting):
-        return
-    if node is None:
-        raise FORBIDDEN(permission=permission.value)
+        return {}
     anywhere = [g.organisation_id for g in principal.grants]
-    row = await session.first(
-        _WHERE_AM_I,
-        {
-            "node": node,
-            "allowed": [g.organisation_id for g in granting],
-            "anywhere": [x for x in anywhere if x is not None],
-        },
-    )
-    if row is not None and row.allowed:
-        return
-    if None in anywhere or (row is not None and row.reachable):
-        raise FORBIDDEN(permission=permission.value)
-    raise NOT_FOUND(what="Organisation", key=str(node))
+    parameters = {
+        "nodes": [n for n in nodes if n is not None],
+        "allowed": [g.organisation_id for g in granting],
+        "anywhere": [x for x in anywhere if x is not None],
+    }
+    found = {row.node: row.allowed for row in await session.rows(_WHERE_AM_I, parameters)}
+    forbidden = FORBIDDEN(permission=permission.value)
+    refused: dict[UUID | None, CodedError] = {}
+    for node in nodes:
+        if node is None or (None in anywhere and not found.get(node)) or found.get(node) is False:
+            refused[node] = forbidden
+        elif node not in found:
+            refused[node] = NOT_FOUND(what="Organisation", key=str(node))
+    return refused

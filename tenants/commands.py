@@ -15,7 +15,7 @@ of work that asked nobody for permission is not committed: that is a fault of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 from uuid import UUID
@@ -24,11 +24,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from backend.kit.database import RollBack, UnitOfWork
-from backend.kit.errors import conflict, invalid
+from backend.kit.errors import CodedError, code_named, conflict, invalid
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal, require
-from tenants.tables import audit_event
+from tenants.access import Permission, Principal, refusals, require
 
 T = TypeVar("T")
 _ADAPTERS: Final[dict[Any, TypeAdapter[Any]]] = {}
@@ -72,6 +71,16 @@ class UncheckedChangeError(RuntimeError):
     """A use case wrote without asking for a permission."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A subject of a change, where it belongs, and what it was and became."""
+
+    subject_id: UUID
+    organisation_id: UUID | None
+    before: object = None
+    after: object = None
+
+
 @dataclass(slots=True)
 class Change:
     """The unit of work as a use case sees it."""
@@ -96,6 +105,13 @@ class Change:
             await self.require(permission, node)
         self.checked = True
 
+    async def refusals(
+        self, permission: Permission, organisation_ids: Collection[UUID | None]
+    ) -> dict[UUID | None, CodedError]:
+        """For a bulk change: what `require` would raise, for those organisations where it would."""
+        self.checked = True
+        return await refusals(self.unit, self.actor.principal, permission, organisation_ids)
+
     async def audit(
         self,
         subject_type: str,
@@ -106,19 +122,54 @@ class Change:
         after: object = None,
     ) -> None:
         """Write down who changed what, in the transaction that changed it."""
-        row = {
+        await self.audit_all(subject_type, [Changed(subject_id, organisation_id, before, after)])
+
+    async def audit_all(self, subject_type: str, changes: Sequence[Changed]) -> None:
+        """The same for many subjects of one kind, in one statement."""
+        rows = [
+            {
+                "id": str(uuid7()),
+                "organisation_id": change.organisation_id and str(change.organisation_id),
+                "subject_id": str(change.subject_id),
+                "before": plain(change.before),
+                "after": plain(change.after),
+            }
+            for change in changes
+        ]
+        same = {
             "tenant_id": self.tenant_id,
-            "id": uuid7(),
             "member_id": self.actor.principal.member_id,
             "operation": self.operation,
-            "organisation_id": organisation_id,
             "subject_type": subject_type,
-            "subject_id": subject_id,
-            "before": plain(before),
-            "after": plain(after),
             "correlation_id": self.actor.correlation_id,
         }
-        await self.unit.execute(audit_event.insert(), row)
+        await self.unit.execute(_AUDIT, same | {"rows": orjson.dumps(rows).decode()})
+
+
+_AUDIT: Final = """
+INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id, before, after,
+                         correlation_id)
+SELECT :tenant_id, r.id, :member_id, :operation, r.organisation_id, :subject_type, r.subject_id, r.before, r.after,
+       :correlation_id
+FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+  AS r(id uuid, organisation_id uuid, subject_id uuid, before jsonb, after jsonb)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal inside an answer (of a row of a bulk change), in a form that can be kept and given again."""
+
+    code: str
+    path: tuple[str, ...]
+    params: dict[str, str]
+
+    @classmethod
+    def of(cls, error: CodedError) -> Refused:
+        return cls(error.code.name, error.path, {name: str(value) for name, value in error.params.items()})
+
+    def error(self) -> CodedError:
+        return code_named(self.code)(path=self.path, **self.params)
 
 
 async def perform(

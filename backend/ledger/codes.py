@@ -75,7 +75,7 @@ BAD_YEAR = invalid(
     zh="{year} 不是有效年份，应在 1990 至 2100 之间。",
 )
 BAD_PERIOD = invalid(
-    "BAD_PERIOD",
+    "BAD_OBLIGATION_PERIOD",
     en="A period runs from its first year to its last; {first} to {last} does not.",
     zh="履约期须自首年至末年，{first} 至 {last} 无效。",
 )

@@ -1,0 +1,47 @@
+"""Results: what each source emitted, by period and gas; the totals that consolidation starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from backend.accounting.domain.sources import Category, DirectKind
+
+
+class Origin(StrEnum):
+    """Where a result comes from."""
+
+    ACTIVITY = "ACTIVITY"
+    """Quantities × coefficients of the source's streams."""
+    DECLARED = "DECLARED"
+    """A declared result."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceResult:
+    """What one source emitted of one gas in one period. Biogenic CO2 has mass and no CO2 equivalent."""
+
+    source_id: UUID
+    first_month: date
+    months: int
+    gas: str
+    origin: Origin
+    mass_t: Decimal
+    co2e_t: Decimal
+    records: int
+    last_recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryTotal:
+    """tCO2e of one category (direct: of one kind) of the sources an organisation itself owns, biogenic CO2 left out."""
+
+    organisation_id: UUID
+    category: Category
+    direct_kind: DirectKind | None
+    co2e_t: Decimal
+    records: int
+    last_recorded_at: datetime

@@ -1,0 +1,217 @@
+"""What emits: sources under an organisation, and the streams (a fuel, a meter, a material) that make up a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from backend.kit.errors import conflict, invalid
+from backend.kit.text import clean, tidy
+
+
+class Category(StrEnum):
+    """The six categories of clause 8.2.2."""
+
+    DIRECT = "DIRECT"
+    """Direct emissions (直接排放), 8.2.2.1: from sources the organisation owns or controls."""
+    IMPORTED_ENERGY = "IMPORTED_ENERGY"
+    """Indirect emissions from imported energy (输入能源的间接排放), 8.2.2.2: electricity, heat, cooling, air."""
+    TRANSPORT = "TRANSPORT"
+    """Indirect emissions from transport (运输产生的间接排放), 8.2.2.3: freight, business travel, commuting."""
+    PRODUCTS_USED = "PRODUCTS_USED"
+    """Indirect emissions from products the organisation uses (使用产品的间接排放), 8.2.2.4: goods, capital goods,
+    waste, leased assets."""
+    USE_OF_OWN_PRODUCTS = "USE_OF_OWN_PRODUCTS"
+    """Indirect emissions from the use of the organisation's products (与使用组织产品有关的间接排放), 8.2.2.5:
+    use, end of life, downstream leases, investments."""
+    OTHER = "OTHER"
+    """Other indirect emissions (其他间接排放), 8.2.2.6."""
+
+
+class DirectKind(StrEnum):
+    """The four terms of formula (3), clause 8.2.5.4; only direct sources have one."""
+
+    STATIONARY = "STATIONARY"
+    """Stationary combustion (固定燃烧)."""
+    MOBILE = "MOBILE"
+    """Mobile combustion (移动燃烧)."""
+    PROCESS = "PROCESS"
+    """Industrial process (工业过程)."""
+    FUGITIVE = "FUGITIVE"
+    """Fugitive emissions (逸散)."""
+
+
+class Programme(StrEnum):
+    """The reporting programme whose rules a stream follows where programmes differ."""
+
+    GENERAL = "GENERAL"
+    """NDRC guides, GB/T 32151, MEE power guide: unburnt carbon is taken off by the oxidation rate."""
+    MEE_STEEL = "MEE_STEEL"
+    """MEE steel guide CETS-AG-03.01-V01-2024, formula (1): no oxidation rate."""
+
+    @property
+    def oxidises(self) -> bool:
+        """Whether the oxidation rate is a term of its formula."""
+        return self is not Programme.MEE_STEEL
+
+
+class Flow(StrEnum):
+    """Which way the carbon of a stream goes."""
+
+    CONSUMED = "CONSUMED"
+    """It is burnt, used or bought. An amount sold on or exported is recorded as a negative quantity."""
+    LEAVING = "LEAVING"
+    """It leaves in a product, so its carbon is subtracted (crude steel, sold tar). 产品隐含碳"""
+
+
+KIND_MISMATCH = invalid(
+    "DIRECT_KIND_MISMATCH",
+    en="A source of category {category} {need}.",
+    zh="类别为 {category} 的排放源{need_zh}。",
+)
+BAD_CODE = invalid(
+    "BAD_EMISSION_CODE",
+    en="A code has 1 to 60 characters; '{code}' does not.",
+    zh="代码须为 1 至 60 个字符，'{code}' 不符合。",
+)
+NAME_MISSING = invalid("NAME_MISSING", en="A Chinese name is needed.", zh="须填写中文名称。")
+SOURCE_CODE_TAKEN = conflict(
+    "SOURCE_CODE_TAKEN",
+    en="The code '{code}' is already used by another emission source of this organisation.",
+    zh="代码 '{code}' 已被该组织的其他排放源使用。",
+)
+STREAM_CODE_TAKEN = conflict(
+    "STREAM_CODE_TAKEN",
+    en="The code '{code}' is already used by another stream of this source.",
+    zh="代码 '{code}' 已被该排放源的其他流使用。",
+)
+STREAM_NOT_CHOSEN = invalid(
+    "STREAM_NOT_CHOSEN",
+    en="The source {source} has the streams: {streams}. Name one of them.",
+    zh="排放源 {source} 的流有：{streams}。请指明其一。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFactor:
+    """An emission factor of the tenant's own: tCO2e per canonical unit of the stream, and where it comes from."""
+
+    value: Decimal
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """A stream to add. `material` names a fuel or material of the library, by code or by name in either language;
+    the factor is its own, or chosen by set, region and year (none given: the library's defaults).
+    """
+
+    code: str
+    name_zh: str = ""
+    name_en: str = ""
+    material: str | None = None
+    flow: Flow = Flow.CONSUMED
+    programme: Programme = Programme.GENERAL
+    unit: str | None = None
+    factor_set: str | None = None
+    region: str | None = None
+    factor_year: int | None = None
+    own_factor: OwnFactor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as it was defined. `unit` is canonical; `gas` is what its coefficient yields, CO2 or CO2E."""
+
+    id: UUID
+    source_id: UUID
+    code: str
+    name_zh: str
+    name_en: str
+    material: str | None
+    flow: Flow
+    programme: Programme
+    unit: str
+    gas: str
+    factor_set: str | None
+    region: str | None
+    factor_year: int | None
+    own_factor: Decimal | None
+    own_factor_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """A source to add to an organisation, with its streams if it is accounted by factors."""
+
+    organisation_id: UUID
+    code: str
+    name_zh: str
+    category: Category
+    name_en: str = ""
+    direct_kind: DirectKind | None = None
+    streams: tuple[NewStream, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionSource:
+    """A source of emissions under an organisation, normally a site (8.2.3)."""
+
+    id: UUID
+    organisation_id: UUID
+    code: str
+    name_zh: str
+    name_en: str
+    category: Category
+    direct_kind: DirectKind | None
+
+
+def checked_source(new: NewSource) -> NewSource:
+    """The source in canonical form. Errors: BAD_EMISSION_CODE, NAME_MISSING, DIRECT_KIND_MISMATCH, STREAM_CODE_TAKEN.
+
+    Source: 8.2.2.1 to .6 and formula (3): exactly the direct sources have one of the four kinds.
+    """
+    if new.category is Category.DIRECT and new.direct_kind is None:
+        raise KIND_MISMATCH(
+            path=("directKind",),
+            category=new.category,
+            need="must say its kind: " + ", ".join(DirectKind),
+            need_zh="须指明种类：" + "、".join(DirectKind),
+        )
+    if new.category is not Category.DIRECT and new.direct_kind is not None:
+        raise KIND_MISMATCH(
+            path=("directKind",),
+            category=new.category,
+            need=f"has no direct kind; {new.direct_kind} belongs to DIRECT",
+            need_zh=f"没有直接排放种类；{new.direct_kind} 属于 DIRECT",
+        )
+    if not tidy(new.name_zh):
+        raise NAME_MISSING(path=("nameZh",))
+    seen: set[str] = set()
+    for i, stream in enumerate(new.streams):
+        code = checked_code(stream.code, "streams", str(i), "code")
+        if code in seen:
+            raise STREAM_CODE_TAKEN(path=("streams", str(i), "code"), code=code)
+        seen.add(code)
+    return replace(new, code=checked_code(new.code, "code"), name_zh=tidy(new.name_zh), name_en=tidy(new.name_en))
+
+
+def checked_code(written: str, *path: str) -> str:
+    """A code without stray widths and spaces. Errors: BAD_EMISSION_CODE."""
+    code = clean(written)
+    if not 1 <= len(code) <= 60:
+        raise BAD_CODE(path=path, code=code[:80])
+    return code
+
+
+def pick_stream(streams: list[Stream], wanted: str | None, source_code: str) -> Stream:
+    """The stream a row means: by its code, or the only one there is. Errors: STREAM_NOT_CHOSEN."""
+    named = clean(wanted) if wanted else None
+    fitting = [s for s in streams if named is None or s.code == named]
+    if len(fitting) != 1:
+        known = ", ".join(s.code for s in streams) or "-"
+        raise STREAM_NOT_CHOSEN(path=("stream",), source=source_code, streams=known)
+    return fitting[0]

@@ -1,0 +1,22 @@
+"""GraphQL of the accounting slice: what the schema takes from it."""
+
+from __future__ import annotations
+
+from backend.accounting.graphql import factors, records, sources
+from backend.accounting.graphql.factors import FactorQueries
+from backend.accounting.graphql.recording import RecordMutations, RecordQueries
+from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.kit.graphql.types import object_type
+
+
+@object_type
+class Queries(SourceQueries, RecordQueries, FactorQueries):
+    """Root queries of the slice."""
+
+
+@object_type
+class Mutations(SourceMutations, RecordMutations):
+    """Root mutations of the slice."""
+
+
+NODES = {**sources.NODES, **records.NODES, **factors.NODES}

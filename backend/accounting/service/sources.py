@@ -1,0 +1,207 @@
+"""Use cases on sources and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from backend.accounting.domain.coefficients import Basis, basis_of
+from backend.accounting.domain.factors import Library
+from backend.accounting.domain.sources import (
+    SOURCE_CODE_TAKEN,
+    EmissionSource,
+    NewSource,
+    NewStream,
+    Stream,
+    checked_code,
+    checked_source,
+)
+from backend.accounting.repository import factors as factor_rows
+from backend.accounting.repository import sources as rows
+from backend.accounting.service.batches import (
+    Errors,
+    check_size,
+    common_organisation,
+    reach_sources,
+    refused_rows,
+    sift,
+    stop_if_refused,
+)
+from backend.kit.errors import CodedError
+from backend.kit.ids import uuid7
+from backend.kit.pages import Page, PageRequest
+from backend.kit.text import tidy
+from backend.kit.toolbox import Toolbox
+from tenants.access import Permission, Principal, require
+from tenants.commands import Actor, Change, Done, Refused, perform
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOutcome:
+    """What became of one row: the source, or why there is none."""
+
+    source: EmissionSource | None
+    refusal: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """What became of a call, row by row."""
+
+    outcomes: tuple[SourceOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    new: NewSource
+    bases: tuple[Basis, ...]
+
+
+class SourceService:
+    """Emission sources of a tenant and the streams they consist of (8.2.3)."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def create(self, actor: Actor, new: NewSource) -> Done[EmissionSource]:
+        """Add one source with its streams.
+
+        Errors: NOT_FOUND, FORBIDDEN, DIRECT_KIND_MISMATCH, SOURCE_CODE_TAKEN, STREAM_CODE_TAKEN, UNKNOWN_MATERIAL …
+        """
+
+        async def work(change: Change) -> EmissionSource:
+            await change.require(Permission.EMISSION_MANAGE, new.organisation_id)
+            ready, errors = await self._judge(change, [new])
+            for error in errors.values():
+                raise error
+            (made,) = (await self._store(change, ready)).values()
+            await change.audit("EmissionSource", made.id, made.organisation_id, after=new)
+            return made
+
+        return await perform(self.toolbox, actor, "createEmissionSource", new, EmissionSource, work)
+
+    async def create_many(self, actor: Actor, new: Sequence[NewSource], *, all_or_nothing: bool) -> Done[SourceBatch]:
+        """Add up to 1000 sources, each judged on its own unless all or nothing is asked. Errors: BATCH_SIZE."""
+        check_size(len(new))
+
+        async def work(change: Change) -> SourceBatch:
+            ready, errors = await self._judge(change, new)
+            refused = refused_rows(errors)
+            stop_if_refused(errors, all_or_nothing, lambda: _batch(len(new), {}, refused))
+            made = await self._store(change, ready)
+            if made:
+                about = common_organisation(list(made.values()))
+                await change.audit("EmissionSourceBatch", uuid7(), about, after=[r.new for r in ready.values()])
+            return _batch(len(new), made, refused)
+
+        body = {"rows": list(new), "all_or_nothing": all_or_nothing}
+        return await perform(self.toolbox, actor, "createEmissionSources", body, SourceBatch, work)
+
+    async def _judge(self, change: Change, new: Sequence[NewSource]) -> tuple[dict[int, _Ready], Errors]:
+        errors: Errors = {}
+        library = await factor_rows.library(change.unit)
+        verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in new})
+        checked = sift(dict(enumerate(new)), checked_source, errors)
+        taken = await rows.codes_taken(change.unit, [(n.organisation_id, n.code) for n in checked.values()])
+
+        def ready(row: NewSource) -> _Ready:
+            verdict = verdicts.get(row.organisation_id)
+            if verdict is not None:
+                raise verdict.at("organisationId")
+            if (row.organisation_id, row.code) in taken:
+                raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
+            bases = tuple(_understood(stream, library, i) for i, stream in enumerate(row.streams))
+            taken.add((row.organisation_id, row.code))
+            return _Ready(row, bases)
+
+        return sift(checked, ready, errors), errors
+
+    @staticmethod
+    async def _store(change: Change, ready: dict[int, _Ready]) -> dict[int, EmissionSource]:
+        made = {i: _source(r.new) for i, r in ready.items()}
+        streams = [
+            _stream(made[i].id, stream, basis)
+            for i, r in ready.items()
+            for stream, basis in zip(r.new.streams, r.bases, strict=True)
+        ]
+        if made:
+            await rows.insert_sources(change.unit, list(made.values()))
+        if streams:
+            await rows.insert_streams(change.unit, streams)
+        return made
+
+    async def add_stream(self, actor: Actor, source_id: UUID, new: NewStream) -> Done[Stream]:
+        """Add a stream to a source. Errors: NOT_FOUND, FORBIDDEN, STREAM_CODE_TAKEN, UNKNOWN_MATERIAL …"""
+
+        async def work(change: Change) -> Stream:
+            look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
+            source = look_up(source_id)
+            basis = basis_of(new, await factor_rows.library(change.unit))
+            made = _stream(source.id, new, basis)
+            await rows.insert_streams(change.unit, [made])
+            await change.audit("EmissionStream", made.id, source.organisation_id, after=made)
+            return made
+
+        body = {"source_id": source_id, "stream": new}
+        return await perform(self.toolbox, actor, "createEmissionStream", body, Stream, work)
+
+    async def page(
+        self, principal: Principal, organisation_id: UUID | None, request: PageRequest
+    ) -> Page[EmissionSource]:
+        """Sources the caller may read, of an organisation and all below it. Errors: NOT_FOUND, FORBIDDEN."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            if organisation_id is not None:
+                await require(session, principal, Permission.EMISSION_READ, organisation_id)
+            return await rows.page_of_sources(session, principal, organisation_id, request)
+
+    async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, EmissionSource]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.sources(session, keys, principal)
+
+    async def streams(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Stream]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.streams(session, keys, principal)
+
+    async def streams_of(self, principal: Principal, source_ids: Sequence[UUID]) -> dict[UUID, list[Stream]]:
+        """The streams of sources the caller was given already."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.streams_of(session, source_ids)
+
+
+def _understood(stream: NewStream, library: Library, position: int) -> Basis:
+    try:
+        return basis_of(stream, library)
+    except CodedError as error:
+        raise error.at("streams", str(position)) from error
+
+
+def _batch(count: int, made: dict[int, EmissionSource], refused: dict[int, Refused]) -> SourceBatch:
+    return SourceBatch(tuple(SourceOutcome(made.get(i), refused.get(i)) for i in range(count)))
+
+
+def _source(new: NewSource) -> EmissionSource:
+    return EmissionSource(
+        uuid7(), new.organisation_id, new.code, new.name_zh, new.name_en, new.category, new.direct_kind
+    )
+
+
+def _stream(source_id: UUID, new: NewStream, basis: Basis) -> Stream:
+    own = new.own_factor
+    return Stream(
+        id=uuid7(),
+        source_id=source_id,
+        code=checked_code(new.code, "code"),
+        name_zh=tidy(new.name_zh),
+        name_en=tidy(new.name_en),
+        material=basis.material,
+        flow=new.flow,
+        programme=new.programme,
+        unit=basis.unit,
+        gas=basis.gas,
+        factor_set=basis.factor_set,
+        region=basis.region,
+        factor_year=new.factor_year,
+        own_factor=own.value if own else None,
+        own_factor_source=tidy(own.source) if own else "",
+    )
