@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.service import EmissionReader
+from backend.accounting.service.results import EmissionReader
 from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.outbox import enqueue
 from backend.ledger.service import LedgerReader

@@ -64,7 +64,7 @@ class RejectedAsset:
         )
 
     @batched
-    async def organisation(parents: list[RejectedAsset], info: Info) -> list[Organisation | None]:  # noqa: N805
+    async def organisation(parents: list[RejectedAsset], info: Info) -> list[Organisation | None]:
         """The organisation that used them; null when the caller may not see it."""
         keys = [parent.used_by for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
@@ -120,14 +120,14 @@ class NodeResult:
         )
 
     @batched
-    async def organisation(parents: list[NodeResult], info: Info) -> list[Organisation | None]:  # noqa: N805
+    async def organisation(parents: list[NodeResult], info: Info) -> list[Organisation | None]:
         """The organisation; null when the caller may not see it."""
         keys = [parent.record.organisation_id for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
 
     @batched
     async def rejected_assets(
-        parents: list[NodeResult],  # noqa: N805
+        parents: list[NodeResult],
         info: Info,
         first: int | None = None,
         after: str | None = None,
@@ -185,20 +185,20 @@ class ConsolidationRun(Node):
         return runs.as_of(self.to_year)
 
     @batched
-    async def organisation(parents: list[ConsolidationRun], info: Info) -> list[Organisation | None]:  # noqa: N805
+    async def organisation(parents: list[ConsolidationRun], info: Info) -> list[Organisation | None]:
         """The consolidating organisation; null when the caller may not see it."""
         keys = [parent.record.organisation_id for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
 
     @batched
-    async def job(parents: list[ConsolidationRun], info: Info) -> list[Job | None]:  # noqa: N805
+    async def job(parents: list[ConsolidationRun], info: Info) -> list[Job | None]:
         """The job that carries it out, with its progress; null when the caller may not see it."""
         keys = [parent.record.job_id for parent in parents]
         return by_key(keys, await fetch_jobs(keys, info))
 
     @batched
     async def nodes(
-        parents: list[ConsolidationRun],  # noqa: N805
+        parents: list[ConsolidationRun],
         info: Info,
         first: int | None = None,
         after: str | None = None,
