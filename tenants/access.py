@@ -6,7 +6,7 @@ lies below. Nothing else in the house decides about access: services call `requi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -148,6 +148,10 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.PARTNER_CLIENT: frozenset({_P.ORGANISATION_READ, _P.ASSET_READ, _P.ASSET_SYNC, _P.EMISSION_RECORD}),
 }
 
+GRANTS_ANY_ROLE: Final = frozenset({Role.TENANT_ADMINISTRATOR})
+"""Who may give, to others, roles that reach beyond his own: somebody has to be the first to give them. All others
+give only what they hold at that node themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -183,15 +187,16 @@ _REACH: Final = table("organisation_reach", column("tenant_id"), column("ancesto
 
 def within(principal: Principal, permission: Permission, organisation_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the row's organisation lies where the caller has the permission. The only membership filter there is."""
-    return _below(organisation_id, [g.organisation_id for g in principal.granting(permission)])
+    return below(organisation_id, [g.organisation_id for g in principal.granting(permission)])
 
 
 def reachable(principal: Principal, organisation_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the row's organisation lies where the caller has any role at all."""
-    return _below(organisation_id, [g.organisation_id for g in principal.grants])
+    return below(organisation_id, [g.organisation_id for g in principal.grants])
 
 
-def _below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> ColumnElement[bool]:
+def below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> ColumnElement[bool]:
+    """SQL: the row's organisation is one of the nodes or lies below one today (None: everywhere)."""
     if None in nodes:
         return true()
     given = literal(nodes, ARRAY(Uuid))
@@ -240,3 +245,28 @@ async def refusals(
         elif node not in found:
             refused[node] = NOT_FOUND(what="Organisation", key=str(node))
     return refused
+
+
+_ABOVE: Final = text(
+    """
+    SELECT r.ancestor_id FROM organisation_reach r
+    WHERE r.descendant_id = :node AND r.ancestor_id = ANY (CAST(:anywhere AS uuid[]))
+    ORDER BY r.depth
+    """
+)
+
+
+async def held(session: ReadSession, principal: Principal, node: UUID | None) -> list[Grant]:
+    """The caller's grants that hold at a node, the nearest first, those in the whole tenant last."""
+    everywhere = [g for g in principal.grants if g.organisation_id is None]
+    if node is None:
+        return everywhere
+    given = [g.organisation_id for g in principal.grants if g.organisation_id is not None]
+    rows = await session.rows(_ABOVE, {"node": node, "anywhere": given})
+    return [g for row in rows for g in principal.grants if g.organisation_id == row.ancestor_id] + everywhere
+
+
+def permitted(principal: Principal, grants: Iterable[Grant]) -> frozenset[Permission]:
+    """What these grants of the caller give together, within the scopes of its token."""
+    given = frozenset(p for g in grants for p in ROLES[g.role])
+    return given if principal.scopes is None else given & principal.scopes

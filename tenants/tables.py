@@ -43,8 +43,11 @@ organisation = tenant_table(
     _text("business"),
     _text("capacity"),
     Column("present", DATERANGE, nullable=False),
+    Column("entered_because", Text, nullable=False, server_default="FOUNDED"),
     Column("left_because", Text),
     Column("version", Integer, nullable=False, server_default="1"),
+    _text("search"),
+    Column("name_order", Text(collation="pinyin"), nullable=False, server_default=""),
     _now(),
 )
 

@@ -44,6 +44,14 @@ class PageRequest:
             raise BAD_PAGE(path=("first",), asked=size, most=MAX_PAGE)
         return cls(size, None if after is None else decode_cursor(after))
 
+    def key(self, *kinds: Callable[[str], Any]) -> list[Any]:
+        """The parts of `after`, each read by its kind (`str, UUID`). Errors: BAD_CURSOR for another list's cursor."""
+        parts = self.after or ()
+        try:
+            return [kind(part) for kind, part in zip(kinds, parts, strict=True)]
+        except ValueError as error:
+            raise BAD_CURSOR(path=("after",), value=encode_cursor(parts)[:80]) from error
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):

@@ -27,11 +27,25 @@ def _functions() -> None:
           RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'TH003';
         END $$
         """,
-        # Text search and sorting that does not depend on the server's locale comes with the columns; this one
-        # folds what Chinese users type in two widths.
+        # Folds what Chinese users type in two widths and Latin letters in two cases.
         """
         CREATE FUNCTION folded(written text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
         RETURN lower(normalize(written, NFKC))
+        """,
+        # Chinese names by pinyin. Where the server has ICU the collation does it; where it has none, the order of
+        # GB 18030 stands in, in which the 3,755 common characters lie by pinyin and rarer ones behind them.
+        """
+        DO $do$
+        BEGIN
+          IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
+            CREATE COLLATION pinyin (provider = icu, locale = 'zh-u-co-pinyin');
+            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN name;
+          ELSE
+            CREATE COLLATION pinyin FROM "C";
+            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE
+            RETURN encode(convert_to(name, 'GB18030'), 'hex');
+          END IF;
+        END $do$
         """,
     )
 
@@ -71,6 +85,12 @@ def _tenant() -> None:
         SET search_path = public
         RETURN (SELECT id FROM tenant WHERE slug = named OR id::text = lower(named))
         """,
+        # The calendar day where the tenant reports.
+        f"""
+        CREATE FUNCTION tenant_today() RETURNS date LANGUAGE sql STABLE
+        RETURN (now() AT TIME ZONE coalesce((SELECT settings ->> 'reporting_zone' FROM tenant WHERE id = {TENANT}),
+                                            'Asia/Shanghai'))::date
+        """,
         "REVOKE ALL ON FUNCTION find_tenant FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION find_tenant TO tanheng_app, tanheng_worker, tanheng_auditor",
     )
@@ -94,15 +114,30 @@ def _organisations() -> None:
           business text NOT NULL DEFAULT '',
           capacity text NOT NULL DEFAULT '',
           present daterange NOT NULL CHECK (NOT isempty(present) AND NOT lower_inf(present)),
+          entered_because text NOT NULL DEFAULT 'FOUNDED' CHECK (entered_because IN ('FOUNDED', 'ACQUIRED')),
           left_because text CHECK (left_because IN ('CLOSED', 'DISPOSED')),
           version integer NOT NULL DEFAULT 1,
+          search text NOT NULL DEFAULT '',
+          name_order text COLLATE pinyin NOT NULL DEFAULT '',
           created_at timestamptz NOT NULL DEFAULT now(),
           PRIMARY KEY (tenant_id, id),
           CONSTRAINT organisation_code_key UNIQUE (tenant_id, code),
           CHECK (upper_inf(present) = (left_because IS NULL))
         )
         """,
-        "CREATE INDEX organisation_by_name ON organisation (tenant_id, name_zh, id)",
+        "CREATE INDEX organisation_by_name ON organisation (tenant_id, name_order, id)",
+        """
+        CREATE FUNCTION organisation_is_named() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          NEW.search := folded(NEW.code || ' ' || NEW.name_zh || ' ' || NEW.name_en);
+          NEW.name_order := name_order(NEW.name_zh);
+          RETURN NEW;
+        END $$
+        """,
+        """
+        CREATE TRIGGER organisation_named BEFORE INSERT OR UPDATE OF code, name_zh, name_en ON organisation
+        FOR EACH ROW EXECUTE FUNCTION organisation_is_named()
+        """,
         """
         CREATE TABLE production_line (
           tenant_id uuid NOT NULL,
@@ -140,10 +175,43 @@ def _organisations() -> None:
         """,
         "CREATE INDEX organisation_link_down ON organisation_link (tenant_id, parent_id)",
     )
-    protect("organisation", writes="INSERT, UPDATE")
+    protect(
+        "organisation",
+        writes="INSERT, UPDATE (code, name_zh, name_en, credit_code, address, division_code, industry_code, "
+        "founded_on, business, capacity, present, left_because, version)",
+    )
     protect("production_line", writes="INSERT, UPDATE, DELETE")
-    protect("organisation_link", writes="INSERT, UPDATE, DELETE")
-    # No orphan: whatever is not a GROUP has a parent on every day it is present, and on no other.
+    protect("organisation_link", writes="INSERT, DELETE")
+    # Writers of one tenant's tree go one at a time, whoever they are; they take the same lock before they read.
+    run(
+        f"""
+        CREATE FUNCTION lock_tree() RETURNS void LANGUAGE sql
+        RETURN pg_advisory_xact_lock(hashtextextended('tree', 0)
+                                     # hashtextextended(coalesce({TENANT}::text, ''), 0))
+        """,
+        """
+        CREATE FUNCTION tree_is_locked() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM lock_tree();
+          RETURN NULL;
+        END $$
+        """,
+        """
+        CREATE TRIGGER locks_tree BEFORE INSERT OR UPDATE OR DELETE ON organisation_link
+        FOR EACH STATEMENT EXECUTE FUNCTION tree_is_locked()
+        """,
+        """
+        CREATE TRIGGER locks_tree BEFORE INSERT OR UPDATE OF present ON organisation
+        FOR EACH STATEMENT EXECUTE FUNCTION tree_is_locked()
+        """,
+    )
+    _no_orphan()
+
+
+def _no_orphan() -> None:
+    """Whatever is not a GROUP has a parent on every day it is present and on no other; the parent is present as long
+    as its child hangs there, and it is not a SITE. Judged at the end of the transaction.
+    """
     run(
         """
         CREATE FUNCTION organisation_is_linked() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -162,6 +230,20 @@ def _organisations() -> None:
           IF linked <> wanted THEN
             RAISE EXCEPTION 'organisation % is present % but has a parent %', o.code, o.present, linked
               USING ERRCODE = 'TH002', CONSTRAINT = 'organisation_linked';
+          END IF;
+          PERFORM FROM organisation_link l JOIN organisation p ON p.tenant_id = l.tenant_id AND p.id = l.parent_id
+            WHERE l.tenant_id = tenant AND l.child_id = node AND (p.kind = 'SITE' OR NOT l.valid <@ p.present);
+          IF FOUND THEN
+            RAISE EXCEPTION 'organisation % lies below a site, or below what is not there all the time', o.code
+              USING ERRCODE = 'TH002', CONSTRAINT = 'organisation_parent_present';
+          END IF;
+          IF TG_TABLE_NAME = 'organisation' AND TG_OP = 'UPDATE' THEN
+            PERFORM FROM organisation_link l
+              WHERE l.tenant_id = tenant AND l.parent_id = node AND NOT l.valid <@ o.present;
+            IF FOUND THEN
+              RAISE EXCEPTION 'organisation % leaves while another lies below it', o.code
+                USING ERRCODE = 'TH002', CONSTRAINT = 'organisation_parent_present';
+            END IF;
           END IF;
           RETURN NULL;
         END $$
@@ -200,7 +282,7 @@ def _closure() -> None:
     protect("organisation_closure")
     run(
         f"""
-        CREATE FUNCTION rebuild_closure(tenant uuid, node uuid) RETURNS void LANGUAGE plpgsql
+        CREATE FUNCTION rebuild_closure(tenant uuid, nodes uuid[]) RETURNS void LANGUAGE plpgsql
         SECURITY DEFINER SET search_path = public AS $$
         DECLARE below uuid[];
         BEGIN
@@ -208,24 +290,23 @@ def _closure() -> None:
             RAISE EXCEPTION 'closure of another tenant';
           END IF;
           WITH RECURSIVE down AS (
-            SELECT node AS id
+            SELECT unnest(nodes) AS id
             UNION
             SELECT l.child_id FROM down JOIN organisation_link l ON l.tenant_id = tenant AND l.parent_id = down.id
           )
           SELECT array_agg(id) INTO below FROM down;
-          -- A new cycle must pass through the node that was just linked: walk up from it until it meets itself.
+          -- A new cycle passes through a node that was just linked: walk up from those.
           IF EXISTS (
             WITH RECURSIVE up AS (
-              SELECT node AS id, o.present AS valid, 0 AS depth FROM organisation o
-              WHERE o.tenant_id = tenant AND o.id = node
+              SELECT o.id, o.present AS valid FROM organisation o WHERE o.tenant_id = tenant AND o.id = ANY (nodes)
               UNION ALL
-              SELECT l.parent_id, up.valid * l.valid, up.depth + 1
+              SELECT l.parent_id, up.valid * l.valid
               FROM up JOIN organisation_link l ON l.tenant_id = tenant AND l.child_id = up.id AND l.valid && up.valid
-              WHERE up.depth = 0 OR up.id <> node
-            )
-            SELECT FROM up WHERE depth > 0 AND id = node
+            ) CYCLE id SET meets_itself USING way
+            SELECT FROM up WHERE meets_itself
           ) THEN
-            RAISE EXCEPTION 'the parent lies below the child' USING ERRCODE = 'TH004', CONSTRAINT = 'organisation_no_cycle';
+            RAISE EXCEPTION 'the parent lies below the child'
+              USING ERRCODE = 'TH004', CONSTRAINT = 'organisation_no_cycle';
           END IF;
           DELETE FROM organisation_closure WHERE tenant_id = tenant AND descendant_id = ANY (below);
           INSERT INTO organisation_closure
@@ -243,25 +324,57 @@ def _closure() -> None:
         END $$
         """,
         "REVOKE ALL ON FUNCTION rebuild_closure FROM PUBLIC",
+        # Once per statement, so that five hundred organisations in one INSERT cost one rebuild.
         """
         CREATE FUNCTION closure_follows() RETURNS trigger LANGUAGE plpgsql
         SECURITY DEFINER SET search_path = public AS $$
+        DECLARE tenant uuid; nodes uuid[];
         BEGIN
-          IF TG_TABLE_NAME = 'organisation' THEN
-            PERFORM rebuild_closure(NEW.tenant_id, NEW.id);
+          IF TG_TABLE_NAME = 'organisation_link' THEN
+            FOR tenant, nodes IN SELECT tenant_id, array_agg(child_id) FROM changed GROUP BY tenant_id LOOP
+              PERFORM rebuild_closure(tenant, nodes);
+            END LOOP;
+          ELSIF TG_OP = 'INSERT' THEN
+            FOR tenant, nodes IN SELECT tenant_id, array_agg(id) FROM changed GROUP BY tenant_id LOOP
+              PERFORM rebuild_closure(tenant, nodes);
+            END LOOP;
           ELSE
-            PERFORM rebuild_closure(coalesce(NEW.tenant_id, OLD.tenant_id), coalesce(NEW.child_id, OLD.child_id));
+            FOR tenant, nodes IN
+              SELECT c.tenant_id, array_agg(c.id) FROM changed c JOIN before b USING (tenant_id, id)
+              WHERE c.present <> b.present GROUP BY c.tenant_id
+            LOOP
+              PERFORM rebuild_closure(tenant, nodes);
+            END LOOP;
           END IF;
           RETURN NULL;
         END $$
         """,
         """
-        CREATE TRIGGER closure_follows_organisation AFTER INSERT OR UPDATE OF present ON organisation
-        FOR EACH ROW EXECUTE FUNCTION closure_follows()
+        CREATE TRIGGER closure_follows_insert AFTER INSERT ON organisation
+        REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION closure_follows()
         """,
         """
-        CREATE TRIGGER closure_follows_link AFTER INSERT OR UPDATE OR DELETE ON organisation_link
-        FOR EACH ROW EXECUTE FUNCTION closure_follows()
+        CREATE TRIGGER closure_follows_update AFTER UPDATE ON organisation
+        REFERENCING OLD TABLE AS before NEW TABLE AS changed
+        FOR EACH STATEMENT EXECUTE FUNCTION closure_follows()
+        """,
+        """
+        CREATE TRIGGER closure_follows_insert AFTER INSERT ON organisation_link
+        REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION closure_follows()
+        """,
+        """
+        CREATE TRIGGER closure_follows_delete AFTER DELETE ON organisation_link
+        REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION closure_follows()
+        """,
+        """
+        CREATE FUNCTION refuse_relinking() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          RAISE EXCEPTION 'a link is replaced, not updated' USING ERRCODE = 'TH003';
+        END $$
+        """,
+        """
+        CREATE TRIGGER links_are_replaced BEFORE UPDATE ON organisation_link
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_relinking()
         """,
         # Who may see what follows the tree of today; for what has left, the tree of its last day, for what is yet
         # to come, of its first.
@@ -270,8 +383,7 @@ def _closure() -> None:
         SELECT c.tenant_id, c.ancestor_id, c.descendant_id, c.depth
         FROM organisation_closure c JOIN organisation o
           ON o.tenant_id = c.tenant_id AND o.id = c.descendant_id
-        WHERE c.valid @> greatest(lower(o.present),
-                                  least((now() AT TIME ZONE 'Asia/Shanghai')::date, upper(o.present) - 1))
+        WHERE c.valid @> greatest(lower(o.present), least((SELECT tenant_today()), upper(o.present) - 1))
         """,
         "GRANT SELECT ON organisation_reach TO tanheng_app, tanheng_worker, tanheng_auditor",
     )
@@ -284,7 +396,8 @@ def _boundaries() -> None:
           tenant_id uuid NOT NULL,
           id uuid NOT NULL,
           organisation_id uuid NOT NULL,
-          key text NOT NULL,
+          key text NOT NULL CHECK (key IN ('CONSOLIDATION_APPROACH', 'CATEGORIES', 'GASES', 'GWP_SET', 'BASE_YEAR',
+                                           'FACTOR_SET', 'MATERIALITY', 'ALLOWANCE_POLICY')),
           value jsonb NOT NULL,
           valid daterange NOT NULL CHECK (NOT isempty(valid) AND NOT lower_inf(valid)),
           reason text NOT NULL DEFAULT '',

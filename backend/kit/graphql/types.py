@@ -39,6 +39,12 @@ def input_type(cls: C) -> C:
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def one_of_input_type(cls: C) -> C:
+    """An input of which exactly one field is given (`@oneOf`); the fields default to UNSET."""
+    return _described(strawberry.input(cls, one_of=True, description=_summary(cls)), cls)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
 def interface_type(cls: C) -> C:
     return _described(strawberry.interface(cls, description=_summary(cls)), cls)
 

@@ -1,0 +1,43 @@
+"""The nouns of the slice that others use. All of it is pure."""
+
+from tenants.domain.boundaries import (
+    AllowancePolicy,
+    BoundaryCategory,
+    BoundaryEntry,
+    BoundaryGas,
+    BoundaryKey,
+    BoundaryOrigin,
+    BoundarySetting,
+    ConsolidationApproach,
+    EffectiveBoundary,
+    GwpSet,
+)
+from tenants.domain.organisations import (
+    EnteringReason,
+    LeavingReason,
+    NewOrganisation,
+    Organisation,
+    OrganisationKind,
+    Ownership,
+    Profile,
+)
+
+__all__ = [
+    "AllowancePolicy",
+    "BoundaryCategory",
+    "BoundaryEntry",
+    "BoundaryGas",
+    "BoundaryKey",
+    "BoundaryOrigin",
+    "BoundarySetting",
+    "ConsolidationApproach",
+    "EffectiveBoundary",
+    "EnteringReason",
+    "GwpSet",
+    "LeavingReason",
+    "NewOrganisation",
+    "Organisation",
+    "OrganisationKind",
+    "Ownership",
+    "Profile",
+]

@@ -1,0 +1,52 @@
+"""Reading the record of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+
+from backend.kit.database import ReadSession
+from backend.kit.pages import Page, PageRequest
+from tenants.access import Permission, Principal, within
+from tenants.domain.audit import AuditEvent
+from tenants.repository.rows import is_one_of
+from tenants.tables import audit_event
+
+
+def _event(row: Row[Any]) -> AuditEvent:
+    return AuditEvent(
+        id=row.id,
+        at=row.at,
+        member_id=row.member_id,
+        operation=row.operation,
+        organisation_id=row.organisation_id,
+        subject_type=row.subject_type,
+        subject_id=row.subject_id,
+        before=row.before,
+        after=row.after,
+        correlation_id=row.correlation_id,
+    )
+
+
+async def audit_events(session: ReadSession, keys: Collection[UUID], principal: Principal) -> dict[UUID, AuditEvent]:
+    """By id, those the caller may see."""
+    visible = within(principal, Permission.AUDIT_READ, audit_event.c.organisation_id)
+    rows = await session.rows(select(audit_event).where(is_one_of(audit_event.c.id, keys), visible))
+    return {row.id: _event(row) for row in rows}
+
+
+async def page_of_audit_events(
+    session: ReadSession, principal: Principal, subject_id: UUID | None, request: PageRequest
+) -> Page[AuditEvent]:
+    """Those the caller may see, the latest first."""
+    columns = audit_event.c
+    statement = select(audit_event).where(within(principal, Permission.AUDIT_READ, columns.organisation_id))
+    if subject_id is not None:
+        statement = statement.where(columns.subject_id == subject_id)
+    if request.after is not None:
+        statement = statement.where(columns.id < request.key(UUID)[0])
+    rows = await session.rows(statement.order_by(columns.id.desc()).limit(request.first + 1))
+    return Page.cut([_event(row) for row in rows], request, lambda e: (e.id,))
