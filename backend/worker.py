@@ -69,13 +69,15 @@ async def serve(worker: Worker, stop: asyncio.Event, ready: Callable[[], None] =
     """Work until `stop`, then let go of everything, the database too."""
     try:
         await worker.start()
-        ready()
-        log.info("worker is ready")
-        await stop.wait()
+        try:
+            ready()
+            log.info("worker is ready")
+            await stop.wait()
+        finally:
+            await worker.stop()
     finally:
-        await worker.stop()
         await worker.database.close()
-        log.info("worker has stopped")
+    log.info("worker has stopped")
 
 
 class WorkerThread:
@@ -97,10 +99,19 @@ class WorkerThread:
         if self._failure is not None:
             raise self._failure
 
+    def ring(self) -> None:
+        """The bell of its relay, from any thread: what `Toolbox.wake_relay` is when the worker sits beside the API.
+
+        NOTIFY does the same; this works behind a pooler too.
+        """
+        if self._thread.is_alive() and self._ready.is_set():
+            self._loop.call_soon_threadsafe(self._worker.relay.ring)
+
     async def stop(self) -> None:
-        """As `Worker.stop`."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        await asyncio.to_thread(self._thread.join)
+        """As `Worker.stop`. Harmless when it is not running, or died."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         try:
@@ -113,7 +124,8 @@ class WorkerThread:
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await serve(self._make(), self._stop, self._ready.set)
+        self._worker = self._make()
+        await serve(self._worker, self._stop, self._ready.set)
 
 
 def run_worker(

@@ -17,6 +17,7 @@ import pytest
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
+from backend.kit.embedded.cluster import Cluster
 from backend.kit.provision import APP, OWNER, WORKER, create_database, migrate, prepare
 from backend.kit.toolbox import Services, Toolbox
 from tests.fixtures.world import World
@@ -25,6 +26,7 @@ pytest_plugins = ("tests.fixtures.left_out", "tests.fixtures.servers", "tests.fi
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = PoolLimits(size=4, overflow=60)
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +35,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> str:
-    """A superuser's address on the test server: TANHENG_TEST_SERVER, or an embedded one of our own."""
+def server_url() -> Iterator[str]:
+    """A superuser's address on the test server: TANHENG_TEST_SERVER, or an embedded one that the workers share."""
     given = os.environ.get("TANHENG_TEST_SERVER")
-    assert given, "the embedded server of the tests is not there yet"
-    return given
+    if given:
+        yield given
+        return
+    # The tests kill processes, not machines: what was not yet flushed may be lost with the machine.
+    cluster = Cluster(ROOT / ".tanheng" / "tests", options=FAST | {"max_connections": "400"})
+    endpoint = cluster.start()
+    yield endpoint.url(user=endpoint.superuser, database="postgres")
+    cluster.release()
 
 
 @pytest.fixture(scope="session")

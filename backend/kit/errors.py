@@ -19,11 +19,17 @@ class Kind(StrEnum):
     """What sort of failure a code is; each sort is one error type of the GraphQL schema."""
 
     INPUT = "INPUT"
+    """A value was malformed or out of range."""
     NOT_FOUND = "NOT_FOUND"
+    """Something named does not exist for this caller."""
     FORBIDDEN = "FORBIDDEN"
+    """The caller may not do this."""
     CONFLICT = "CONFLICT"
+    """The request collides with the present state."""
     RULE = "RULE"
+    """A rule of the field refuses it."""
     UNAVAILABLE = "UNAVAILABLE"
+    """It could not be done just now."""
 
 
 class CodedError(Exception):

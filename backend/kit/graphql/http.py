@@ -45,7 +45,7 @@ def endpoint(executor: Executor, make_context: ContextFactory) -> Callable[[Requ
         except CodedError as error:
             return _coded_failure(media, error, locale_of(request))
         response = await executor.run(asked, context)
-        return respond(media, response, context.correlation_id)
+        return respond(media, response)
 
     return serve
 
@@ -156,9 +156,9 @@ def _refuse_unsafe_get(request: Request, executor: Executor, asked: GraphQLReque
         raise BadRequestError("Only queries may be sent by GET.", 405, {"allow": "POST"})
 
 
-def respond(media: str, response: GraphQLResponse, correlation_id: str) -> Response:
+def respond(media: str, response: GraphQLResponse) -> Response:
     status = 400 if response.request_error else 200
-    headers = {"vary": "Accept, Accept-Language, Authorization", "x-correlation-id": correlation_id}
+    headers = {"vary": "Accept, Accept-Language, Authorization"}
     return Response(orjson.dumps(response.body()), status, headers, _content_type(media))
 
 

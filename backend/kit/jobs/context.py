@@ -39,6 +39,9 @@ class JobContext:
 
     async def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Show how far the job is, at once, and keep the lease. Errors: JobCancelledError, LeaseLostError."""
+        if self.finishing:
+            message = "progress is shown outside of `finish`, whose transaction holds the job's row"
+            raise RuntimeError(message)
         if await self._queue.extend(self._claim, Progress(done, total, note)):
             raise JobCancelledError
 

@@ -81,10 +81,11 @@ class Runner:
         await asyncio.wait(either, timeout=handler.time_limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not work.done() and not context.halted.done():
             context.halt(JOB_TOOK_TOO_LONG(limit_s=handler.time_limit_s))
-        if not work.done() and not context.finishing:
+        # Never in the middle of writing the effect, and not once it is written.
+        if not work.done() and not context.finishing and not context.finished:
             work.cancel()
-        await asyncio.wait({work})
         pulse.cancel()
+        await asyncio.wait([work, pulse])
         return _outcome(work, context)
 
     async def _pulse(self, context: JobContext) -> None:

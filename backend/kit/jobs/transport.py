@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import dramatiq
+import redis
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from backend.kit.errors import invalid
 from backend.kit.jobs.domain import Claim
@@ -41,7 +44,9 @@ def broker_for(url: str | None) -> dramatiq.Broker:
     if scheme in {"amqp", "amqps"}:
         return RabbitmqBroker(url=url, middleware=[], confirm_delivery=True)
     if scheme in {"redis", "rediss"}:
-        return RedisBroker(url=url, middleware=[], namespace="tanheng")  # type: ignore[no-untyped-call]
+        # The relay tries again by itself; one retry is for a connection that died of idleness.
+        client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), retries=1))
+        return RedisBroker(client=client, middleware=[], namespace="tanheng")  # type: ignore[no-untyped-call]
     raise BAD_BROKER_URL(scheme=scheme)
 
 

@@ -20,11 +20,12 @@ from backend.kit.database import connect
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.kit.jobs.context import JobContext
+from backend.kit.jobs.domain import Pace
 from backend.kit.jobs.transport import broker_for
 from backend.kit.provision import WORKER
 from backend.worker import Worker, WorkerThread
 from tests.conftest import ROOT
-from tests.fixtures.jobs import QUICK, Register, ask, effect, effects, job_row, until, working
+from tests.fixtures.jobs import Register, ask, effect, effects, job_row, until, working
 from tests.fixtures.left_out import needs
 from tests.fixtures.servers import folder, free_port, running
 from tests.fixtures.world import World
@@ -71,7 +72,7 @@ async def test_two_workers_share_the_queue_of_one_broker(
         await both.wait()
 
     name = register(run)
-    one_slot = QUICK.__class__(slots=1, poll_s=0.1)
+    one_slot = Pace(slots=1, poll_s=0.1)
     shared = f"q{uuid7().hex}"
     async with (
         working(database_url, broker=broker, pace=one_slot, queue=shared),
@@ -98,12 +99,18 @@ async def test_a_worker_works_beside_the_api_in_a_thread_of_its_own(
         loops.append(asyncio.get_running_loop())
 
     name = register(run)
-    thread = WorkerThread(
-        lambda: Worker(connect(database_url, role=WORKER), Clock(), pace=QUICK, broker=BrokerSettings())
-    )
+
+    def make() -> Worker:
+        database, deaf = connect(database_url, role=WORKER), Pace(poll_s=30)
+        return Worker(database, Clock(), pace=deaf, broker=BrokerSettings(), listening=False)
+
+    thread = WorkerThread(make)
     await thread.start()
-    await until(world, await ask(world, name), "SUCCEEDED")
+    key = await ask(world, name)
+    thread.ring()
+    await until(world, key, "SUCCEEDED", within_s=5)
     await thread.stop()
+    thread.ring()
     assert loops != [asyncio.get_running_loop()]
 
 
@@ -180,6 +187,7 @@ async def test_killed_between_effect_and_commit_leaves_nothing_half(
         assert await effects(world, subject) == 1
 
 
+@pytest.mark.server("redis")
 async def test_a_broker_that_comes_late_delays_and_loses_nothing(
     world: World, database_url: str, register: Register
 ) -> None:
