@@ -154,7 +154,7 @@ def _unseen(order: Order, number: int) -> CodedError:
     if order.kind is TransferKind.REVERSE:
         return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(order.reverses_id))
     leg = order.legs[number]
-    side, ref = ("to", leg.destination) if leg.source.market else ("from", leg.source)
+    side, ref = ("destination", leg.destination) if leg.source.market else ("source", leg.source)
     return codes.UNKNOWN_ACCOUNT(path=("legs", str(number), side), account=str(ref))
 
 

@@ -104,14 +104,14 @@ def _legs(order: Order, books: Books) -> tuple[Leg, ...]:
         path = ("legs", str(number))
         lot = books.lot(asked.lot, (*path, "lot"))
         _check_day(order, lot, path)
-        source = books.account(asked.source, (*path, "from"))
+        source = books.account(asked.source, (*path, "source"))
         if order.kind is TransferKind.TRANSFER:
             assert asked.destination is not None, "a checked TRANSFER names its destinations"
-            destination = books.account(asked.destination, (*path, "to"))
+            destination = books.account(asked.destination, (*path, "destination"))
         else:
             destination = books.outside[USES[order.kind]]
         if source.id == destination.id:
-            raise _wrong_destination(order.kind, (*path, "to"), _SELF)
+            raise _wrong_destination(order.kind, (*path, "destination"), _SELF)
         legs.append(Leg(lot.id, source, destination, asked.quantity_t))
     return tuple(legs)
 
@@ -200,7 +200,7 @@ def checked_order(order: Order, today: date) -> Order:
         _check_beneficiary(order)
     for number, leg in enumerate(order.legs):
         _quantity(leg.quantity_t, "legs", str(number), "quantity")
-        _check_destination(order.kind, leg, ("legs", str(number), "to"))
+        _check_destination(order.kind, leg, ("legs", str(number), "destination"))
     return replace(
         order,
         legs=tuple(replace(leg, lot=_tidy_lot(leg.lot)) for leg in order.legs),

@@ -26,12 +26,15 @@ async def test_surrender_answers_with_the_balance_left(group: Group) -> None:
 
 async def test_what_is_used_stays_used(group: Group) -> None:
     await group.stock(group.steel)
-    first = await group.surrender(group.steel, used(group.steel, 1000))
-    source = {"id": first["transfer"]["legs"][0].get("accountId", "x")}
+    await group.surrender(group.steel, used(group.steel, 1000))
     again = await group.surrender(group.steel, used(group.steel, 1))
     assert again["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
     assert "holds 0 t" in again["errors"][0]["message"]
-    assert source
+    listed = "{ assetTransfers(kind: SURRENDER) { nodes { legs { destination { accountId } } } } }"
+    sunk = (await group.manager.ask(listed))["assetTransfers"]["nodes"][0]["legs"][0]["destination"]["accountId"]
+    out_of_it = used(group.steel, 1) | {"source": {"id": sunk}, "destination": {"organisationId": group.steel}}
+    refused = await group.manager.attempt("transferAssets", {"legs": [out_of_it]}, POSTED)
+    assert refused["errors"][0]["code"] == "UNKNOWN_ACCOUNT"
 
 
 async def test_transfer_opens_the_holding_account(group: Group) -> None:
@@ -86,7 +89,7 @@ async def test_reverse_needs_the_units_where_they_went(group: Group) -> None:
 async def test_reversed_issue_frees_reference_and_serials(group: Group) -> None:
     wrong = a_lot(group.steel, serial={"prefix": "C", "first": "1", "last": "1000"})
     await group.issue(wrong)
-    data = await group.manager.ask('{ assetTransfers(kind: ISSUE) { nodes { id } } }')
+    data = await group.manager.ask("{ assetTransfers(kind: ISSUE) { nodes { id } } }")
     issue = data["assetTransfers"]["nodes"][0]["id"]
     await group.manager.do("reverseTransfer", {"transferId": issue}, POSTED)
     (right,) = await group.issue(wrong | {"issuedToId": group.cement})

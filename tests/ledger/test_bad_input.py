@@ -1,0 +1,115 @@
+"""What cannot be is refused with its code, its place, and in both languages; and nothing is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.kit.graphql.nodes import to_id
+from backend.kit.ids import uuid7
+from tests.fixtures.ledger import POSTED, Group, moved, used
+from tests.fixtures.world import Caller
+
+
+def with_leg(group: Group, **changes: Any) -> dict[str, Any]:
+    return {"legs": [used(group.steel, 1) | changes], "beneficiaryId": group.steel, "forYear": 2024}
+
+
+CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "zero": ({"quantity": "0"}, "BAD_QUANTITY", ["legs", "0", "quantity"]),
+    "negative": ({"quantity": "-5"}, "BAD_QUANTITY", ["legs", "0", "quantity"]),
+    "most": ({"quantity": "9000000000000000000"}, "INSUFFICIENT_BALANCE", ["legs", "0", "quantity"]),
+    "no lot": ({"lot": {}}, "INVALID_INPUT", ["legs", "0", "lot"]),
+    "half a lot": ({"lot": {"scheme": "CEA"}}, "INVALID_INPUT", ["legs", "0", "lot"]),
+    "unknown lot": ({"lot": {"scheme": "CEA", "issueReference": "无"}}, "UNKNOWN_LOT", ["legs", "0", "lot"]),
+    "lot of no id": ({"lot": {"id": "x"}}, "INVALID_ID", ["legs", "0", "lot", "id"]),
+    "foreign lot": ({"lot": {"id": to_id("AssetLot", uuid7())}}, "UNKNOWN_LOT", ["legs", "0", "lot"]),
+    "no account": ({"source": {}}, "INVALID_INPUT", ["legs", "0", "source"]),
+    "foreign account": (
+        {"source": {"id": to_id("AssetAccount", uuid7())}},
+        "UNKNOWN_ACCOUNT",
+        ["legs", "0", "source"],
+    ),
+    "market": ({"source": {"market": True}}, "WRONG_DESTINATION", ["legs", "0", "destination"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_bad_legs(group: Group, case: str) -> None:
+    changes, code, path = CASES[case]
+    await group.stock(group.steel)
+    refused = await group.manager.attempt("surrenderAssets", with_leg(group, **changes), POSTED)
+    assert (refused["errors"][0]["code"], refused["errors"][0]["path"]) == (code, path)
+    assert await group.held(group.steel) == {"2024-001": "1000"}
+
+
+@pytest.mark.parametrize("quantity", ["1.5", "9223372036854775808", "一", "", 1.5, True])
+async def test_no_whole_tonnes(group: Group, quantity: object) -> None:
+    document = "mutation M($input: SurrenderAssetsInput!) { surrenderAssets(input: $input) { errors { code } } }"
+    response = await group.manager.run(document, input=with_leg(group, quantity=quantity))
+    assert response.request_error
+    assert "Tonnes" in str(response.errors[0]["message"])
+
+
+async def test_bad_orders(group: Group) -> None:
+    await group.stock(group.steel)
+    sound = with_leg(group)
+    for changes, code in (
+        ({"legs": []}, "WRONG_LEGS"),
+        ({"legs": sound["legs"] * 101}, "WRONG_LEGS"),
+        ({"forYear": 1899}, "BAD_YEAR"),
+        ({"beneficiaryId": to_id("Organisation", uuid7())}, "UNKNOWN_BENEFICIARY"),
+        ({"beneficiaryId": to_id("AssetLot", uuid7())}, "INVALID_ID"),
+        ({"effectiveOn": "2999-01-01"}, "EFFECTIVE_IN_FUTURE"),
+        ({"effectiveOn": "2024-06-30"}, "EFFECTIVE_BEFORE_ISSUE"),
+        ({"idempotencyKey": ""}, "BAD_IDEMPOTENCY_KEY"),
+    ):
+        refused = await group.manager.attempt("surrenderAssets", sound | changes, POSTED)
+        assert refused["errors"][0]["code"] == code
+    itself = {"legs": [moved(group.steel, group.steel, 1)]}
+    refused = await group.manager.attempt("transferAssets", itself, POSTED)
+    assert refused["errors"][0]["code"] == "WRONG_DESTINATION"
+    gone = {"transferId": to_id("AssetTransfer", uuid7())}
+    refused = await group.manager.attempt("reverseTransfer", gone, POSTED)
+    assert refused["errors"][0]["code"] == "UNKNOWN_TRANSFER"
+    assert await group.held(group.steel) == {"2024-001": "1000"}
+
+
+async def test_accounts(group: Group) -> None:
+    given = {"organisationId": group.steel, "code": "交易", "name": "上海环境能源交易所", "kind": "TRADING"}
+    made = await group.manager.do("createAssetAccount", given, "account { id code name kind organisationId }")
+    assert made["account"]["code"] == "交易"
+    assert made["account"]["organisationId"] == group.steel
+    for changes, code in (
+        ({}, "ACCOUNT_CODE_TAKEN"),
+        ({"code": "　"}, "MISSING_TEXT"),
+        ({"code": "r", "kind": "RETIRED"}, "WRONG_DESTINATION"),
+        ({"organisationId": to_id("Organisation", uuid7())}, "NOT_FOUND"),
+    ):
+        refused = await group.manager.attempt("createAssetAccount", given | changes, "account { id }")
+        assert refused["errors"][0]["code"] == code
+
+
+async def test_messages_in_chinese(group: Group) -> None:
+    await group.stock(group.steel)
+    chinese = Caller(group.world.services, group.manager.principal, "zh-CN")
+    given = {"legs": [used(group.steel, 1001)], "beneficiaryId": group.steel, "forYear": 2024}
+    refused = await chinese.attempt("surrenderAssets", given, POSTED)
+    assert "请求 1001 吨" in refused["errors"][0]["message"]
+    assert "共 1000 吨" in refused["errors"][0]["message"]
+
+
+async def test_same_unit_twice_in_one_transfer(group: Group) -> None:
+    await group.stock(group.steel)
+    refused = await group.surrender(group.steel, used(group.steel, 600), used(group.steel, 600))
+    assert refused["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    assert "1200 t were asked for" in refused["errors"][0]["message"]
+
+
+async def test_full_width_references(group: Group) -> None:
+    await group.stock(group.steel, 10, "２０２４－001")
+    assert await group.held(group.steel) == {"2024-001": "10"}
+    lot = {"scheme": "ＣＥＡ", "issueReference": "2024-001"}
+    done = await group.surrender(group.steel, used(group.steel, 1) | {"lot": lot})
+    assert done["errors"] == []

@@ -1,0 +1,103 @@
+"""Many clients at once: never overspent, never stuck, never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from typing import Any
+
+from backend.kit.database import Database
+from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+
+CLIENTS = 64
+
+
+def codes(payloads: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(p["errors"][0]["code"] if p["errors"] else "done" for p in payloads)
+
+
+async def sums(group: Group) -> dict[str, int]:
+    """What rests where, and whether the balances are the sums of the entries."""
+    async with group.world.owner.read(group.world.tenant_id) as session:
+        rows = await session.rows(
+            "SELECT a.kind, sum(b.quantity_t) AS kept, min(b.quantity_t) AS least, "
+            "sum((SELECT sum(e.amount_t) FROM asset_entry e "
+            "WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)) AS entries FROM asset_balance b JOIN asset_account a ON a.id = b.account_id GROUP BY a.kind"
+        )
+    assert all(row.kept == row.entries for row in rows)
+    assert all(row.least >= 0 for row in rows if row.kind != "ISSUER")
+    return {row.kind: int(row.kept) for row in rows}
+
+
+async def test_double_spend(group: Group) -> None:
+    """64 clients want 30 each of a lot of 1,000: 33 get it."""
+    await group.stock(group.steel)
+    started = time.perf_counter()
+    answers = await asyncio.gather(*(group.surrender(group.steel, used(group.steel, 30)) for _ in range(CLIENTS)))
+    took = time.perf_counter() - started
+    found = codes(answers)
+    print(f"\n{CLIENTS} clients, one lot: {dict(found)} in {took:.2f} s")
+    assert found == {"done": 33, "INSUFFICIENT_BALANCE": 31}
+    assert await sums(group) == {"HOLDING": 10, "SURRENDERED": 990, "ISSUER": -1000}
+
+
+async def test_crosswise_legs_do_not_lock_up(group: Group) -> None:
+    """Transfers of several lots back and forth, their legs in every order: all end, none by a deadlock."""
+    lots = [f"L{i}" for i in range(6)]
+    await group.issue(*(a_lot(o, f"{o[-6:]}{x}", 10_000) for x in lots for o in (group.steel, group.cement)))
+    seed = random.randrange(10**9)
+    dice = random.Random(seed)
+
+    def shuffled() -> dict[str, Any]:
+        source, to = dice.sample([group.steel, group.cement], 2)
+        issued_to = dice.choice([group.steel, group.cement])
+        legs = [moved(source, to, dice.randint(1, 3), f"{issued_to[-6:]}{x}") for x in dice.sample(lots, 4)]
+        return {"legs": legs}
+
+    async with group.world.owner.read(None) as session:
+        before = await session.scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    answers = await asyncio.gather(
+        *(group.manager.attempt("transferAssets", shuffled(), "transfer { id }") for _ in range(4 * CLIENTS))
+    )
+    async with group.world.owner.read(None) as session:
+        after = await session.scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    found = codes(answers)
+    print(f"\nseed {seed}: {dict(found)}, deadlocks {after - before}")
+    assert set(found) <= {"done", "INSUFFICIENT_BALANCE"}
+    assert after == before
+    assert (await sums(group))["HOLDING"] == 120_000
+
+
+async def test_reversal_races(group: Group) -> None:
+    await group.stock(group.steel)
+    done = await group.surrender(group.steel, used(group.steel, 500))
+    given = {"transferId": done["transfer"]["id"]}
+    answers = await asyncio.gather(
+        *(group.manager.attempt("reverseTransfer", given, POSTED) for _ in range(16)),
+        *(group.manager.do("postTransfers", {"transfers": [{"kind": "REVERSE", **given}]}, RESULTS) for _ in range(16)),
+    )
+    single = codes(answers[:16])
+    rows = Counter((p["results"][0]["error"] or {"code": "done"})["code"] for p in answers[16:])
+    assert single + rows == {"done": 1, "ALREADY_REVERSED": 31}
+    assert await sums(group) == {"HOLDING": 1000, "SURRENDERED": 0, "ISSUER": -1000}
+
+
+async def test_one_key_many_clients(group: Group) -> None:
+    await group.stock(group.steel)
+    leg = used(group.steel, 30)
+    answers = await asyncio.gather(*(group.surrender(group.steel, leg, idempotencyKey="one") for _ in range(CLIENTS)))
+    assert Counter(a["replayed"] for a in answers) == {False: 1, True: CLIENTS - 1}
+    assert len({a["transfer"]["id"] for a in answers}) == 1
+    assert await sums(group) == {"HOLDING": 970, "SURRENDERED": 30, "ISSUER": -1000}
+
+
+async def test_one_reference_many_clients(group: Group, database: Database) -> None:
+    given = [a_lot(group.steel, serial={"prefix": "C", "first": "1", "last": "1000"})]
+    overlapping = [a_lot(group.steel, "other", serial={"prefix": "C", "first": "500", "last": "1499"})]
+    answers = await asyncio.gather(*(group.issue(*(given if i % 2 else overlapping)) for i in range(32)))
+    issued = [rows[0]["lot"]["issueReference"] for rows in answers if rows[0]["lot"]]
+    refused = {rows[0]["error"]["code"] for rows in answers if rows[0]["error"]}
+    assert len(issued) == 1
+    assert refused == {"LOT_ALREADY_ISSUED", "SERIAL_OVERLAP"}
