@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from backend.kit.jobs.context import JobContext
-from backend.kit.jobs.registry import job
-
 from backend.consolidation.service import JOB, ConsolidationService
 from backend.kit.database import UnitOfWork
+from backend.kit.jobs.context import JobContext
+from backend.kit.jobs.registry import job
 
 
 @job(JOB)

@@ -8,8 +8,6 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from backend.kit.jobs.domain import JobState
-from backend.kit.jobs.tables import job
 from pydantic import TypeAdapter
 from sqlalchemy import Row, Select, case, func, select
 
@@ -20,6 +18,8 @@ from backend.consolidation.domain.runs import ConsolidationRun
 from backend.consolidation.domain.verdicts import RejectionReason
 from backend.consolidation.tables import consolidation_run
 from backend.kit.database import ReadSession, UnitOfWork
+from backend.kit.jobs.domain import JobState
+from backend.kit.jobs.tables import job
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import AssetClass, Use
 from tenants.access import Permission, Principal, within

@@ -7,12 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.service.results import EmissionReader
-from backend.kit.jobs.domain import JobState
-from backend.kit.jobs.outbox import enqueue
-from backend.ledger.service import LedgerReader
-
 from backend.accounting.domain.sources import Category
+from backend.accounting.service.results import EmissionReader
 from backend.consolidation import repository
 from backend.consolidation.domain import inputs
 from backend.consolidation.domain.determination import (
@@ -30,9 +26,12 @@ from backend.consolidation.repository import Findings
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import NOT_FOUND
 from backend.kit.ids import uuid7
+from backend.kit.jobs.domain import JobState
+from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from backend.ledger.domain import UsedAsset
+from backend.ledger.service import LedgerReader
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 from tenants.domain import ConsolidationApproach

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from backend.kit.errors import invalid, rule
 from backend.kit.text import clean
+from tenants.domain import GwpSet
 
 NATION: Final = "CN"
 CO2: Final = "CO2"
@@ -91,19 +92,6 @@ class Purpose(StrEnum):
     """Reading; the product computes such values itself, unrounded."""
     CONSTANT = "CONSTANT"
     """Conversion."""
-
-
-class GwpSet(StrEnum):
-    """The assessment report whose global warming potentials (100 years) are applied."""
-
-    SAR = "SAR"
-    """Second Assessment Report, 1995."""
-    AR4 = "AR4"
-    """Fourth Assessment Report, 2007."""
-    AR5 = "AR5"
-    """Fifth Assessment Report, 2013."""
-    AR6 = "AR6"
-    """Sixth Assessment Report, 2021."""
 
 
 DEFAULT_GWP_SET: Final = GwpSet.AR5

@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, GwpSet, Library
+from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Library
 from backend.kit.errors import conflict, invalid
 from backend.kit.quantity import MASS, storable, times
 from backend.kit.text import clean, tidy
+from tenants.domain import GwpSet
 
 EARLIEST: Final = date(1990, 1, 1)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from backend.accounting.domain.factors import DEFAULT_GWP_SET, GwpSet
+from backend.accounting.domain.factors import DEFAULT_GWP_SET
 from backend.accounting.domain.records import RecordFilter
 from backend.accounting.graphql.records import (
     ActivityChangeInput,
@@ -28,6 +28,7 @@ from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.commands import Refused
 from tenants.context import Info, requires
+from tenants.domain import GwpSet
 
 Filter = Annotated[
     EmissionRecordFilter | None, strawberry.argument(description="Which records; the current ones when not given.")

@@ -11,7 +11,6 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import records as domain
-from backend.accounting.domain.factors import GwpSet
 from backend.accounting.domain.records import (
     ActivityChange,
     Method,
@@ -35,9 +34,9 @@ from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from tenants.context import Info
+from tenants.domain import GwpSet
 
 enum_type(Method, name="AccountingMethod")
-enum_type(GwpSet)
 
 ARecord = Annotated["ActivityRecord", strawberry.lazy("backend.accounting.graphql.records")]
 AResult = Annotated["DeclaredResult", strawberry.lazy("backend.accounting.graphql.records")]

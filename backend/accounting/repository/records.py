@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, Table, func, or_, select
 
-from backend.accounting.domain.factors import GwpSet
 from backend.accounting.domain.records import ActivityRecord, DeclaredResult, Method, Period, RecordFilter
 from backend.accounting.repository.results import overlap_coded
 from backend.accounting.repository.sources import below, may_read
@@ -18,6 +17,7 @@ from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 from tenants.access import Principal
+from tenants.domain import GwpSet
 
 _ACTIVITY: Final[Select[Any]] = (
     select(activity_record, emission_stream.c.source_id, emission_stream.c.unit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from backend.accounting.domain.factors import DEFAULT_GWP_SET, GwpSet
+from backend.accounting.domain.factors import DEFAULT_GWP_SET
 from backend.accounting.domain.records import (
     ALREADY_SUPERSEDED,
     RESULT_OVERLAPS,
@@ -40,6 +40,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, Refused, perform
+from tenants.domain import GwpSet
 
 
 @dataclass(frozen=True, slots=True)

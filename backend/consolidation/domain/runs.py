@@ -7,9 +7,8 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
-from backend.kit.jobs.domain import JobState
-
 from backend.kit.errors import invalid, rule
+from backend.kit.jobs.domain import JobState
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 
 FIRST_YEAR: Final = 1990

@@ -92,7 +92,7 @@ class Queries:
         """The newest run of one organisation and year that succeeded; null when there is none."""
         key = key_of(organisation_id, "Organisation", "organisationId")
         found = await info.context.use(ConsolidationService).latest(info.context.principal, key, year, approach)
-        return found and ConsolidationRun.of(found)
+        return None if found is None else ConsolidationRun.of(found)
 
     @query(requires(Permission.TOTALS_READ))
     async def consolidation_replay(self, info: Info, id: strawberry.ID) -> ConsolidationReplay:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
-from backend.kit.jobs.domain import JobState
-from tenants.work.graphql import Job, fetch_jobs
 
 from backend.consolidation.domain import determination, runs
 from backend.consolidation.domain.verdicts import RejectionReason
@@ -25,11 +25,19 @@ from backend.kit.graphql.nodes import Node, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, object_type
+from backend.kit.jobs.domain import JobState
 from backend.kit.pages import PageRequest
 from backend.ledger.domain import AssetClass, Use
 from tenants.context import Info
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 from tenants.graphql import Organisation, fetch_organisations
+from tenants.graphql.members import Member, fetch_members
+from tenants.work.graphql import Job, fetch_jobs
+
+# A batch takes its parents before their class has a name.
+ARejectedAsset = Annotated["RejectedAsset", strawberry.lazy("backend.consolidation.graphql.runs")]
+ANodeResult = Annotated["NodeResult", strawberry.lazy("backend.consolidation.graphql.runs")]
+ARun = Annotated["ConsolidationRun", strawberry.lazy("backend.consolidation.graphql.runs")]
 
 
 @object_type
@@ -64,7 +72,7 @@ class RejectedAsset:
         )
 
     @batched
-    async def organisation(parents: list[RejectedAsset], info: Info) -> list[Organisation | None]:
+    async def organisation(parents: list[ARejectedAsset], info: Info) -> list[Organisation | None]:
         """The organisation that used them; null when the caller may not see it."""
         keys = [parent.used_by for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
@@ -120,14 +128,14 @@ class NodeResult:
         )
 
     @batched
-    async def organisation(parents: list[NodeResult], info: Info) -> list[Organisation | None]:
+    async def organisation(parents: list[ANodeResult], info: Info) -> list[Organisation | None]:
         """The organisation; null when the caller may not see it."""
         keys = [parent.record.organisation_id for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
 
     @batched
     async def rejected_assets(
-        parents: list[NodeResult],
+        parents: list[ANodeResult],
         info: Info,
         first: int | None = None,
         after: str | None = None,
@@ -185,20 +193,26 @@ class ConsolidationRun(Node):
         return runs.as_of(self.to_year)
 
     @batched
-    async def organisation(parents: list[ConsolidationRun], info: Info) -> list[Organisation | None]:
+    async def organisation(parents: list[ARun], info: Info) -> list[Organisation | None]:
         """The consolidating organisation; null when the caller may not see it."""
         keys = [parent.record.organisation_id for parent in parents]
         return by_key(keys, await fetch_organisations(list(set(keys)), info))
 
     @batched
-    async def job(parents: list[ConsolidationRun], info: Info) -> list[Job | None]:
+    async def requested_by(parents: list[ARun], info: Info) -> list[Member | None]:
+        """Who asked for it; null when the caller may not see members."""
+        keys = [parent.record.requested_by for parent in parents]
+        return by_key(keys, await fetch_members(list(set(keys)), info))
+
+    @batched
+    async def job(parents: list[ARun], info: Info) -> list[Job | None]:
         """The job that carries it out, with its progress; null when the caller may not see it."""
         keys = [parent.record.job_id for parent in parents]
         return by_key(keys, await fetch_jobs(keys, info))
 
     @batched
     async def nodes(
-        parents: list[ConsolidationRun],
+        parents: list[ARun],
         info: Info,
         first: int | None = None,
         after: str | None = None,
@@ -207,10 +221,7 @@ class ConsolidationRun(Node):
         service = info.context.use(ConsolidationService)
         keys = [parent.record.id for parent in parents]
         pages = await service.nodes(info.context.principal, keys, PageRequest.read(first, after))
-        return [
-            Connection.of(pages[parent.record.id].map(lambda node, run=parent.record: NodeResult.of(node, run)))
-            for parent in parents
-        ]
+        return [Connection.of(pages[p.record.id].map(partial(NodeResult.of, run=p.record))) for p in parents]
 
 
 def as_hex(digest: bytes | None) -> str | None:
