@@ -18,9 +18,10 @@ from backend.consolidation.domain.inputs import FrozenInput, decode, digest, enc
 from backend.consolidation.domain.verdicts import RejectionReason
 from backend.kit.ids import uuid7
 from backend.ledger.domain import AssetClass, Use
-from tests.fixtures.consolidation import YEAR, below, emitted, frozen, group, inputs, used
+from tests.fixtures.consolidation import QUICK, YEAR, below, emitted, frozen, group, inputs, used
 
 
+@QUICK
 @given(inputs(), st.randoms())
 def test_the_order_of_rows_does_not_matter(drawn: FrozenInput, chance: random.Random) -> None:
     rows = ("members", "emissions", "used", "held", "obligations", "categories")
@@ -30,6 +31,7 @@ def test_the_order_of_rows_does_not_matter(drawn: FrozenInput, chance: random.Ra
     assert determine(mixed).digest == determine(drawn).digest
 
 
+@QUICK
 @given(inputs())
 def test_replay_from_the_bytes_alone(drawn: FrozenInput) -> None:
     content = encode(drawn)
@@ -39,6 +41,7 @@ def test_replay_from_the_bytes_alone(drawn: FrozenInput) -> None:
     assert again.result_sha256 == determine(drawn).digest
 
 
+@QUICK
 @given(inputs())
 def test_a_line_holds_its_whole_result(drawn: FrozenInput) -> None:
     reader = TypeAdapter(NodeResult)
@@ -48,6 +51,7 @@ def test_a_line_holds_its_whole_result(drawn: FrozenInput) -> None:
         assert reader.validate_json(orjson.dumps(dict(reversed(orjson.loads(node.line).items())))) == node.result
 
 
+@QUICK
 @given(inputs(), st.integers(1, 5))
 def test_nodes_taken_in_pieces_are_the_same(drawn: FrozenInput, size: int) -> None:
     judgement = Judgement(drawn)
@@ -55,6 +59,7 @@ def test_nodes_taken_in_pieces_are_the_same(drawn: FrozenInput, size: int) -> No
     assert judgement.determination(pieces).digest == determine(drawn).digest
 
 
+@QUICK
 @given(inputs())
 def test_no_unit_is_both_counted_and_rejected(drawn: FrozenInput) -> None:
     head = determine(

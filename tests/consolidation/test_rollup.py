@@ -15,6 +15,7 @@ from backend.kit.ids import uuid7
 from backend.ledger.domain import AssetClass
 from tenants.domain import ConsolidationApproach, OrganisationKind
 from tests.fixtures.consolidation import (
+    QUICK,
     below,
     emitted,
     exact,
@@ -30,6 +31,7 @@ EQUITY = ConsolidationApproach.EQUITY_SHARE
 CONTROL = ConsolidationApproach.OPERATIONAL_CONTROL
 
 
+@QUICK
 @given(inputs())
 def test_every_sum_equals_the_naive_one(drawn: FrozenInput) -> None:
     for key, node in results(drawn).items():
@@ -53,6 +55,7 @@ def test_every_sum_equals_the_naive_one(drawn: FrozenInput) -> None:
         )
 
 
+@QUICK
 @given(inputs())
 def test_every_member_is_judged_once_and_knows_its_subtree(drawn: FrozenInput) -> None:
     tree = places(drawn.members, drawn.organisation_id, drawn.approach)

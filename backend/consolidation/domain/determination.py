@@ -349,4 +349,6 @@ def _line(part: NodeResult | RejectedAsset) -> bytes:
 def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return plain_decimal(value)
+    if isinstance(value, UUID):  # a driver's own kind of UUID
+        return str(value)
     raise TypeError(type(value).__name__)
