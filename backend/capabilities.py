@@ -33,6 +33,7 @@ CAPABILITIES: Final = (
     Capability("backend.identity"),
     Capability("backend.accounting"),
     Capability("backend.ledger"),
+    Capability("backend.consolidation", jobs=True),
 )
 
 

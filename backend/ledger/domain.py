@@ -293,6 +293,8 @@ class UsedAsset:
     """Units used for `organisation_id` and `for_year`, net of reversals.
 
     `bought`: auctioned or purchased, or issued to an organisation that is neither the user nor the beneficiary.
+    `allocated_to`: who was given the lot free of charge, None when nobody was; a group that passes it on inside has
+    not bought it.
     """
 
     organisation_id: UUID
@@ -304,6 +306,7 @@ class UsedAsset:
     quantity_t: int
     transfer_id: UUID
     vintage: int | None
+    allocated_to: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ def checked_account(new: NewAccount) -> NewAccount:
 
 
 def checked_obligation(new: NewObligation) -> NewObligation:
-    """The obligation in canonical form. Errors: BAD_YEAR, BAD_PERIOD, BAD_TONNES."""
+    """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES."""
     _year(new.from_year, "fromYear")
     _year(new.to_year, "toYear")
     if new.from_year > new.to_year:

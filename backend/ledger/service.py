@@ -164,7 +164,7 @@ class LedgerService:
 
     async def set_obligations(self, actor: Actor, batch: ObligationBatch) -> Done[Recorded]:
         """Record up to 500 obligations; one of the same period is superseded. Errors: TOO_MANY_ROWS; per row
-        OBLIGATION_OVERLAP, BAD_YEAR, BAD_PERIOD, BAD_TONNES, FORBIDDEN, NOT_FOUND.
+        OBLIGATION_OVERLAP, BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES, FORBIDDEN, NOT_FOUND.
         """
         check_size(len(batch.obligations), "obligations")
 

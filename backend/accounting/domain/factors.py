@@ -13,7 +13,7 @@ from uuid import UUID
 
 from backend.kit.errors import invalid, rule
 from backend.kit.text import clean
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 NATION: Final = "CN"
 CO2: Final = "CO2"
@@ -193,33 +193,12 @@ class Library:
     def _set(self) -> dict[str, FactorSet]:
         return {s.code: s for s in self.sets}
 
-    @cached_property
-    def _of_code(self) -> dict[str, list[Factor]]:
-        found: dict[str, list[Factor]] = {}
-        for f in self.factors:
-            found.setdefault(f.code, []).append(f)
-        return found
-
-    @cached_property
-    def _material_names(self) -> dict[str, str]:
-        usable = [f for f in self.factors if self._set[f.set_code].purpose is Purpose.INVENTORY]
-        return {_fold(name): f.code for f in usable for name in (f.name_en, f.name_zh, f.code)}
-
-    @cached_property
-    def _region_names(self) -> dict[str, str]:
-        return {_fold(name): r.code for r in self.regions for name in (r.name_en, r.name_zh, r.code)}
-
-    @cached_property
-    def _potentials(self) -> dict[str, dict[str, Factor]]:
-        found: dict[str, dict[str, Factor]] = {}
-        for f in self.factors:
-            if self._set[f.set_code].purpose is Purpose.GWP:
-                found.setdefault(f.set_code, {})[f.code.casefold()] = f
-        return found
-
     def material(self, written: str) -> str:
         """The code of a fuel or material, named by code or in either language. Errors: UNKNOWN_MATERIAL."""
-        names = self._material_names
+        names: dict[str, str] = {}
+        for f in self.factors:
+            if self._set[f.set_code].purpose is Purpose.INVENTORY:
+                names |= {_fold(f.name_en): f.code, _fold(f.name_zh): f.code, _fold(f.code): f.code}
         found = names.get(_fold(written))
         if found is None:
             near = difflib.get_close_matches(_fold(written), names, 5, 0.3)
@@ -229,7 +208,7 @@ class Library:
 
     def region(self, written: str) -> str:
         """The code of a region. Errors: UNKNOWN_REGION."""
-        names = self._region_names
+        names = {_fold(n): r.code for r in self.regions for n in (r.name_en, r.name_zh, r.code)}
         found = names.get(_fold(written))
         if found is None:
             near = difflib.get_close_matches(_fold(written), names, 4, 0.3)
@@ -248,7 +227,7 @@ class Library:
 
     def offered(self, code: str, set_code: str | None) -> list[Factor]:
         """The inventory values of a material: of the named set, else of the default sets."""
-        return [f for f in self._of_code.get(code, []) if self._usable(self._set[f.set_code], set_code)]
+        return [f for f in self.factors if f.code == code and self._usable(self._set[f.set_code], set_code)]
 
     @staticmethod
     def _usable(a_set: FactorSet, wanted: str | None) -> bool:
@@ -286,10 +265,11 @@ class Library:
 
     def gwp(self, gas: str, gwp_set: GwpSet) -> Factor:
         """The global warming potential of a gas. Errors: UNKNOWN_GAS."""
-        known = self._potentials.get(gwp_set.value, {})
-        found = known.get(clean(gas).casefold())
+        known = {f.code: f for f in self.factors if f.set_code == gwp_set.value}
+        folded = {code.casefold(): f for code, f in known.items()}
+        found = folded.get(clean(gas).casefold())
         if found is None:
-            named = ", ".join([*(f.code for f in known.values()), CO2E, BIOGENIC_CO2])
+            named = ", ".join([*known, CO2E, BIOGENIC_CO2])
             raise UNKNOWN_GAS(path=("gas",), gas=gas[:40], gwp_set=gwp_set, known=named)
         return found
 

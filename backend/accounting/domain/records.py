@@ -17,7 +17,7 @@ from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Librar
 from backend.kit.errors import conflict, invalid
 from backend.kit.quantity import MASS, storable, times
 from backend.kit.text import clean, tidy
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 EARLIEST: Final = date(1990, 1, 1)
 

@@ -28,7 +28,7 @@ from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.commands import Refused
 from tenants.context import Info, requires
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 Filter = Annotated[
     EmissionRecordFilter | None, strawberry.argument(description="Which records; the current ones when not given.")

@@ -34,7 +34,7 @@ from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from tenants.context import Info
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 enum_type(Method, name="AccountingMethod")
 

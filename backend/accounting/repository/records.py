@@ -17,7 +17,7 @@ from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 from tenants.access import Principal
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 _ACTIVITY: Final[Select[Any]] = (
     select(activity_record, emission_stream.c.source_id, emission_stream.c.unit)

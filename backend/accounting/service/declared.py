@@ -40,7 +40,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, Refused, perform
-from tenants.domain.boundaries import GwpSet
+from tenants.domain import GwpSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ _USED: Final = """
 SELECT t.beneficiary_id, g.kind AS use, t.for_year, l.lot_id, o.asset_class, o.vintage, t.id AS transfer_id,
        sum(l.quantity_t) AS quantity_t,
        bool_and(o.origin IN ('AUCTIONED', 'PURCHASED') OR o.issued_to NOT IN (t.beneficiary_id, f.organisation_id))
-         AS bought
+         AS bought,
+       CASE o.origin WHEN 'ALLOCATED' THEN o.issued_to END AS allocated_to
 FROM asset_transfer t
 JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
 JOIN asset_lot o ON o.tenant_id = t.tenant_id AND o.id = l.lot_id
@@ -108,7 +109,7 @@ JOIN asset_account g ON g.tenant_id = t.tenant_id AND g.id = l.to_account_id
 WHERE t.kind IN ('SURRENDER', 'RETIRE', 'CANCEL') AND t.beneficiary_id = ANY (CAST(:organisations AS uuid[]))
   AND t.for_year BETWEEN :first AND :last
   AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)
-GROUP BY t.tenant_id, t.id, g.kind, l.lot_id, o.asset_class, o.vintage
+GROUP BY t.tenant_id, t.id, g.kind, l.lot_id, o.asset_class, o.vintage, o.origin, o.issued_to
 ORDER BY t.id, l.lot_id
 """
 # The balance of today, less what later days brought.
@@ -146,6 +147,7 @@ async def used(
             quantity_t=int(row.quantity_t),
             transfer_id=row.transfer_id,
             vintage=row.vintage,
+            allocated_to=row.allocated_to,
         )
         for row in await session.rows(_USED, asked)
     ]
