@@ -216,14 +216,15 @@ FROM source_month
 WHERE organisation_id = ANY (:organisations) AND gas <> 'CO2_BIOGENIC'
   AND first_month >= make_date(:from_year, 1, 1) AND first_month < make_date(:to_year + 1, 1, 1)
 GROUP BY organisation_id, category, direct_kind
-ORDER BY organisation_id, category, direct_kind
 """
 
 
 async def category_totals(
     session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
 ) -> list[CategoryTotal]:
-    """Own totals of each organisation over the years, both included; those without a result are absent."""
+    """Own totals of each organisation over the years, both included, in no order; those without a result are absent."""
+    # Hundreds of thousands of groups: hashed in memory they cost half of what sorting them on disk does.
+    await session.rows("SELECT set_config('work_mem', '64MB', true)")
     rows = await session.rows(
         _CATEGORY_TOTALS,
         {"organisations": list(organisation_ids), "from_year": from_year, "to_year": to_year},
