@@ -15,12 +15,13 @@ from backend.cli.common import as_owner, bring_up, console, databases
 from backend.cli.health import examine
 from backend.config import BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
 from backend.databases import Databases
-from backend.identity.local import LocalIssuer
+from backend.identity.local import LocalIssuer, trial_administrator
 from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database
 from backend.worker import Worker, WorkerThread, run_worker
 from tenants.access import Role
+from tenants.lifecycle import list_tenants, provision
 
 
 def register(app: typer.Typer) -> None:
@@ -70,11 +71,14 @@ def token(
         list[Role] | None, typer.Option(help="Role the bearer has in the whole tenant; may be repeated.")
     ] = None,
     hours: Annotated[int, typer.Option(help="How long it is valid.", min=1, max=24 * 31)] = 8,
+    create: Annotated[str, typer.Option(help="Provision the tenant under this name when it does not exist.")] = "",
 ) -> None:
     """Print an access token for trying things out: a trial member of the tenant (TENANT_ADMINISTRATOR unless said)."""
     roles = role or [Role.TENANT_ADMINISTRATOR]
 
     async def make(database: Database) -> str:
+        if create and tenant not in {t.slug for t in await list_tenants(database)}:
+            await provision(database, tenant, create, trial_administrator())
         issuer = LocalIssuer(database, Clock(), IdentitySettings())
         return await issuer.token_for(tenant, *roles, lifetime=timedelta(hours=hours))
 

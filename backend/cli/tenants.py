@@ -9,11 +9,9 @@ import typer
 from rich.table import Table
 
 from backend.cli.common import as_owner, console
-from backend.identity.domain import OWN_ISSUER
-from backend.identity.local import TRIAL_NAME, trial_subject
+from backend.identity.local import trial_administrator
 from backend.kit.database import Database
 from tenants import lifecycle
-from tenants.access import Role
 from tenants.domain.members import MemberKind, NewMember
 from tenants.domain.tenant import Tenant
 
@@ -31,12 +29,8 @@ def create(
     """Provision a tenant with its first administrator, whom `tanheng token --tenant SLUG` speaks for by default."""
     if bool(issuer) != bool(subject):
         raise typer.BadParameter("--issuer and --subject go together")
-    administrator = NewMember(
-        issuer=issuer or OWN_ISSUER,
-        subject=subject or trial_subject([Role.TENANT_ADMINISTRATOR]),
-        kind=MemberKind.PERSON,
-        display_name=subject or TRIAL_NAME,
-    )
+    named = NewMember(issuer=issuer, subject=subject, kind=MemberKind.PERSON, display_name=subject)
+    administrator = named if subject else trial_administrator()
 
     async def work(database: Database) -> Sequence[Tenant]:
         await lifecycle.provision(database, slug, name or slug, administrator)

@@ -29,7 +29,7 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
 from backend.kit.errors import NOT_FOUND
 from tenants.access import Role
-from tenants.domain.members import MemberKind
+from tenants.domain.members import MemberKind, NewMember
 
 TRIAL_NAME: Final = "试用用户"
 TRIAL_DAYS: Final = 365
@@ -69,6 +69,12 @@ async def _make_key(unit: UnitOfWork, clock: Clock) -> bool:
 def trial_subject(roles: Sequence[Role], name: str = TRIAL_NAME) -> str:
     """How a trial member is called in the tokens of our own issuer."""
     return f"trial:{'+'.join(sorted(roles))}:{name}"
+
+
+def trial_administrator() -> NewMember:
+    """The first administrator of a tenant that nobody else administers: whom `tanheng token` speaks for by default."""
+    subject = trial_subject([Role.TENANT_ADMINISTRATOR])
+    return NewMember(issuer=OWN_ISSUER, subject=subject, kind=MemberKind.PERSON, display_name=TRIAL_NAME)
 
 
 class LocalIssuer:

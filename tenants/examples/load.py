@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tenants.examples import api as door
-from tenants.examples.api import Api, Bulk, Progress, Refusal, silent
+from tenants.examples.api import Api, ApiError, Bulk, Progress, Refusal, silent
 from tenants.examples.model import Group, Row
 
 
@@ -37,8 +37,8 @@ class Loader:
 
     def _organisations(self) -> None:
         rows = self.group.organisations
-        made = self._send(door.ORGANISATIONS, rows, [r["code"] for r in rows], allOrNothing=True)
-        self.loaded.organisations = {r["code"]: id_ for r, id_ in zip(rows, made, strict=True) if id_}
+        made = self._everything(door.ORGANISATIONS, rows, [r["code"] for r in rows])
+        self.loaded.organisations = {r["code"]: id_ for r, id_ in zip(rows, made, strict=True)}
         for move in self.group.moves:
             change = {"parentId": self._at(move.parent), "movedOn": move.on, "reason": move.reason}
             self.api.change("MoveOrganisation", {"organisationId": self._at(move.organisation), **change})
@@ -51,8 +51,8 @@ class Loader:
     def _emissions(self) -> None:
         rows = [_with(row, organisation=("organisationId", self._at)) for row in self.group.sources]
         keys = [(r["organisation"], r["code"]) for r in self.group.sources]
-        made = self._send(door.SOURCES, rows, ["/".join(k) for k in keys])
-        self.loaded.sources = {key: id_ for key, id_ in zip(keys, made, strict=True) if id_}
+        made = self._everything(door.SOURCES, rows, ["/".join(k) for k in keys])
+        self.loaded.sources = dict(zip(keys, made, strict=True))
         for bulk, found, more in (
             (door.ACTIVITY, self.group.activity, {}),
             (door.DECLARED, self.group.declared, {"gwpSet": self.group.gwp_set}),
@@ -90,6 +90,15 @@ class Loader:
 
     def _source(self, key: tuple[str, str]) -> str:
         return self.loaded.sources[key]
+
+    def _everything(self, bulk: Bulk, rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+        """Rows that others will name: none of them may be refused. Errors: ApiError naming those that were."""
+        made, refused = door.send(self.api, bulk, rows, names, self.progress)
+        if refused:
+            said = "; ".join(f"{r.row}: {r.code} {r.message}" for r in refused[:5])
+            raise ApiError(f"{bulk.operation} refused {len(refused)} of {len(rows)} rows: {said}")
+        self.loaded.counts[bulk.operation] = len(rows)
+        return [id_ for id_ in made if id_]
 
     def _send(self, bulk: Bulk, rows: Sequence[Row], names: Iterable[str], **more: Any) -> list[str | None]:
         made, refused = door.send(self.api, bulk, rows, list(names), self.progress, **more)

@@ -30,11 +30,8 @@ class Server:
 
     def tenant(self, slug: str, name: str) -> str:
         """Provision a tenant when it is not there yet; a token that may do everything the loading needs."""
-        listed = self._tanheng("tenant", "list")
-        if slug not in listed.split():
-            self._tanheng("tenant", "create", slug, "--name", name)
-        roles = ("TENANT_ADMINISTRATOR", "NEUTRALITY_TEAM")
-        return self._tanheng("token", "--tenant", slug, *(x for role in roles for x in ("--role", role))).strip()
+        roles = [x for role in ("TENANT_ADMINISTRATOR", "NEUTRALITY_TEAM") for x in ("--role", role)]
+        return self._tanheng("token", "--tenant", slug, "--create", name, *roles).strip()
 
     def _tanheng(self, *arguments: str) -> str:
         done = subprocess.run(
