@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from rich.console import Group
 from rich.table import Table
 
 from tenants.examples.api import Api, Refusal, results
@@ -61,10 +62,10 @@ def verdict_table(api: Api, run: Mapping[str, Any]) -> Table:
     return table
 
 
-def compliance_table(records: Records, found: Found, refused: Iterable[Refusal]) -> Table:
-    """Ours beside the published status, company by company and period by period."""
+def compliance_table(records: Records, found: Found, refused: Iterable[Refusal]) -> Group:
+    """Ours beside the published status, company by company and period by period; below it what explains differences."""
     comparison = compare(records, found, refused)
-    differing = {(d.obligation.entity_id, d.obligation.period): d for d in comparison.statuses}
+    differing = {(d.obligation.entity_id, d.obligation.period) for d in comparison.statuses}
     table = Table(
         title="California: our compliance verdict beside the published one",
         title_justify="left",
@@ -74,18 +75,16 @@ def compliance_table(records: Records, found: Found, refused: Iterable[Refusal])
         table.add_column(heading)
     for heading in ("obligation t", "surrendered t"):
         table.add_column(heading, justify="right")
-    for heading in ("ours", "published", "remark"):
+    for heading in ("ours", "published"):
         table.add_column(heading)
     for due in records.obligations:
         ours = found[due.entity_id, due.period]
-        difference = differing.get((due.entity_id, due.period))
         table.add_row(
             due.legal_name,
             due.period.code,
             f"{due.obligation_t:,}",
             tonnes(ours["surrenderedT"]),
             COMPLIANCE[ours["verdict"]],
-            due.status.value,
-            "; ".join(difference.because) if difference else "",
+            due.status.value + (" *" if (due.entity_id, due.period) in differing else ""),
         )
-    return table
+    return Group(table, *(f"* {difference.line()}" for difference in comparison.statuses))
