@@ -33,6 +33,12 @@ MEMBER_EXISTS = conflict(
     en="'{subject}' of '{issuer}' is a member already.",
     zh="'{issuer}' 的 '{subject}' 已是成员。",
 )
+ROLE_NEEDED = rule(
+    "MEMBER_NEEDS_ROLE",
+    en="You manage members of a part of the tree: give the new member a role there. Only who manages the whole tenant "
+    "adds members without one.",
+    zh="您只管理部分组织的成员：请同时在该处授予角色。只有管理整个租户者可添加无角色成员。",
+)
 MEMBER_REVOKED = conflict(
     "MEMBER_IS_REVOKED",
     en="The membership of '{name}' was revoked; a revoked member is given no role.",

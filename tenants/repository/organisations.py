@@ -71,28 +71,25 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb))
 _LINK: Final = """
 INSERT INTO organisation_link (tenant_id, id, child_id, parent_id, valid, equity_share, operational_control,
                                financial_control, reason)
-SELECT :tenant_id, r.id, r.child_id, r.parent_id, daterange(r.valid_from, r.valid_until), r.equity_share,
-       r.operational_control, r.financial_control, r.reason
+SELECT :tenant_id, r.id, r.child_id, r.parent_id, daterange(r.valid_from, r.valid_until), o.equity_share,
+       o.operational_control, o.financial_control, r.reason
 FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-  AS r(id uuid, child_id uuid, parent_id uuid, valid_from date, valid_until date, equity_share numeric,
-       operational_control boolean, financial_control boolean, reason text)
+  AS r(id uuid, child_id uuid, parent_id uuid, valid_from date, valid_until date, ownership jsonb, reason text),
+  jsonb_to_record(r.ownership)
+  AS o(equity_share numeric, operational_control boolean, financial_control boolean)
 """
 
 
 async def insert_organisations(unit: UnitOfWork, made: Sequence[Organisation], links: Sequence[Link]) -> None:
     """All of them in two statements, so that the closure is rebuilt twice and not once for each."""
-    rows = orjson.dumps([asdict(x) for x in made], default=str).decode()
-    await unit.execute(_INSERT, {"tenant_id": unit.tenant_id, "rows": rows})
+    await unit.execute(_INSERT, {"tenant_id": unit.tenant_id, "rows": orjson.dumps(made, default=str).decode()})
     await insert_links(unit, links)
 
 
 async def insert_links(unit: UnitOfWork, links: Sequence[Link]) -> None:
     if not links:
         return
-    rows = [asdict(x) | asdict(x.ownership) | {"equity_share": str(x.ownership.equity_share)} for x in links]
-    for row in rows:
-        del row["ownership"]
-    await unit.execute(_LINK, {"tenant_id": unit.tenant_id, "rows": orjson.dumps(rows, default=str).decode()})
+    await unit.execute(_LINK, {"tenant_id": unit.tenant_id, "rows": orjson.dumps(links, default=str).decode()})
 
 
 async def update_organisation(unit: UnitOfWork, key: UUID, values: Mapping[str, Any]) -> None:

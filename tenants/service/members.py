@@ -36,6 +36,7 @@ from tenants.domain.members import (
     MEMBER_REVOKED,
     ROLE_BEYOND_OWN,
     ROLE_HELD,
+    ROLE_NEEDED,
     ROLE_NEEDS,
     SELF_GRANT,
     AssignmentFilter,
@@ -96,8 +97,7 @@ class MemberService:
 
         async def work(change: Change) -> Joined:
             await repository.lock_members(change.unit)
-            for node in {role.organisation_id for role in new.roles} or {None}:
-                await change.require(Permission.MEMBER_MANAGE, node)
+            await _check_place(change, new)
             member = await repository.insert_member(change.unit, new)
             if member is None:
                 raise MEMBER_EXISTS(path=("subject",), subject=new.subject, issuer=new.issuer)
@@ -188,6 +188,17 @@ class MemberService:
     async def assignments_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, RoleAssignment]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.assignments(session, keys, principal)
+
+
+async def _check_place(change: Change, new: NewMember) -> None:
+    """Whoever is let in gets a role where the caller manages members, or none when that is everywhere."""
+    nodes = {role.organisation_id for role in new.roles}
+    refused = await change.refusals(Permission.MEMBER_MANAGE, nodes or {None})
+    if refused and not nodes:
+        raise ROLE_NEEDED(path=("roles",))
+    for i, role in enumerate(new.roles):
+        if role.organisation_id in refused:
+            raise refused[role.organisation_id].at("roles", str(i), "organisationId")
 
 
 async def _member(change: Change, key: UUID) -> Member:
