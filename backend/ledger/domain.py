@@ -155,6 +155,19 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedLot:
+    """As much of a lot as a transfer of its units needs to know."""
+
+    id: UUID
+    scheme: str
+    issue_reference: str
+    issued_on: date
+
+    def __str__(self) -> str:
+        return f"{self.scheme} {self.issue_reference}"
+
+
+@dataclass(frozen=True, slots=True)
 class NewAccount:
     """An account to open."""
 

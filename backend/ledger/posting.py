@@ -104,7 +104,7 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
     return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(
         path=("transferId",) if back else ("legs", str(refused.leg), "quantity"),
         account=f"{leg.source.code} ({leg.source.id})",
-        lot=f"{lot.scheme} {lot.issue_reference}",
+        lot=str(lot),
         asked=asked,
         available=refused.available_t,
     )
@@ -186,16 +186,11 @@ async def _books(change: Change, orders: Sequence[Order]) -> Books:
     legs = [leg for o in orders for leg in o.legs]
     arriving = {leg.destination for leg in legs if leg.destination is not None and not leg.destination.market}
     refs = {leg.source for leg in legs if not leg.source.market} | arriving
-    accounts, outside = await names.accounts(unit, refs)
-    to_open = [ref for ref in arriving if ref not in accounts and ref.id is None and ref.code == HOLDING]
+    lots = {leg.lot for leg in legs} | {LotRef(leg.lot_id) for t in originals.values() for leg in t.legs}
+    served = {o.beneficiary_id for o in orders if o.beneficiary_id is not None}
+    found = await names.look_up(unit, refs, lots, served)
+    to_open = [ref for ref in arriving if ref not in found.accounts and ref.id is None and ref.code == HOLDING]
     if to_open:
         await names.open_holding_accounts(unit, to_open)
-        accounts, outside = await names.accounts(unit, refs)
-    lot_refs = {leg.lot for leg in legs} | {LotRef(leg.lot_id) for t in originals.values() for leg in t.legs}
-    return Books(
-        accounts=accounts,
-        outside=outside,
-        lots=await names.lots(unit, lot_refs),
-        transfers=originals,
-        organisations=await names.organisations(unit, {o.beneficiary_id for o in orders if o.beneficiary_id}),
-    )
+        found = await names.look_up(unit, refs, lots, served)
+    return Books(found.accounts, found.outside, found.lots, originals, found.organisations)

@@ -20,8 +20,8 @@ from backend.ledger.domain import (
     AssetClass,
     Leg,
     LegOrder,
-    Lot,
     LotRef,
+    NamedLot,
     NewAccount,
     NewLot,
     NewObligation,
@@ -49,7 +49,7 @@ class Books:
 
     accounts: Mapping[AccountRef, Account]
     outside: Mapping[AccountKind, Account]
-    lots: Mapping[LotRef, Lot]
+    lots: Mapping[LotRef, NamedLot]
     transfers: Mapping[UUID, Transfer]
     organisations: frozenset[UUID]
 
@@ -59,7 +59,7 @@ class Books:
             raise codes.UNKNOWN_ACCOUNT(path=path, account=str(ref))
         return found
 
-    def lot(self, ref: LotRef, path: tuple[str, ...]) -> Lot:
+    def lot(self, ref: LotRef, path: tuple[str, ...]) -> NamedLot:
         found = self.lots.get(ref)
         if found is None:
             raise codes.UNKNOWN_LOT(path=path, lot=str(ref))
@@ -130,12 +130,12 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     return tuple(replace(leg, source=leg.destination, destination=leg.source) for leg in original.legs)
 
 
-def _check_day(order: Order, lot: Lot, path: tuple[str, ...]) -> None:
+def _check_day(order: Order, lot: NamedLot, path: tuple[str, ...]) -> None:
     assert order.effective_on is not None, "a checked order has its day"
     if order.effective_on < lot.issued_on:
         raise codes.EFFECTIVE_BEFORE_ISSUE(
             path=path or ("effectiveOn",),
-            lot=f"{lot.scheme} {lot.issue_reference}",
+            lot=str(lot),
             issued_on=lot.issued_on.isoformat(),
             effective_on=order.effective_on.isoformat(),
         )

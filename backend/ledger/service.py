@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -265,13 +265,13 @@ def _receiver(new: NewLot) -> AccountRef:
     return AccountRef(organisation_id=new.issued_to, code=new.account_code)
 
 
-async def _receiving_accounts(change: Change, lots: Sequence[NewLot]) -> dict[AccountRef, Account]:
+async def _receiving_accounts(change: Change, lots: Sequence[NewLot]) -> Mapping[AccountRef, Account]:
     refs = {_receiver(new) for new in lots}
-    found, _ = await names.accounts(change.unit, refs)
+    found = (await names.look_up(change.unit, refs)).accounts
     to_open = [ref for ref in refs if ref not in found and ref.code == HOLDING]
     if to_open:
         await names.open_holding_accounts(change.unit, to_open)
-        found, _ = await names.accounts(change.unit, refs)
+        found = (await names.look_up(change.unit, refs)).accounts
     return found
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Self, TypedDict
 from uuid import UUID
 
+import uvloop
 from asyncpg import Range
 from asyncpg import connect as plain_connect
 from sqlalchemy.engine import make_url
@@ -59,7 +60,7 @@ class Row(TypedDict):
 def run(server_admin_url: str, database_url: str, pgbench: Path) -> list[Row]:
     """Measure; `database_url` is a migrated database on that server, which is left with one more tenant."""
     with _Simple(server_admin_url, pgbench) as simple:
-        return asyncio.run(_run(database_url, simple))
+        return uvloop.run(_run(database_url, simple))
 
 
 async def _run(database_url: str, simple: _Simple) -> list[Row]:
@@ -200,8 +201,5 @@ def _of(organisation_id: UUID) -> AccountRef:
 
 
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.install()
     for row in run(sys.argv[1], sys.argv[2], Path(sys.argv[3] if len(sys.argv) > 3 else "pgbench")):
         print(row)

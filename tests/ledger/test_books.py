@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -66,7 +67,20 @@ async def test_only_the_functions_write(books: Any, group: Group, role: str) -> 
     for table in ("asset_lot", "asset_transfer", "asset_leg", "asset_balance"):
         assert await refusal(books, f"INSERT INTO {table} SELECT * FROM {table}") in {DENIED, "25006"}
     if role == AUDITOR:
-        assert await refusal(books, "SELECT ledger_post" + "(" + ", ".join(["NULL"] * 18) + ")") == DENIED
+        assert await refusal(books, "SELECT ledger_post" + "(" + ", ".join(["NULL"] * 19) + ")") == DENIED
+
+
+@pytest.mark.parametrize(("account", "lot", "expected"), [("STEEL", None, "23503"), (None, "LOT", UNLAWFUL)])
+async def test_the_function_takes_no_unknown_names(
+    books: Any, group: Group, account: str | None, lot: str | None, expected: str
+) -> None:
+    known = await names(books)
+    await become(books, APP, group.world.tenant_id)
+    arguments: list[Any] = [uuid7(), "x", "-", [uuid7()], ["TRANSFER"], [1], [date(2025, 1, 1)], [None], [None]]
+    arguments += [[""], [""], [None], [None], [1], [1]]
+    arguments += [[known.get(lot or "", uuid7())], [known.get(account or "", uuid7())], [known["CEMENT"]], [1]]
+    call = f"SELECT ledger_post({', '.join(f'${i}' for i in range(1, 20))})"
+    assert await refusal(books, call, *arguments) == expected
 
 
 async def names(books: Any) -> dict[str, Any]:

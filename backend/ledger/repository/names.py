@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,26 +20,32 @@ from backend.ledger.domain import (
     AssetClass,
     Lot,
     LotRef,
+    NamedLot,
     NewAccount,
     Origin,
     SerialBlock,
 )
 from backend.ledger.tables import asset_account
 
-_ACCOUNTS: Final = """
-SELECT id, organisation_id, code, name, kind FROM asset_account WHERE id = ANY ($1::uuid[])
+# Whatever some orders name, in one round trip: accounts (A), lots (L) and organisations (O).
+_LOOK_UP: Final = """
+SELECT 'A' AS what, id, organisation_id, code, name, kind, NULL::date AS issued_on
+FROM asset_account WHERE id = ANY ($1::uuid[])
 UNION
-SELECT a.id, a.organisation_id, a.code, a.name, a.kind
+SELECT 'A', a.id, a.organisation_id, a.code, a.name, a.kind, NULL
 FROM unnest($2::uuid[], $3::text[]) AS asked (organisation_id, code)
 JOIN asset_account a USING (organisation_id, code)
 UNION
-SELECT id, organisation_id, code, name, kind FROM asset_account WHERE organisation_id IS NULL
-"""
-_LOTS: Final = """
-SELECT l.* FROM asset_lot l WHERE l.id = ANY ($1::uuid[])
-UNION ALL
-SELECT l.* FROM unnest($2::text[], $3::text[]) AS asked (scheme, issue_reference)
+SELECT 'A', id, organisation_id, code, name, kind, NULL FROM asset_account WHERE organisation_id IS NULL
+UNION
+SELECT 'L', id, NULL, scheme, issue_reference, CASE WHEN withdrawn_by IS NULL THEN 'STANDS' END, issued_on
+FROM asset_lot WHERE id = ANY ($4::uuid[])
+UNION
+SELECT 'L', l.id, NULL, l.scheme, l.issue_reference, 'STANDS', l.issued_on
+FROM unnest($5::text[], $6::text[]) AS asked (scheme, issue_reference)
 JOIN asset_lot l USING (scheme, issue_reference) WHERE l.withdrawn_by IS NULL
+UNION
+SELECT 'O', id, NULL, NULL, NULL, NULL, NULL FROM organisation WHERE id = ANY ($7::uuid[])
 """
 _OPEN_OUTSIDE: Final = """
 INSERT INTO asset_account (tenant_id, id, code, kind)
@@ -79,25 +86,62 @@ def lot_of(row: Any) -> Lot:
     )
 
 
-async def accounts(
-    unit: UnitOfWork, refs: Collection[AccountRef]
-) -> tuple[dict[AccountRef, Account], dict[AccountKind, Account]]:
-    """The accounts that exist, by how they were named; and those of the outside, made on a tenant's first use."""
-    by_id = [r.id for r in refs if r.id is not None]
-    by_code = [r for r in refs if r.id is None and r.organisation_id is not None]
-    arguments = (by_id, [r.organisation_id for r in by_code], [r.code for r in by_code])
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What exists of what was named, by how it was named; and the accounts of the outside."""
+
+    accounts: Mapping[AccountRef, Account]
+    outside: Mapping[AccountKind, Account]
+    lots: Mapping[LotRef, NamedLot]
+    organisations: frozenset[UUID]
+
+
+async def look_up(
+    unit: UnitOfWork,
+    account_refs: Collection[AccountRef],
+    lot_refs: Collection[LotRef] = (),
+    organisation_ids: Collection[UUID] = (),
+) -> Names:
+    """Find what is named. A withdrawn lot is found only by its id; the outside is made on a tenant's first use."""
+    by_code = [r for r in account_refs if r.id is None and r.organisation_id is not None]
+    by_reference = [r for r in lot_refs if r.id is None]
+    arguments = (
+        [r.id for r in account_refs if r.id is not None],
+        [r.organisation_id for r in by_code],
+        [r.code for r in by_code],
+        [r.id for r in lot_refs if r.id is not None],
+        [r.scheme for r in by_reference],
+        [r.issue_reference for r in by_reference],
+        list(organisation_ids),
+    )
     driver = await unit.driver()
-    rows = await driver.fetch(_ACCOUNTS, *arguments)
-    if sum(row["organisation_id"] is None for row in rows) < len(OUTSIDE):
+    rows = await driver.fetch(_LOOK_UP, *arguments)
+    if sum(row["what"] == "A" and row["organisation_id"] is None for row in rows) < len(OUTSIDE):
         kinds = sorted(OUTSIDE)
         await driver.execute(_OPEN_OUTSIDE, unit.tenant_id, [uuid7() for _ in kinds], kinds)
-        rows = await driver.fetch(_ACCOUNTS, *arguments)
-    found = [account_of(row) for row in rows]
-    names = {a.id: a for a in found}
-    codes = {(a.organisation_id, a.code): a for a in found}
-    named = {ref: names.get(ref.id) if ref.id else codes.get((ref.organisation_id, ref.code)) for ref in refs}
-    outside = {a.kind: a for a in found if a.organisation_id is None}
-    return {ref: a for ref, a in named.items() if a is not None}, outside
+        rows = await driver.fetch(_LOOK_UP, *arguments)
+    accounts = [account_of(row) for row in rows if row["what"] == "A"]
+    return Names(
+        accounts=_accounts(accounts, account_refs),
+        outside={a.kind: a for a in accounts if a.organisation_id is None},
+        lots=_lots([row for row in rows if row["what"] == "L"], lot_refs),
+        organisations=frozenset(row["id"] for row in rows if row["what"] == "O"),
+    )
+
+
+def _accounts(found: Sequence[Account], refs: Collection[AccountRef]) -> dict[AccountRef, Account]:
+    by_id = {a.id: a for a in found}
+    by_code = {(a.organisation_id, a.code): a for a in found}
+    named = {ref: by_id.get(ref.id) if ref.id else by_code.get((ref.organisation_id, ref.code)) for ref in refs}
+    return {ref: account for ref, account in named.items() if account is not None}
+
+
+def _lots(rows: Sequence[Any], refs: Collection[LotRef]) -> dict[LotRef, NamedLot]:
+    found = {row["id"]: NamedLot(row["id"], row["code"], row["name"], row["issued_on"]) for row in rows}
+    standing = [found[row["id"]] for row in rows if row["kind"] is not None]
+    by_reference = {(lot.scheme, lot.issue_reference): lot for lot in standing}
+    named = {ref: found.get(ref.id) if ref.id else by_reference.get((ref.scheme, ref.issue_reference)) for ref in refs}
+    return {ref: lot for ref, lot in named.items() if lot is not None}
 
 
 async def open_holding_accounts(unit: UnitOfWork, refs: Sequence[AccountRef]) -> None:
@@ -105,19 +149,6 @@ async def open_holding_accounts(unit: UnitOfWork, refs: Sequence[AccountRef]) ->
     organisations = [r.organisation_id for r in refs]
     driver = await unit.driver()
     await driver.execute(_OPEN_HOLDING, unit.tenant_id, [uuid7() for _ in refs], organisations, [r.code for r in refs])
-
-
-async def lots(unit: UnitOfWork, refs: Collection[LotRef]) -> dict[LotRef, Lot]:
-    """The lots that exist, by how they were named; a withdrawn one only by its id."""
-    by_id = [r.id for r in refs if r.id is not None]
-    by_name = [r for r in refs if r.id is None]
-    driver = await unit.driver()
-    rows = await driver.fetch(_LOTS, by_id, [r.scheme for r in by_name], [r.issue_reference for r in by_name])
-    found = [lot_of(row) for row in rows]
-    names = {lot.id: lot for lot in found}
-    references = {(lot.scheme, lot.issue_reference): lot for lot in found if lot.withdrawn_by is None}
-    named = {ref: names.get(ref.id) if ref.id else references.get((ref.scheme, ref.issue_reference)) for ref in refs}
-    return {ref: lot for ref, lot in named.items() if lot is not None}
 
 
 async def organisations(session: ReadSession, keys: Collection[UUID]) -> frozenset[UUID]:

@@ -13,8 +13,9 @@ from tenants.commands import Change
 
 _POST: Final = """
 SELECT posting, refusal, leg, account_id, lot_id, quantity_t, recorded_at
-FROM ledger_post($1, $2, $3, $4::uuid[], $5::text[], $6::date[], $7::uuid[], $8::int[], $9::text[], $10::text[],
-                 $11::uuid[], $12::uuid[], $13::int[], $14::int[], $15::uuid[], $16::uuid[], $17::uuid[], $18::bigint[])
+FROM ledger_post($1, $2, $3, $4::uuid[], $5::text[], $6::int[], $7::date[], $8::uuid[], $9::int[], $10::text[],
+                 $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::uuid[], $17::uuid[], $18::uuid[],
+                 $19::bigint[])
 """
 _ISSUE: Final = """
 SELECT lot, refusal, other
@@ -61,6 +62,7 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         *_who(change),
         [t.id for t in transfers],
         [t.kind for t in transfers],
+        [len(t.legs) for t in transfers],
         [t.effective_on for t in transfers],
         [t.beneficiary_id for t in transfers],
         [t.for_year for t in transfers],
