@@ -30,6 +30,7 @@ CAPABILITIES: Final = (
     Capability("backend.kit.jobs", graphql=False),
     Capability("tenants"),
     Capability("tenants.work", tables=False),
+    Capability("backend.identity"),
     Capability("backend.accounting"),
     Capability("backend.ledger"),
     Capability("backend.consolidation", jobs=True),

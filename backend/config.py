@@ -15,6 +15,8 @@
 | TANHENG_STATE_DIR | where the embedded database lives, `.tanheng` in the project |
 | TANHENG_PUBLIC_URL | the address clients see, http://127.0.0.1:8000 |
 | TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
+| TANHENG_PRIVATE_ISSUERS | `true`: trusted issuers may live on private networks (an intranet's own provider) |
+| TANHENG_ADMISSION_CACHE_S | seconds a revoked member may still get in, 2; 0 asks the database on every request |
 | TANHENG_LOG | `json` (default when not a terminal) or `console` |
 """
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.kit.jobs.domain import Pace
@@ -80,6 +83,13 @@ class ApiSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
     public_url: str = "http://127.0.0.1:8000"
     audience: str = "tanheng"
+
+
+class IdentitySettings(ApiSettings):
+    """Whose tokens are taken, and for how long a decision about one is remembered."""
+
+    private_issuers: bool = False
+    admission_cache_s: float = Field(default=2.0, ge=0, le=5)
 
 
 class LogSettings(_Settings):

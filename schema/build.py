@@ -7,10 +7,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import strawberry
-from graphql import GraphQLSchema, print_schema
+from graphql import GraphQLInputObjectType, GraphQLSchema, print_schema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types.base import get_object_definition
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 
 from backend.capabilities import modules
 from backend.kit.errors import Kind, published_codes
@@ -107,13 +107,23 @@ def build_schema() -> strawberry.Schema:
     query_root, mutation_root = merge_types("Query", queries), merge_types("Mutation", mutations)
     _describe(query_root, "Everything that can be asked.")
     _describe(mutation_root, "Everything that can be changed.")
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=query_root,
         mutation=mutation_root,
         subscription=merge_types("Subscription", subscriptions) if subscriptions else None,
         types=[*ERROR_TYPES.values(), RuleError, *(entry[0] for entry in fetchers.values())],
         config=StrawberryConfig(scalar_map={**StrawberryConfig().scalar_map, **SCALARS}),
     )
+    _mark_one_of(schema)
+    return schema
+
+
+def _mark_one_of(schema: strawberry.Schema) -> None:
+    """Strawberry enforces oneOf as values come in; graphql-core, told here, also prints it and introspects it."""
+    for made in core(schema).type_map.values():
+        written = made.extensions.get("strawberry-definition")
+        if isinstance(made, GraphQLInputObjectType) and isinstance(written, StrawberryObjectDefinition):
+            made.is_one_of = written.is_one_of
 
 
 def _describe(root: type, summary: str) -> None:

@@ -99,18 +99,18 @@ class Change:
         await require(self.unit, self.actor.principal, permission, organisation_id)
         self.checked = True
 
-    async def require_unless_own(self, owner_id: UUID | None, permission: Permission, node: UUID | None) -> None:
-        """As `require`, but what the caller began may be steered by the caller without it."""
-        if owner_id != self.actor.principal.member_id:
-            await self.require(permission, node)
-        self.checked = True
-
     async def refusals(
         self, permission: Permission, organisation_ids: Collection[UUID | None]
     ) -> dict[UUID | None, CodedError]:
         """For a bulk change: what `require` would raise, for those organisations where it would."""
         self.checked = True
         return await refusals(self.unit, self.actor.principal, permission, organisation_ids)
+
+    async def require_unless_own(self, owner_id: UUID | None, permission: Permission, node: UUID | None) -> None:
+        """As `require`, but what the caller began may be steered by the caller without it."""
+        if owner_id != self.actor.principal.member_id:
+            await self.require(permission, node)
+        self.checked = True
 
     async def audit(
         self,

@@ -54,7 +54,8 @@ _FACTORS: Final = text(
 )
 
 
-def _rows(name: str) -> Iterator[dict[str, str | None]]:
+def file_rows(name: str) -> Iterator[dict[str, str | None]]:
+    """The rows of one file of the library, as written."""
     with (LIBRARY / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
@@ -63,7 +64,7 @@ def library_rows() -> list[dict[str, str | None]]:
     """The factors of the files. The id of a value is a digest of all it says, the same in every installation."""
     rows = []
     for name in FACTOR_FILES:
-        for row in _rows(name):
+        for row in file_rows(name):
             key = uuid5(_NAMESPACE, json.dumps(row, ensure_ascii=False, sort_keys=True))
             years = {y: row[y] or None for y in ("year", "first_year", "last_year")}
             rows.append({**row, **years, "id": str(key)})
@@ -73,7 +74,7 @@ def library_rows() -> list[dict[str, str | None]]:
 def load_library(connection: Connection) -> None:
     """Make the database say what the files say."""
     factors = json.dumps(library_rows(), ensure_ascii=False)
-    connection.execute(_SETS, {"rows": json.dumps(list(_rows("sets")), ensure_ascii=False)})
-    connection.execute(_REGIONS, {"rows": json.dumps(list(_rows("regions")), ensure_ascii=False)})
+    connection.execute(_SETS, {"rows": json.dumps(list(file_rows("sets")), ensure_ascii=False)})
+    connection.execute(_REGIONS, {"rows": json.dumps(list(file_rows("regions")), ensure_ascii=False)})
     connection.execute(_RETIRE, {"rows": factors})
     connection.execute(_FACTORS, {"rows": factors})

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from backend.config import DatabaseSettings, StateSettings
 from backend.databases import Databases, locate
+from backend.identity.local import ensure_keys
+from backend.kit.clock import Clock
 from backend.kit.database import Database
 from backend.kit.provision import create_database, migrate, prepare
 
@@ -30,6 +32,16 @@ def bring_up(found: Databases) -> None:
             asyncio.run(create_database(f"{server.rpartition('/')[0]}/postgres?{query}", server.rpartition("/")[2]))
         asyncio.run(prepare(found.admin))
     migrate(found.owner.url, role=found.owner.role)
+    asyncio.run(_fill(found))
+
+
+async def _fill(found: Databases) -> None:
+    """What an empty database needs besides tables: a key to sign tokens with."""
+    database = found.open_owner()
+    try:
+        await ensure_keys(database, Clock())
+    finally:
+        await database.close()
 
 
 def as_owner(work: Callable[[Database], Awaitable[T]]) -> T:

@@ -98,6 +98,10 @@ def rule(name: str, *, en: str, zh: str) -> Code:
     return _publish(Code(name, Kind.RULE, en, zh))
 
 
+def forbidden(name: str, *, en: str, zh: str) -> Code:
+    return _publish(Code(name, Kind.FORBIDDEN, en, zh))
+
+
 def unavailable(name: str, *, en: str, zh: str) -> Code:
     return _publish(Code(name, Kind.UNAVAILABLE, en, zh, retryable=True))
 

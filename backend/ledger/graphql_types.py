@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import strawberry
@@ -112,7 +112,7 @@ class LotBalance:
         )
 
     @batched
-    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots([p.lot_key for p in parents], info)
 
@@ -144,10 +144,10 @@ class AssetAccount(Node):
 
     @batched
     async def balances(
-        parents: list[Any],  # noqa: N805
+        parents: list[Any],
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
+        first: Annotated[int | None, strawberry.argument(description="How many lots, 1 to 1000; 50 if none.")] = None,
+        after: Annotated[str | None, strawberry.argument(description="Cursor of the last lot seen.")] = None,
     ) -> list[Connection[LotBalance]]:
         """What rests here, by lot; lots of which nothing is left are not listed."""
         request = PageRequest.read(first, after)
@@ -205,7 +205,7 @@ class AssetLeg:
         )
 
     @batched
-    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:  # noqa: N805
+    async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots([p.lot_key for p in parents], info)
 

@@ -200,7 +200,7 @@ def checked_order(order: Order, today: date) -> Order:
         _check_beneficiary(order)
     for number, leg in enumerate(order.legs):
         _quantity(leg.quantity_t, "legs", str(number), "quantity")
-        _check_destination(order.kind, leg, ("legs", str(number), "destination"))
+        _check_destination(order.kind, leg, ("legs", str(number)))
     return replace(
         order,
         legs=tuple(replace(leg, lot=_tidy_lot(leg.lot)) for leg in order.legs),
@@ -248,10 +248,11 @@ _SELF: Final = ("an account cannot send to itself", "账户不能向自身划转
 
 
 def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...]) -> None:
-    moves = kind is TransferKind.TRANSFER
+    moves, side = kind is TransferKind.TRANSFER, "destination"
     if not moves and leg.destination is not None:
         need = ("where the units go follows from the kind, so no destination is named", "去向由划转类型决定，不应指定")
     elif not moves and leg.source.market:
+        side = "source"
         need = ("units are used out of an organisation's account, not out of the market", "须从组织账户而非市场使用")
     elif moves and leg.destination is None:
         need = ("each leg names the account its units go to", "每条分录须指定转入账户")
@@ -259,7 +260,7 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
         need = _SELF
     else:
         return
-    raise _wrong_destination(kind, path, need)
+    raise _wrong_destination(kind, (*path, side), need)
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:

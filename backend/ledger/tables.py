@@ -117,5 +117,10 @@ obligation: Final = tenant_table(
     Column("superseded_at", DateTime(timezone=True)),
     Column("superseded_by_id", Uuid),
     belongs_to("organisation", "organisation_id"),
-    belongs_to("obligation", "superseded_by_id"),
+    ForeignKeyConstraint(
+        ["tenant_id", "superseded_by_id"],
+        ["obligation.tenant_id", "obligation.id"],
+        deferrable=True,
+        initially="DEFERRED",
+    ),
 )

@@ -21,6 +21,8 @@ def upgrade() -> None:
 
 def _functions() -> None:
     run(
+        # Every process may ask which migration it stands on.
+        "GRANT SELECT ON alembic_version TO tanheng_app, tanheng_worker, tanheng_auditor",
         """
         CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -37,14 +39,12 @@ def _functions() -> None:
         """
         DO $do$
         BEGIN
-          IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
-            CREATE COLLATION pinyin (provider = icu, locale = 'zh-u-co-pinyin');
-            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN name;
-          ELSE
-            CREATE COLLATION pinyin FROM "C";
-            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE
-            RETURN encode(convert_to(name, 'GB18030'), 'hex');
-          END IF;
+          CREATE COLLATION pinyin (provider = icu, locale = 'zh-u-co-pinyin');
+          CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN name;
+        EXCEPTION WHEN feature_not_supported THEN
+          CREATE COLLATION pinyin FROM "C";
+          CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE
+          RETURN encode(convert_to(name, 'GB18030'), 'hex');
         END $do$
         """,
     )

@@ -40,8 +40,9 @@ NOT_PRESENT = rule(
 )
 HAS_DESCENDANTS = rule(
     "ORGANISATION_HAS_DESCENDANTS",
-    en="'{code}' still lies below on or after {on}; close or move it first, or say withDescendants.",
-    zh="'{code}' 在 {on} 或之后仍是其下级；请先关闭或迁出，或指定 withDescendants。",
+    en="'{code}' still lies below on or after {on}; close or move it first (withDescendants takes along what is "
+    "below on that very day).",
+    zh="'{code}' 在 {on} 或之后仍是其下级；请先关闭或迁出（withDescendants 仅带走当日的下级）。",
 )
 REASON_NEEDED = rule(
     "REASON_NEEDED",

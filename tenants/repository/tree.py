@@ -75,7 +75,7 @@ async def children(
     session: ReadSession, principal: Principal, parents: Collection[UUID], as_of: date | None, request: PageRequest
 ) -> dict[UUID, Page[Organisation]]:
     """A page of the children of each parent on a day, by code."""
-    wanted = func.unnest(uuids(parents)).table_valued(column("key", Uuid), name="wanted")
+    wanted = func.unnest(uuids(parents)).table_valued(column("key", Uuid), name="wanted").render_derived()
     link = organisation_link.c
     hanging = (
         select(*COLUMNS)
@@ -116,7 +116,7 @@ async def descendants(
     session: ReadSession, principal: Principal, keys: Collection[UUID], as_of: date | None, request: PageRequest
 ) -> dict[UUID, Page[Relative]]:
     """A page of all below each node on a day, level by level, by code inside a level."""
-    wanted = func.unnest(uuids(keys)).table_valued(column("key", Uuid), name="wanted")
+    wanted = func.unnest(uuids(keys)).table_valued(column("key", Uuid), name="wanted").render_derived()
     closure = organisation_closure.c
     lying = (
         select(*COLUMNS, *_SHARES)

@@ -19,7 +19,7 @@ from tenants.context import Public, SignedIn
 
 SCHEMA = build_schema()
 PUBLIC = {"errorCodes"}
-SIGNED_IN = {"viewer", "node", "nodes"}
+SIGNED_IN = {"viewer", "node", "nodes", "jobs", "cancelJob", "retryJob"}
 
 
 def guards() -> dict[str, object]:

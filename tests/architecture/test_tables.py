@@ -12,6 +12,7 @@ TABLES = sorted(metadata().tables.values(), key=lambda t: t.name)
 # Tables that belong to no tenant, and why.
 GLOBAL = {
     "tenant": "the list of tenants itself; its policy shows each tenant its own row",
+    "signing_key": "of the installation: every tenant trusts its issuer; private parts are granted to nobody",
 }
 
 

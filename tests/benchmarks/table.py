@@ -34,11 +34,13 @@ async def rate(work: Callable[[], Awaitable[object]], seconds: float) -> float:
 
 
 async def interleaved(
-    ours: Callable[[], Awaitable[object]], limit: Callable[[], Awaitable[object]], *, rounds: int = 5, seconds: float = 1.0
+    ours: Callable[[], Awaitable[object]],
+    limit: Callable[[], Awaitable[object]],
+    *,
+    rounds: int = 5,
+    seconds: float = 1.0,
 ) -> tuple[float, float, float]:
     """Median rates of both and the median of the ratios of neighbouring runs, which a noisy machine moves least."""
-    pairs = []
-    for _ in range(rounds):
-        pairs.append((await rate(ours, seconds), await rate(limit, seconds)))
+    pairs = [(await rate(ours, seconds), await rate(limit, seconds)) for _ in range(rounds)]
     ratio = statistics.median(a / b for a, b in pairs)
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio

@@ -101,7 +101,9 @@ async def test_errors_speak_the_callers_language_and_keep_their_code(http: httpx
 async def test_nobody_is_told_to_sign_in(http: httpx.AsyncClient) -> None:
     answer = await http.post("/graphql", json={"query": "{ viewer { displayName } }"}, headers={"x-nobody": "1"})
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-    published = await http.post("/graphql", json={"query": "{ errorCodes { codes { code } } }"}, headers={"x-nobody": "1"})
+    published = await http.post(
+        "/graphql", json={"query": "{ errorCodes { codes { code } } }"}, headers={"x-nobody": "1"}
+    )
     assert {"code": "NOT_FOUND"} in published.json()["data"]["errorCodes"]["codes"]
 
 

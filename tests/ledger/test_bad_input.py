@@ -31,7 +31,7 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "UNKNOWN_ACCOUNT",
         ["legs", "0", "source"],
     ),
-    "market": ({"source": {"market": True}}, "WRONG_DESTINATION", ["legs", "0", "destination"]),
+    "market": ({"source": {"market": True}}, "WRONG_DESTINATION", ["legs", "0", "source"]),
 }
 
 

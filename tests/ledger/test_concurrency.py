@@ -12,6 +12,11 @@ from backend.kit.database import Database
 from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
 
 CLIENTS = 64
+_SUMS = """
+SELECT a.kind, sum(b.quantity_t) AS kept, min(b.quantity_t) AS least, sum(
+  (SELECT sum(e.amount_t) FROM asset_entry e WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)) AS entries
+FROM asset_balance b JOIN asset_account a ON a.id = b.account_id GROUP BY a.kind
+"""
 
 
 def codes(payloads: list[dict[str, Any]]) -> Counter[str]:
@@ -21,11 +26,7 @@ def codes(payloads: list[dict[str, Any]]) -> Counter[str]:
 async def sums(group: Group) -> dict[str, int]:
     """What rests where, and whether the balances are the sums of the entries."""
     async with group.world.owner.read(group.world.tenant_id) as session:
-        rows = await session.rows(
-            "SELECT a.kind, sum(b.quantity_t) AS kept, min(b.quantity_t) AS least, "
-            "sum((SELECT sum(e.amount_t) FROM asset_entry e "
-            "WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)) AS entries FROM asset_balance b JOIN asset_account a ON a.id = b.account_id GROUP BY a.kind"
-        )
+        rows = await session.rows(_SUMS)
     assert all(row.kept == row.entries for row in rows)
     assert all(row.least >= 0 for row in rows if row.kind != "ISSUER")
     return {row.kind: int(row.kept) for row in rows}

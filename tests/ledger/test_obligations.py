@@ -47,7 +47,16 @@ async def test_rows(group: Group) -> None:
         "setObligations", {"obligations": rows}, "results { obligation { tonnes } error { code path } }"
     )
     found = [r["error"] and r["error"]["code"] for r in payload["results"]]
-    assert found == ["OBLIGATION_OVERLAP", None, "BAD_TONNES", "BAD_TONNES", "BAD_PERIOD", "BAD_YEAR", None, None]
+    assert found == [
+        "OBLIGATION_OVERLAP",
+        None,
+        "BAD_TONNES",
+        "BAD_TONNES",
+        "BAD_OBLIGATION_PERIOD",
+        "BAD_YEAR",
+        None,
+        None,
+    ]
     assert payload["results"][0]["error"]["path"] == ["obligations", "0", "fromYear"]
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid
+from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
 
 
@@ -96,11 +97,15 @@ STREAM_NOT_CHOSEN = invalid(
 
 @dataclass(frozen=True, slots=True)
 class OwnFactor:
-    """An emission factor of the tenant's own: tCO2e per canonical unit of the stream, and where it comes from."""
+    """An emission factor of the tenant's own: tCO2e per unit as written, and where it comes from."""
 
     value: Decimal
     unit: str
     source: str
+
+    def per_canonical_unit(self) -> Decimal:
+        """0.85 per 10⁴ t·km is 0.000085 per t·km; exact, units of a dimension differ by powers of ten."""
+        return trimmed(self.value / read_unit(self.unit).factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,9 @@ class OwnFactorInput:
     """An emission factor of the tenant's own."""
 
     value: Decimal
-    """tCO2e per canonical unit of `unit`."""
+    """tCO2e per `unit`."""
     unit: str
-    """What it is per: t, 1e4Nm3, MWh, GJ, t*km."""
+    """What it is per: t, 1e4Nm3, MWh, kWh, GJ, t*km, 万吨公里 …"""
     source: str
     """Where it comes from: supplier, study, report."""
 

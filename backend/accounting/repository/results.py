@@ -7,7 +7,7 @@ difference. So the order of writers does not matter, and a rebuild gives the sam
 # ruff: noqa: S608 - the pieces put together here are constants of this file
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Final
@@ -17,83 +17,92 @@ from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.records import RESULT_OVERLAPS
 from backend.accounting.domain.results import CategoryTotal, Origin, SourceResult
-from backend.accounting.domain.sources import Category, DirectKind
+from backend.accounting.domain.sources import Category, DirectKind, Stream
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.quantity import trimmed
 
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
-_KEYS: Final = "unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS k (stream_id, month)"
-_SUMS: Final = """
-SELECT a.tenant_id, a.stream_id, a.month, c.id AS coefficient_id, sum(a.quantity) AS quantity,
-       round(sum(a.quantity) * c.value, 9) AS co2e_t, count(*) AS records, max(a.recorded_at) AS last_recorded_at
-FROM activity_record a
-JOIN stream_coefficient c ON c.tenant_id = a.tenant_id AND c.stream_id = a.stream_id
-  AND c.year = extract(year FROM a.month)
-WHERE a.superseded_at IS NULL {narrowed}
-GROUP BY a.tenant_id, a.stream_id, a.month, c.id, c.value
-"""
+_STREAM_KEYS: Final = "unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS k (stream_id, month)"
+_STREAM_SUMS: Final = "sum(a.quantity) AS quantity, count(*) AS records, max(a.recorded_at) AS last_recorded_at"
 _LOCK_STREAM_MONTHS: Final = f"""
 INSERT INTO stream_month (tenant_id, stream_id, month, coefficient_id)
 SELECT c.tenant_id, k.stream_id, k.month, c.id
-FROM {_KEYS} JOIN stream_coefficient c ON c.stream_id = k.stream_id AND c.year = extract(year FROM k.month)
+FROM {_STREAM_KEYS} JOIN stream_coefficient c ON c.stream_id = k.stream_id AND c.year = extract(year FROM k.month)
 ORDER BY k.stream_id, k.month
 ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET records = stream_month.records
 """
 _SUM_STREAM_MONTHS: Final = f"""
-UPDATE stream_month m SET quantity = s.quantity, co2e_t = s.co2e_t, records = s.records,
+UPDATE stream_month m SET quantity = s.quantity, co2e_t = round(s.quantity * c.value, 9), records = s.records,
   last_recorded_at = s.last_recorded_at
-FROM ({_SUMS.format(narrowed=f"AND (a.stream_id, a.month) IN (SELECT * FROM {_KEYS})")}) s
-WHERE m.tenant_id = s.tenant_id AND m.stream_id = s.stream_id AND m.month = s.month
+FROM {_STREAM_KEYS} CROSS JOIN LATERAL (
+    SELECT {_STREAM_SUMS} FROM activity_record a
+    WHERE a.stream_id = k.stream_id AND a.month = k.month AND a.superseded_at IS NULL
+  ) s, stream_coefficient c
+WHERE m.stream_id = k.stream_id AND m.month = k.month AND c.id = m.coefficient_id AND s.records > 0
 """
 _DROP_EMPTY_STREAM_MONTHS: Final = f"""
-DELETE FROM stream_month m USING {_KEYS}
+DELETE FROM stream_month m USING {_STREAM_KEYS}
 WHERE m.stream_id = k.stream_id AND m.month = k.month AND NOT EXISTS (
   SELECT FROM activity_record a WHERE a.tenant_id = m.tenant_id AND a.stream_id = m.stream_id
     AND a.month = m.month AND a.superseded_at IS NULL)
 """
+_ALL_STREAM_MONTHS: Final = f"""
+INSERT INTO stream_month (tenant_id, stream_id, month, coefficient_id, quantity, co2e_t, records, last_recorded_at)
+SELECT s.tenant_id, s.stream_id, s.month, c.id, s.quantity, round(s.quantity * c.value, 9), s.records,
+       s.last_recorded_at
+FROM (SELECT a.tenant_id, a.stream_id, a.month, {_STREAM_SUMS} FROM activity_record a
+      WHERE a.superseded_at IS NULL GROUP BY a.tenant_id, a.stream_id, a.month) s
+JOIN stream_coefficient c ON c.tenant_id = s.tenant_id AND c.stream_id = s.stream_id
+  AND c.year = extract(year FROM s.month)
+"""
 
-_BY_ACTIVITY: Final = """
-SELECT t.tenant_id, t.source_id, m.month AS first_month, 1::smallint AS months, t.gas, 'ACTIVITY' AS origin,
-       o.organisation_id, o.category, o.direct_kind, sum(m.co2e_t) AS mass_t, sum(m.co2e_t) AS co2e_t,
-       sum(m.records)::integer AS records, max(m.last_recorded_at) AS last_recorded_at
-FROM stream_month m
-JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
-JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
-WHERE true {narrowed}
-GROUP BY t.tenant_id, t.source_id, m.month, t.gas, o.organisation_id, o.category, o.direct_kind
-"""
-_TOUCHED: Final = f"""
-SELECT DISTINCT t.tenant_id, t.source_id, k.month, t.gas
-FROM {_KEYS} JOIN emission_stream t ON t.id = k.stream_id
-"""
 _COLUMNS: Final = (
     "tenant_id, source_id, first_month, months, gas, origin, organisation_id, category, direct_kind, "
     "mass_t, co2e_t, records, last_recorded_at"
 )
+_SOURCE_KEYS: Final = (
+    "unnest(CAST(:sources AS uuid[]), CAST(:months AS date[]), CAST(:gases AS text[])) AS k (source_id, month, gas)"
+)
+_SOURCE_SUMS: Final = (
+    "sum(m.co2e_t) AS mass_t, sum(m.co2e_t) AS co2e_t, sum(m.records)::integer AS records, "
+    "max(m.last_recorded_at) AS last_recorded_at"
+)
 _LOCK_SOURCE_MONTHS: Final = f"""
 INSERT INTO source_month (tenant_id, source_id, first_month, months, gas, origin, organisation_id, category,
                           direct_kind)
-SELECT x.tenant_id, x.source_id, x.month, 1, x.gas, 'ACTIVITY', o.organisation_id, o.category, o.direct_kind
-FROM ({_TOUCHED}) x JOIN emission_source o ON o.tenant_id = x.tenant_id AND o.id = x.source_id
-ORDER BY x.source_id, x.month, x.gas
+SELECT o.tenant_id, k.source_id, k.month, 1, k.gas, 'ACTIVITY', o.organisation_id, o.category, o.direct_kind
+FROM {_SOURCE_KEYS} JOIN emission_source o ON o.id = k.source_id
+ORDER BY k.source_id, k.month, k.gas
 ON CONFLICT (tenant_id, source_id, first_month, months, gas, origin) DO UPDATE SET records = source_month.records
 """
-_IN_TOUCHED: Final = f"AND (t.source_id, m.month, t.gas) IN (SELECT source_id, month, gas FROM ({_TOUCHED}) x)"
 _SUM_SOURCE_MONTHS: Final = f"""
 UPDATE source_month r SET mass_t = s.mass_t, co2e_t = s.co2e_t, records = s.records,
   last_recorded_at = s.last_recorded_at
-FROM ({_BY_ACTIVITY.format(narrowed=_IN_TOUCHED)}) s
-WHERE r.tenant_id = s.tenant_id AND r.source_id = s.source_id AND r.first_month = s.first_month
-  AND r.months = 1 AND r.gas = s.gas AND r.origin = 'ACTIVITY'
+FROM {_SOURCE_KEYS} CROSS JOIN LATERAL (
+    SELECT {_SOURCE_SUMS}
+    FROM emission_stream t JOIN stream_month m ON m.tenant_id = t.tenant_id AND m.stream_id = t.id
+    WHERE t.source_id = k.source_id AND t.gas = k.gas AND m.month = k.month
+  ) s
+WHERE r.source_id = k.source_id AND r.first_month = k.month AND r.months = 1 AND r.gas = k.gas
+  AND r.origin = 'ACTIVITY' AND s.records > 0
 """
 _DROP_EMPTY_SOURCE_MONTHS: Final = f"""
-DELETE FROM source_month r USING ({_TOUCHED}) x
-WHERE r.source_id = x.source_id AND r.first_month = x.month AND r.months = 1 AND r.gas = x.gas
+DELETE FROM source_month r USING {_SOURCE_KEYS}
+WHERE r.source_id = k.source_id AND r.first_month = k.month AND r.months = 1 AND r.gas = k.gas
   AND r.origin = 'ACTIVITY' AND NOT EXISTS (
-    SELECT FROM stream_month m JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
+    SELECT FROM emission_stream t JOIN stream_month m ON m.tenant_id = t.tenant_id AND m.stream_id = t.id
     WHERE t.source_id = r.source_id AND t.gas = r.gas AND m.month = r.first_month)
+"""
+_ALL_SOURCE_MONTHS: Final = f"""
+INSERT INTO source_month ({_COLUMNS})
+SELECT t.tenant_id, t.source_id, m.month, 1, t.gas, 'ACTIVITY', o.organisation_id, o.category, o.direct_kind,
+       {_SOURCE_SUMS}
+FROM stream_month m
+JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
+JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
+GROUP BY t.tenant_id, t.source_id, m.month, t.gas, o.organisation_id, o.category, o.direct_kind
 """
 
 _BY_DECLARATION: Final = """
@@ -120,24 +129,33 @@ def overlap_coded() -> Iterator[None]:
         raise translate(error, dict.fromkeys(names, lambda: clash)) from error
 
 
-async def settle_activity(unit: UnitOfWork, touched: set[tuple[UUID, date]]) -> None:
+async def settle_activity(
+    unit: UnitOfWork, touched: Iterable[tuple[Stream, date]], *, may_be_empty: bool = False
+) -> None:
     """Compute the touched stream-months and the source-months above them anew from the records.
 
-    Rows are locked in one order by all writers. Errors: RESULT_OVERLAPS when a declared result came in between.
+    Rows are locked in one order by all writers. `may_be_empty` when records were taken away: months that none is left
+    in disappear. Errors: RESULT_OVERLAPS when a declared result came in between.
     """
-    ordered = sorted(touched)
-    keys = {"streams": [s for s, _ in ordered], "months": [m for _, m in ordered]}
+    found = list(touched)
+    by_stream = sorted({(s.id, month) for s, month in found})
+    by_source = sorted({(s.source_id, month, s.gas) for s, month in found})
+    stream_keys = {"streams": [k[0] for k in by_stream], "months": [k[1] for k in by_stream]}
+    source_keys = {
+        "sources": [k[0] for k in by_source],
+        "months": [k[1] for k in by_source],
+        "gases": [k[2] for k in by_source],
+    }
     await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
+    await unit.execute(_LOCK_STREAM_MONTHS, stream_keys)
+    await unit.execute(_SUM_STREAM_MONTHS, stream_keys)
+    if may_be_empty:
+        await unit.execute(_DROP_EMPTY_STREAM_MONTHS, stream_keys)
     with overlap_coded():
-        for statement in (
-            _LOCK_STREAM_MONTHS,
-            _SUM_STREAM_MONTHS,
-            _DROP_EMPTY_STREAM_MONTHS,
-            _LOCK_SOURCE_MONTHS,
-            _SUM_SOURCE_MONTHS,
-            _DROP_EMPTY_SOURCE_MONTHS,
-        ):
-            await unit.execute(statement, keys)
+        await unit.execute(_LOCK_SOURCE_MONTHS, source_keys)
+    await unit.execute(_SUM_SOURCE_MONTHS, source_keys)
+    if may_be_empty:
+        await unit.execute(_DROP_EMPTY_SOURCE_MONTHS, source_keys)
 
 
 async def settle_declared(unit: UnitOfWork, *, added: Sequence[UUID], superseded: Sequence[UUID] = ()) -> None:
@@ -156,11 +174,8 @@ async def rebuild(unit: UnitOfWork) -> int:
     await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
     await unit.execute("DELETE FROM source_month")
     await unit.execute("DELETE FROM stream_month")
-    await unit.execute(
-        "INSERT INTO stream_month (tenant_id, stream_id, month, coefficient_id, quantity, co2e_t, records, "
-        f"last_recorded_at) {_SUMS.format(narrowed='')}"
-    )
-    by_activity = await unit.execute(f"INSERT INTO source_month ({_COLUMNS}) {_BY_ACTIVITY.format(narrowed='')}")
+    await unit.execute(_ALL_STREAM_MONTHS)
+    by_activity = await unit.execute(_ALL_SOURCE_MONTHS)
     declared = await unit.execute(f"INSERT INTO source_month ({_COLUMNS}) {_BY_DECLARATION.format(narrowed='')}")
     return by_activity + declared
 
@@ -201,14 +216,15 @@ FROM source_month
 WHERE organisation_id = ANY (:organisations) AND gas <> 'CO2_BIOGENIC'
   AND first_month >= make_date(:from_year, 1, 1) AND first_month < make_date(:to_year + 1, 1, 1)
 GROUP BY organisation_id, category, direct_kind
-ORDER BY organisation_id, category, direct_kind
 """
 
 
 async def category_totals(
     session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
 ) -> list[CategoryTotal]:
-    """Own totals of each organisation over the years, both included; those without a result are absent."""
+    """Own totals of each organisation over the years, both included, in no order; those without a result are absent."""
+    # Hundreds of thousands of groups: hashed in memory they cost half of what sorting them on disk does.
+    await session.rows("SELECT set_config('work_mem', '64MB', true)")
     rows = await session.rows(
         _CATEGORY_TOTALS,
         {"organisations": list(organisation_ids), "from_year": from_year, "to_year": to_year},

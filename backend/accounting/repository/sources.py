@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -124,6 +124,12 @@ async def codes_taken(session: ReadSession, wanted: Sequence[tuple[UUID, str]]) 
         {"organisations": [w[0] for w in wanted], "codes": [w[1] for w in wanted]},
     )
     return {(r.organisation_id, r.code) for r in rows}
+
+
+async def organisations_known(session: ReadSession, keys: Iterable[UUID]) -> set[UUID]:
+    """Which of these organisations the tenant has: a role that holds everywhere does not make one exist."""
+    rows = await session.rows("SELECT id FROM organisation WHERE id = ANY (:keys)", {"keys": list(keys)})
+    return {r.id for r in rows}
 
 
 async def sources(

@@ -138,7 +138,7 @@ class ActivityService:
         moment, batch = await rows.now(change.unit), uuid7()
         made = {i: _record(line, moment) for i, line in lines.items()}
         await rows.insert_activity(change.unit, list(made.values()), batch, change.actor.principal.member_id)
-        await result_rows.settle_activity(change.unit, {(r.stream_id, r.month) for r in made.values()})
+        await result_rows.settle_activity(change.unit, ((x.stream, x.row.month) for x in lines.values()))
         about = common_organisation([x.source for x in lines.values()])
         await change.audit("ActivityBatch", batch, about, after=list(made.values()))
         return made
@@ -157,9 +157,10 @@ class ActivityService:
             old, source = await self._own(change, key)
             if old.superseded_at or not await rows.supersede(change.unit, ActivityRecord, key, because):
                 raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
-            new = await self._replace(change, old, source, changed) if changed else None
-            touched = {(r.stream_id, r.month) for r in (old, new) if r is not None}
-            await result_rows.settle_activity(change.unit, touched)
+            stream = (await source_rows.streams(change.unit, [old.stream_id]))[old.stream_id]
+            new = await self._replace(change, old, source, stream, changed) if changed else None
+            touched = [(stream, r.month) for r in (old, new) if r is not None]
+            await result_rows.settle_activity(change.unit, touched, may_be_empty=True)
             latest = new or (await rows.activity(change.unit, [key]))[key]
             await change.audit("ActivityRecord", latest.id, source.organisation_id, before=old, after=latest)
             return latest
@@ -173,9 +174,8 @@ class ActivityService:
         return await reach_record(change, Permission.EMISSION_RECORD, "ActivityRecord", key, old)
 
     async def _replace(
-        self, change: Change, old: ActivityRecord, source: EmissionSource, changed: ActivityChange
+        self, change: Change, old: ActivityRecord, source: EmissionSource, stream: Stream, changed: ActivityChange
     ) -> ActivityRecord:
-        stream = (await source_rows.streams(change.unit, [old.stream_id]))[old.stream_id]
         row = NewActivity(
             source_id=source.id,
             month=checked_month(changed.month or old.month, self.toolbox.clock.today(), "month"),

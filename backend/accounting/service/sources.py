@@ -28,7 +28,7 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.kit.errors import CodedError
+from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -102,6 +102,7 @@ class SourceService:
         errors: Errors = {}
         library = await factor_rows.library(change.unit)
         verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in new})
+        known = await rows.organisations_known(change.unit, {n.organisation_id for n in new})
         checked = sift(dict(enumerate(new)), checked_source, errors)
         taken = await rows.codes_taken(change.unit, [(n.organisation_id, n.code) for n in checked.values()])
 
@@ -109,6 +110,8 @@ class SourceService:
             verdict = verdicts.get(row.organisation_id)
             if verdict is not None:
                 raise verdict.at("organisationId")
+            if row.organisation_id not in known:
+                raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
             bases = tuple(_understood(stream, library, i) for i, stream in enumerate(row.streams))
@@ -202,6 +205,6 @@ def _stream(source_id: UUID, new: NewStream, basis: Basis) -> Stream:
         factor_set=basis.factor_set,
         region=basis.region,
         factor_year=new.factor_year,
-        own_factor=own.value if own else None,
+        own_factor=own.per_canonical_unit() if own else None,
         own_factor_source=tidy(own.source) if own else "",
     )

@@ -173,10 +173,18 @@ def _coded_failure(media: str, error: CodedError, locale: Locale) -> Response:
     status, headers = 403, {"vary": "Accept, Authorization"}
     if error.code.name in {UNAUTHENTICATED.name, "INVALID_TOKEN"}:
         status = 401
-        headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.message("en")}"'
+        headers["www-authenticate"] = _challenge(error)
     elif error.code.retryable:
         status = 503
     return Response(orjson.dumps(body), status, headers, _content_type(media))
+
+
+def _challenge(error: CodedError) -> str:
+    """RFC 6750 section 3: no error attribute for who sent no token; only the characters it allows for who did."""
+    if error.code is UNAUTHENTICATED:
+        return 'Bearer realm="tanheng"'
+    described = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in error.message("en"))
+    return f'Bearer realm="tanheng", error="invalid_token", error_description="{described}"'
 
 
 def _content_type(media: str) -> str:

@@ -1,0 +1,65 @@
+"""`tanheng`: the command line of an installation. Each verb says by its exit code whether it did what it says:
+0 done, 1 it could not be done (the reason is printed), 2 the call was wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from backend.cli import database, operate, schema, tenants, work
+from backend.kit.embedded.errors import EmbeddedError
+from backend.kit.errors import CodedError
+from tenants.examples.api import ApiError
+from tenants.examples.server import ServerError
+
+app = typer.Typer(
+    name="tanheng",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""**Tanheng 碳衡** — carbon-neutrality management for industrial groups (T/CIECCPA 061-2023).
+
+    Begin with `tanheng demo`. It needs nothing: the embedded PostgreSQL starts by itself.
+    To use your own PostgreSQL (15 or newer) set `DATABASE_URL` and run `tanheng db up`.""",
+)
+app.add_typer(database.app, name="db")
+app.add_typer(tenants.app, name="tenant")
+app.add_typer(schema.app, name="schema")
+operate.register(app)
+work.register(app)
+
+
+def main() -> None:
+    """Run a verb; an expected failure is one readable line, not a traceback (TANHENG_TRACE=1 shows it)."""
+    try:
+        app()
+    except (CodedError, EmbeddedError, ServerError, ApiError, DBAPIError, OSError) as error:
+        if os.environ.get("TANHENG_TRACE"):
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"[red]{_code(error)}[/] {_said(error)}", highlight=False)
+        sys.exit(1)
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, CodedError):
+        return error.code.name
+    if isinstance(error, EmbeddedError):
+        return str(error.code)
+    return "DATABASE" if isinstance(error, DBAPIError | OSError) else "FAILED"
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, CodedError):
+        return f"{error.message('en')}\n{error.message('zh-CN')}"
+    if isinstance(error, DBAPIError):
+        return f"{str(error.orig).splitlines()[0]}\n`tanheng doctor` examines the installation; `tanheng db up` sets it up."
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

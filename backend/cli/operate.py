@@ -1,0 +1,96 @@
+"""`tanheng serve`, `worker`, `token`, `doctor`: run an installation and look after it."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.table import Table
+
+from backend.app import Parts, create_app
+from backend.cli.common import as_owner, bring_up, console, databases
+from backend.cli.health import examine
+from backend.config import BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
+from backend.databases import Databases
+from backend.identity.local import LocalIssuer, trial_administrator
+from backend.kit import logs
+from backend.kit.clock import Clock
+from backend.kit.database import Database
+from backend.worker import Worker, WorkerThread, run_worker
+from tenants.access import Role
+from tenants.lifecycle import list_tenants, provision
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (serve, worker, token, doctor):
+        app.command()(verb)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    with_worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run jobs inside this process.")] = True,
+) -> None:
+    """Serve the GraphQL API (and GraphiQL at /graphiql); jobs run inside unless BROKER_URL or --no-worker says else."""
+    logs.configure(LogSettings().log)
+    found = databases()
+    if found.embedded:
+        bring_up(found)
+    run_api(found, host, port, with_worker=with_worker)
+
+
+def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> None:
+    """Serve until interrupted."""
+    beside = WorkerThread(lambda: _worker(found)) if with_worker else None
+    application = create_app(Parts(found.open_app(), beside, IdentitySettings()))
+    uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
+
+
+def worker() -> None:
+    """Run jobs in a process of their own until SIGTERM; what is under way is finished or given back."""
+    logs.configure(LogSettings().log)
+    found = databases()
+    run_worker(
+        found.open_worker, WorkerSettings(), BrokerSettings(), clock=Clock(), listening=not found.limits.through_pooler
+    )
+
+
+def _worker(found: Databases) -> Worker:
+    listening = not found.limits.through_pooler
+    return Worker(
+        found.open_worker(), Clock(), pace=WorkerSettings().pace(), broker=BrokerSettings(), listening=listening
+    )
+
+
+def token(
+    tenant: Annotated[str, typer.Option(help="Slug of the tenant.")],
+    role: Annotated[
+        list[Role] | None, typer.Option(help="Role the bearer has in the whole tenant; may be repeated.")
+    ] = None,
+    hours: Annotated[int, typer.Option(help="How long it is valid.", min=1, max=24 * 31)] = 8,
+    create: Annotated[str, typer.Option(help="Provision the tenant under this name when it does not exist.")] = "",
+) -> None:
+    """Print an access token for trying things out: a trial member of the tenant (TENANT_ADMINISTRATOR unless said)."""
+    roles = role or [Role.TENANT_ADMINISTRATOR]
+
+    async def make(database: Database) -> str:
+        if create and tenant not in {t.slug for t in await list_tenants(database)}:
+            await provision(database, tenant, create, trial_administrator())
+        issuer = LocalIssuer(database, Clock(), IdentitySettings())
+        return await issuer.token_for(tenant, *roles, lifetime=timedelta(hours=hours))
+
+    print(as_owner(make))
+
+
+def doctor() -> None:
+    """Examine the installation: database, roles, migrations, broker, GraphiQL. Exit code 1 when something is wrong."""
+    table = Table("", "what", "found", box=None, show_header=False)
+    healthy = True
+    for finding in examine(databases(), BrokerSettings()):
+        healthy &= finding.well
+        table.add_row("[green]✓[/]" if finding.well else "[red]✗[/]", finding.what, finding.found)
+    console.print(table)
+    sys.exit(0 if healthy else 1)
