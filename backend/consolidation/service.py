@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
-from backend.ledger.domain import UsedAsset
+from backend.ledger.domain import HeldAsset, UsedAsset
 from backend.ledger.service import LedgerReader
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -39,6 +40,7 @@ from tenants.service import BoundaryReader
 
 JOB: Final = "consolidation.run"
 NODES_PER_STEP: Final = 1000
+MEMBERS_PER_READ: Final = 1000
 
 Report = Callable[[int, int], Awaitable[None]]
 
@@ -183,13 +185,15 @@ async def _determine(frozen: FrozenInput, report: Report) -> Determination:
 
 async def _freeze(session: ReadSession, run: ConsolidationRun) -> FrozenInput:
     """Everything the determination depends on, seen at one instant."""
-    day, years = as_of(run.to_year), (run.from_year, run.to_year)
+    day = as_of(run.to_year)
     members = await repository.members(session, run.organisation_id, day)
     if not members:
         raise NOT_IN_TREE(path=("organisationId",), as_of=day)
     boundary = (await BoundaryReader.effective(session, [run.organisation_id], day))[run.organisation_id]
-    ids = [member.organisation_id for member in members]
-    held = await LedgerReader.held(session, ids, day)
+    facts = _Facts()
+    # A large group comes in pieces, so that the process does other things in between.
+    for start in range(0, len(members), MEMBERS_PER_READ):
+        await facts.read(session, run, [m.organisation_id for m in members[start : start + MEMBERS_PER_READ]])
     return FrozenInput(
         organisation_id=run.organisation_id,
         from_year=run.from_year,
@@ -199,17 +203,34 @@ async def _freeze(session: ReadSession, run: ConsolidationRun) -> FrozenInput:
         allowance_policy=boundary.allowance_policy,
         categories=tuple(Category(c.value) for c in boundary.categories),
         members=tuple(members),
-        emissions=tuple(
-            inputs.Emission(t.organisation_id, t.category, t.direct_kind, t.co2e_t, t.records)
-            for t in await EmissionReader.category_totals(session, ids, *years)
-        ),
-        used=tuple(_used(u) for u in await LedgerReader.used(session, ids, *years)),
-        held=inputs.held_by_class((h.organisation_id, h.asset_class, h.quantity_t) for h in held),
-        obligations=tuple(
-            inputs.Obligation(o.organisation_id, o.from_year, o.to_year, o.tonnes, o.id)
-            for o in await LedgerReader.obligations(session, ids, *years)
-        ),
+        emissions=tuple(facts.emissions),
+        used=tuple(facts.used),
+        held=inputs.held_by_class((h.organisation_id, h.asset_class, h.quantity_t) for h in facts.held),
+        obligations=tuple(facts.obligations),
     )
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What accounting and the ledger say about the members."""
+
+    emissions: list[inputs.Emission] = field(default_factory=list)
+    used: list[inputs.Used] = field(default_factory=list)
+    held: list[HeldAsset] = field(default_factory=list)
+    obligations: list[inputs.Obligation] = field(default_factory=list)
+
+    async def read(self, session: ReadSession, run: ConsolidationRun, members: Sequence[UUID]) -> None:
+        years = (run.from_year, run.to_year)
+        self.emissions += [
+            inputs.Emission(t.organisation_id, t.category, t.direct_kind, t.co2e_t, t.records)
+            for t in await EmissionReader.category_totals(session, members, *years)
+        ]
+        self.used += [_used(u) for u in await LedgerReader.used(session, members, *years)]
+        self.held += await LedgerReader.held(session, members, as_of(run.to_year))
+        self.obligations += [
+            inputs.Obligation(o.organisation_id, o.from_year, o.to_year, o.tonnes, o.id)
+            for o in await LedgerReader.obligations(session, members, *years)
+        ]
 
 
 def _used(used: UsedAsset) -> inputs.Used:

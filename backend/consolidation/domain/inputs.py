@@ -129,10 +129,10 @@ def digest(content: bytes) -> bytes:
 
 def plain_decimal(value: Decimal) -> str:
     """A decimal as digits alone, every way of writing the same number as one: `1.500` and `15E-1` are `1.5`."""
+    if not value:
+        return "0"
     written = format(value, "f")
-    if "." in written:
-        written = written.rstrip("0").rstrip(".")
-    return "0" if written in {"-0", ""} else written
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def encode(frozen: FrozenInput) -> bytes:

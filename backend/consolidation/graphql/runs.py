@@ -32,6 +32,7 @@ from tenants.context import Info
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 from tenants.graphql import Organisation, fetch_organisations
 from tenants.graphql.members import Member, fetch_members
+from tenants.graphql.types import After, First
 from tenants.work.graphql import Job, fetch_jobs
 
 # A batch takes its parents before their class has a name.
@@ -137,8 +138,8 @@ class NodeResult:
     async def rejected_assets(
         parents: list[ANodeResult],
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
+        first: First = None,
+        after: After = None,
     ) -> list[Connection[RejectedAsset] | None]:
         """Units used within its boundary that do not count for neutrality; needs the permission asset.read."""
         service = info.context.use(ConsolidationService)
@@ -214,8 +215,8 @@ class ConsolidationRun(Node):
     async def nodes(
         parents: list[ARun],
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
+        first: First = None,
+        after: After = None,
     ) -> list[Connection[NodeResult]]:
         """What it found, organisation by organisation in tree order, the consolidating one first."""
         service = info.context.use(ConsolidationService)
