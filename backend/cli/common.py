@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,7 +17,8 @@ from backend.kit.database import Database
 from backend.kit.provision import create_database, migrate, prepare
 
 T = TypeVar("T")
-console = Console()
+# Without a terminal to ask, wide enough for the tables.
+console = Console(width=None if sys.stdout.isatty() else 130)
 
 
 def databases() -> Databases:

@@ -57,7 +57,8 @@ def _said(error: Exception) -> str:
     if isinstance(error, CodedError):
         return f"{error.message('en')}\n{error.message('zh-CN')}"
     if isinstance(error, DBAPIError):
-        return f"{str(error.orig).splitlines()[0]}\n`tanheng doctor` examines the installation; `tanheng db up` sets it up."
+        first = str(error.orig).splitlines()[0]
+        return f"{first}\n`tanheng doctor` examines the installation; `tanheng db up` sets it up."
     return str(error)
 
 

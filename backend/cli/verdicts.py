@@ -50,14 +50,22 @@ def verdict_table(api: Api, run: Mapping[str, Any]) -> Table:
     table.add_column("履约 compliance")
     for node in results(api, run["id"]):
         neutrality = node["neutrality"]
+        # A site is a place, not a company: its emissions are shown, the verdicts are about who answers for them.
+        judged = node["organisation"]["kind"] != "SITE"
         table.add_row(
             "  " * node["depth"] + node["organisation"]["nameZh"],
             f"{Decimal(node['share']):.0%}",
             tonnes(node["consolidatedTotalT"]),
-            tonnes(neutrality["countedT"]),
-            tonnes(neutrality["gapT"]),
-            NEUTRALITY[neutrality["verdict"]],
-            COMPLIANCE[node["compliance"]["verdict"]],
+            *(
+                (
+                    tonnes(neutrality["countedT"]),
+                    tonnes(neutrality["gapT"]),
+                    NEUTRALITY[neutrality["verdict"]],
+                    COMPLIANCE[node["compliance"]["verdict"]],
+                )
+                if judged
+                else ()
+            ),
         )
     return table
 

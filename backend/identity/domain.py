@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from backend.kit.errors import INVALID_INPUT, CodedError, conflict, forbidden, invalid, unavailable
-from tenants.access import ROLES, Permission, Role
 from tenants.domain.members import MemberKind
+from tenants.domain.roles import ROLES, Permission, Role
 
 OWN_ISSUER: Final = "tanheng"
 """How members of our own issuer name it: its address may change, they stay who they are."""

@@ -16,7 +16,6 @@ from backend.accounting.domain.coefficients import StepKind, basis_of, derive
 from backend.accounting.domain.factors import (
     Factor,
     FactorSet,
-    GwpSet,
     Library,
     Parameter,
     Provenance,
@@ -28,6 +27,7 @@ from backend.accounting.domain.sources import Flow, NewStream, OwnFactor, Progra
 from backend.accounting.loader import file_rows, library_rows
 from backend.kit.errors import CodedError
 from backend.kit.quantity import times
+from tenants.domain import GwpSet
 
 
 def _year(written: str | None) -> int | None:
