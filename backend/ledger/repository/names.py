@@ -27,25 +27,9 @@ from backend.ledger.domain import (
 )
 from backend.ledger.tables import asset_account
 
-# Whatever some orders name, in one round trip: accounts (A), lots (L) and organisations (O).
 _LOOK_UP: Final = """
-SELECT 'A' AS what, id, organisation_id, code, name, kind, NULL::date AS issued_on
-FROM asset_account WHERE id = ANY ($1::uuid[])
-UNION
-SELECT 'A', a.id, a.organisation_id, a.code, a.name, a.kind, NULL
-FROM unnest($2::uuid[], $3::text[]) AS asked (organisation_id, code)
-JOIN asset_account a USING (organisation_id, code)
-UNION
-SELECT 'A', id, organisation_id, code, name, kind, NULL FROM asset_account WHERE organisation_id IS NULL
-UNION
-SELECT 'L', id, NULL, scheme, issue_reference, CASE WHEN withdrawn_by IS NULL THEN 'STANDS' END, issued_on
-FROM asset_lot WHERE id = ANY ($4::uuid[])
-UNION
-SELECT 'L', l.id, NULL, l.scheme, l.issue_reference, 'STANDS', l.issued_on
-FROM unnest($5::text[], $6::text[]) AS asked (scheme, issue_reference)
-JOIN asset_lot l USING (scheme, issue_reference) WHERE l.withdrawn_by IS NULL
-UNION
-SELECT 'O', id, NULL, NULL, NULL, NULL, NULL FROM organisation WHERE id = ANY ($7::uuid[])
+SELECT what, id, organisation_id, code, name, kind, issued_on
+FROM ledger_look_up($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
 """
 _OPEN_OUTSIDE: Final = """
 INSERT INTO asset_account (tenant_id, id, code, kind)
