@@ -18,6 +18,7 @@ import pytest
 from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
 from backend.kit.embedded.cluster import Cluster
+from backend.kit.ids import uuid7
 from backend.kit.provision import APP, OWNER, WORKER, create_database, migrate, prepare
 from backend.kit.toolbox import Services, Toolbox
 from tests.fixtures.world import World
@@ -80,9 +81,9 @@ def at(server_url: str, database: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def database_url(server_url: str, template: str, worker_id: str) -> Iterator[str]:
+def database_url(server_url: str, template: str) -> Iterator[str]:
     """A clone of the template for this pytest worker."""
-    name = f"th_{worker_id}_{os.getpid()}"
+    name = f"th_{os.getpid()}_{uuid7().hex[-8:]}"
     asyncio.run(_clone(server_url, name, template))
     yield at(server_url, name)
     asyncio.run(_drop(server_url, name))

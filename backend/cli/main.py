@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from backend.cli import database, operate, schema, tenants, work
+from backend.cli import database, keys, operate, schema, tenants, work
 from backend.kit.embedded.errors import EmbeddedError
 from backend.kit.errors import CodedError
 from tenants.examples.api import ApiError
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(database.app, name="db")
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(schema.app, name="schema")
+app.add_typer(keys.app, name="keys")
 operate.register(app)
 work.register(app)
 

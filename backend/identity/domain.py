@@ -61,8 +61,8 @@ KEYS_UNAVAILABLE = unavailable(
 )
 NO_SIGNING_KEY = unavailable(
     "NO_SIGNING_KEY",
-    en="This installation has no signing key yet; the operator makes one with `tanheng keys`.",
-    zh="本系统尚无签名密钥；请运营方用 `tanheng keys` 生成。",
+    en="This installation has no signing key yet; the operator makes one with `tanheng keys ensure`.",
+    zh="本系统尚无签名密钥；请运营方用 `tanheng keys ensure` 生成。",
 )
 BAD_ISSUER = invalid(
     "BAD_ISSUER",

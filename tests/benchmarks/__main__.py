@@ -1,0 +1,83 @@
+"""`make bench [ONLY=prefix]`: the table of figures, each ratio from interleaved runs in one go, and bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from backend.kit.embedded.cluster import Cluster, binary
+from backend.kit.provision import OWNER, create_database, migrate, prepare
+from tests.benchmarks import access, ledger, read
+from tests.conftest import at
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+OUTPUT: Final = ROOT / "bench.json"
+NAME: Final = "bench"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """How a row is measured, given the server's and the database's address, and the ratio the project set itself."""
+
+    measure: Callable[[str, str], Sequence[Row]]
+    goal: float
+
+
+BENCHES: Final[dict[str, Bench]] = {
+    "graphql.read_1000": Bench(lambda _server, url: [asyncio.run(read.read_1000(url)).row()], 0.6),
+    "ledger.post_service": Bench(lambda server, url: ledger.run(server, url, binary("pgbench")), 0.6),
+    "access.check": Bench(lambda _server, url: [access.run(url)], 1.0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="prefix of the rows to measure")
+    only = parser.parse_args().only
+    wanted = [name for name in BENCHES if name.startswith(only)]
+    if not wanted:
+        parser.error(f"no row begins with '{only}'; there are {', '.join(BENCHES)}")
+    rows = _measure(wanted)
+    OUTPUT.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    _print(rows)
+
+
+def _measure(wanted: Sequence[str]) -> list[Row]:
+    """On a server of its own, as an installation has it: durable, with the server's own settings."""
+    cluster = Cluster(ROOT / ".tanheng" / "bench")
+    endpoint = cluster.start()
+    rows: list[Row] = []
+    try:
+        server = endpoint.url(user=endpoint.superuser, database="postgres")
+        asyncio.run(create_database(server, NAME))
+        asyncio.run(prepare(at(server, NAME)))
+        migrate(at(server, NAME), role=OWNER)
+        for name in wanted:
+            with Console(stderr=True).status(f"measuring {name} …"):
+                rows += BENCHES[name].measure(server, at(server, NAME))
+    finally:
+        cluster.destroy()
+    return rows
+
+
+def _print(rows: Sequence[Row]) -> None:
+    table = Table("row", "ours", "limit", "ratio", "goal", "unit", "note")
+    for row in rows:
+        bench = BENCHES.get(row["name"])
+        colour = "green" if bench is None or row["ratio"] >= bench.goal else "yellow"
+        figures = (f"{row['ours']:,.2f}", f"{row['limit']:,.2f}", f"[{colour}]{row['ratio']:.2f}[/]")
+        table.add_row(row["name"], *figures, f"≥ {bench.goal}" if bench else "", row["unit"], row["note"])
+    Console(width=None if Console().is_terminal else 160).print(table)
+
+
+if __name__ == "__main__":
+    main()
