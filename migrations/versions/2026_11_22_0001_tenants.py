@@ -37,14 +37,12 @@ def _functions() -> None:
         """
         DO $do$
         BEGIN
-          IF EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') THEN
-            CREATE COLLATION pinyin (provider = icu, locale = 'zh-u-co-pinyin');
-            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN name;
-          ELSE
-            CREATE COLLATION pinyin FROM "C";
-            CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE
-            RETURN encode(convert_to(name, 'GB18030'), 'hex');
-          END IF;
+          CREATE COLLATION pinyin (provider = icu, locale = 'zh-u-co-pinyin');
+          CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE RETURN name;
+        EXCEPTION WHEN feature_not_supported THEN
+          CREATE COLLATION pinyin FROM "C";
+          CREATE FUNCTION name_order(name text) RETURNS text LANGUAGE sql IMMUTABLE
+          RETURN encode(convert_to(name, 'GB18030'), 'hex');
         END $do$
         """,
     )
