@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -126,7 +127,8 @@ class Database:
         for attempt in range(ATTEMPTS):
             try:
                 return await self._write_once(tenant_id, work, isolation)
-            except DBAPIError as error:
+            except (DBAPIError, PostgresError) as error:
+                # What ran on the driver itself (`UnitOfWork.driver`) raises in its own dress.
                 state = sqlstate(error)
                 if state not in {SERIALIZATION_FAILURE, DEADLOCK}:
                     raise _coded(error, state) from error
@@ -191,9 +193,9 @@ def _writable(tenant_id: UUID | None) -> str:
     return "" if tenant_id is None else "SELECT tenant_must_be_writable()"
 
 
-def sqlstate(error: DBAPIError) -> str:
+def sqlstate(error: Exception) -> str:
     """The five characters by which PostgreSQL names an error, or an empty string."""
-    origin: Any = error.orig
+    origin: Any = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None) or "")
 
 
@@ -203,7 +205,7 @@ def constraint_name(error: DBAPIError) -> str:
     return str(getattr(origin, "constraint_name", None) or "")
 
 
-def _coded(error: DBAPIError, state: str) -> Exception:
+def _coded(error: Exception, state: str) -> Exception:
     if state == TENANT_SUSPENDED_STATE:
         return TENANT_SUSPENDED()
     if state in {LOCK_TIMEOUT, QUERY_CANCELED}:

@@ -356,22 +356,8 @@ class ObligationInput:
 
 
 @input_type
-class SetObligationInput(MutationInput):
+class SetObligationInput(MutationInput, ObligationInput):
     """An obligation to put in force; one of the same period is superseded."""
-
-    organisation_id: strawberry.ID
-    """The organisation that owes."""
-    from_year: int
-    """First year of the period."""
-    to_year: int
-    """Last year of the period; it names the period."""
-    tonnes: Decimal
-    """Tonnes of CO2e to surrender, at most 9 decimals."""
-    source: str = ""
-    """Where the figure comes from."""
-
-    def command(self) -> NewObligation:
-        return build(NewObligation, self, organisation_id=organisation(self.organisation_id, "organisationId"))
 
 
 @input_type

@@ -266,11 +266,12 @@ def _posting() -> None:
 
 def _post() -> None:
     run(
-        # Posts many transfers and judges each by itself, in order: a refusal costs its neighbours nothing. All
-        # balances are locked in one order, so that postings wait for each other and not in a circle; those that are
-        # missing are made, at zero. When all debits together are covered nobody can be refused and one stroke
-        # writes everything. Answers a row per refusal (`posting` is its number), then the balances as they came to
-        # be. Writes the audit event of each transfer: no unit moves without one.
+        # Posts many transfers and judges each by itself, in order: a refusal costs its neighbours nothing. First the
+        # balances that are missing are made, at zero, then all are locked in one order: so postings wait for each
+        # other and never in a circle (locking first and making afterwards does end in circles). When all debits
+        # together are covered nobody can be refused, and one stroke writes everything. Answers a row per refusal
+        # (`posting` is its number), then the balances as they came to be. Writes the audit event of each transfer:
+        # no unit moves without one.
         f"""
         CREATE FUNCTION ledger_post(
           by_member uuid, in_operation text, with_correlation text,
@@ -286,26 +287,24 @@ def _post() -> None:
           size integer := cardinality(t_id);
           covered boolean; wanted bigint; met bigint; step integer; highest integer; short record;
         BEGIN
-          FOR attempt IN 1 .. 2 LOOP
-            SELECT bool_and(issuing OR quantity_t >= asked), count(*), min(keys) INTO covered, met, wanted FROM (
-              SELECT b.issuing, b.quantity_t, k.asked, k.keys
-              FROM (SELECT account, lot, sum(asked) AS asked, count(*) OVER () AS keys
-                    FROM (SELECT unnest(l_from), unnest(l_lot), unnest(l_quantity)
-                          UNION ALL SELECT unnest(l_to), unnest(l_lot), 0) AS side (account, lot, asked)
-                    GROUP BY 1, 2) k
-              JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot
-              ORDER BY b.account_id, b.lot_id
-              FOR UPDATE OF b) AS locked;
-            EXIT WHEN met = wanted;
-            INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
-            SELECT DISTINCT tenant, a.id, k.lot, a.issuing
-            FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
-            JOIN asset_account a ON a.tenant_id = tenant AND a.id = k.account
-            WHERE NOT EXISTS (SELECT FROM asset_balance b
-                              WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot)
-            ORDER BY 2, 3
-            ON CONFLICT DO NOTHING;
-          END LOOP;
+          INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
+          SELECT DISTINCT tenant, a.id, k.lot, a.issuing
+          FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
+          JOIN asset_account a ON a.tenant_id = tenant AND a.id = k.account
+          WHERE NOT EXISTS (SELECT FROM asset_balance b
+                            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot)
+          ORDER BY 2, 3
+          ON CONFLICT DO NOTHING;
+
+          SELECT bool_and(issuing OR quantity_t >= asked), count(*), min(keys) INTO covered, met, wanted FROM (
+            SELECT b.issuing, b.quantity_t, k.asked, k.keys
+            FROM (SELECT account, lot, sum(asked) AS asked, count(*) OVER () AS keys
+                  FROM (SELECT unnest(l_from), unnest(l_lot), unnest(l_quantity)
+                        UNION ALL SELECT unnest(l_to), unnest(l_lot), 0) AS side (account, lot, asked)
+                  GROUP BY 1, 2) k
+            JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot
+            ORDER BY b.account_id, b.lot_id
+            FOR UPDATE OF b) AS locked;
           IF met IS DISTINCT FROM wanted THEN
             RAISE EXCEPTION 'a leg names an account that is not there' USING ERRCODE = 'TH005';
           END IF;
