@@ -93,6 +93,6 @@ def compliance_table(records: Records, found: Found, refused: Iterable[Refusal])
             f"{due.obligation_t:,}",
             tonnes(ours["surrenderedT"]),
             COMPLIANCE[ours["verdict"]],
-            due.status.value + (" *" if (due.entity_id, due.period) in differing else ""),
+            due.status.value + (" (1)" if (due.entity_id, due.period) in differing else ""),
         )
-    return Group(table, *(f"* {difference.line()}" for difference in comparison.statuses))
+    return Group(table, *(f"(1) {difference.line()}" for difference in comparison.statuses))
