@@ -49,7 +49,7 @@ worker: setup ## start a job worker of its own
 bench: setup ## print the table of figures and write bench.json (ONLY=prefix for some rows)
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
-docs: setup ## write the generated files anew: SDL, error codes, role matrix
+docs: setup ## write the generated files anew: SDL, error codes, role matrices
 	@$(BIN)/tanheng schema print --write
 	@$(BIN)/python -m tenants.matrix
 

@@ -9,28 +9,28 @@ import typer
 
 from backend.cli.common import console
 from backend.config import ROOT
-from schema.build import build_schema, error_list, sdl
+from schema.build import access_list, build_schema, error_list, sdl
 
 app = typer.Typer(no_args_is_help=True, help="The public GraphQL contract as a file.")
-SDL_FILE = ROOT / "schema" / "schema.graphql"
-CODES_FILE = ROOT / "schema" / "ERRORS.md"
+FOLDER = ROOT / "schema"
 
 
 def _fresh() -> dict[str, tuple[str, str]]:
-    made = {SDL_FILE: sdl(build_schema()), CODES_FILE: error_list()}
-    return {p.name: (p.read_text() if p.exists() else "", text) for p, text in made.items()}
+    """Each generated file: what it holds, and what it should."""
+    made = {"schema.graphql": sdl(build_schema()), "ERRORS.md": error_list(), "ACCESS.md": access_list()}
+    return {n: ((FOLDER / n).read_text() if (FOLDER / n).exists() else "", text) for n, text in made.items()}
 
 
 @app.command("print")
 def print_(
-    write: Annotated[bool, typer.Option(help="Write schema/schema.graphql and schema/ERRORS.md.")] = False,
+    write: Annotated[bool, typer.Option(help="Write schema.graphql, ERRORS.md and ACCESS.md in schema/.")] = False,
 ) -> None:
     """Print the schema definition of this version."""
     if not write:
         console.print(sdl(build_schema()), markup=False, highlight=False)
         return
     for name, (_, text) in _fresh().items():
-        (SDL_FILE.parent / name).write_text(text)
+        (FOLDER / name).write_text(text)
         console.print(f"written: schema/{name}")
 
 

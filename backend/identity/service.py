@@ -22,6 +22,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
+from tenants.service.organisations import existing
 
 
 def _of_whole_tenant(principal: Principal) -> bool:
@@ -96,6 +97,7 @@ class PartnerClientService:
             await change.require(Permission.TENANT_MANAGE, None)
             if new.organisation_id is not None:
                 await change.require(Permission.ORGANISATION_READ, new.organisation_id)
+                await existing(change.unit, new.organisation_id, "organisationId")
             by, today = actor.principal.member_id, self.toolbox.clock.today()
             key = await repository.insert_client(change.unit, new, digest, by, today)
             made = (await repository.clients(change.unit, [key]))[key]

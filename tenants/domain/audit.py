@@ -10,6 +10,9 @@ from uuid import UUID
 
 import orjson
 
+# A subject as JSON; of a change of many rows at once, the list of them.
+Recorded = Mapping[str, Any] | list[Any] | None
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
@@ -22,8 +25,8 @@ class AuditEvent:
     organisation_id: UUID | None
     subject_type: str
     subject_id: UUID
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
+    before: Recorded
+    after: Recorded
     correlation_id: str
 
 
@@ -37,14 +40,18 @@ class FieldChange:
 
 
 def differences(event: AuditEvent) -> list[FieldChange]:
-    """What an event changed, field by field."""
-    before, after = event.before or {}, event.after or {}
+    """What an event changed, field by field; the rows of a bulk change are one field, `rows`."""
+    before, after = _fields(event.before), _fields(event.after)
     fields = [*before, *(name for name in after if name not in before)]
     return [
         FieldChange(name, _shown(before.get(name)), _shown(after.get(name)))
         for name in fields
         if before.get(name) != after.get(name)
     ]
+
+
+def _fields(recorded: Recorded) -> Mapping[str, Any]:
+    return {"rows": recorded} if isinstance(recorded, list) else recorded or {}
 
 
 def _shown(value: object) -> str | None:

@@ -1,38 +1,108 @@
 """Nothing of tenant A reaches tenant B: through the application, and again with the application's filters removed.
 
 The calls are generated from the built schema: every query, every mutation, every node id of A, as a member of B who
-holds every role there. A's records carry a marker that must not appear in any answer, and must not change.
+holds every role there. A's records carry a marker that must not appear in any answer, nor may an id of A that was not
+in the question, and A must not change.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import orjson
 import pytest
 from sqlalchemy import true
 
 from backend.capabilities import metadata, modules
-from backend.kit.database import connect
-from backend.kit.graphql.nodes import to_id
+from backend.kit.database import UnitOfWork, connect
+from backend.kit.graphql.execute import GraphQLResponse
+from backend.kit.graphql.nodes import from_id, to_id
+from backend.kit.ids import uuid7
 from backend.kit.provision import APP, AUDITOR, WORKER
 from schema.build import build_schema, core
 from tenants import access
 from tenants.access import Role
-from tests.fixtures.documents import operations
+from tests.fixtures.documents import Operation, operations, pointers
 from tests.fixtures.group import MARKER, fill
 from tests.fixtures.world import Caller, World
 
-SCHEMA = core(build_schema())
-TABLES = [t.name for t in metadata().sorted_tables if "tenant_id" in t.columns]
-NODE_TABLES = {
+SCHEMA: Final = core(build_schema())
+TABLES: Final = [t.name for t in metadata().sorted_tables if "tenant_id" in t.columns]
+NODE_TABLES: Final = {
+    "ActivityRecord": "activity_record",
+    "AssetAccount": "asset_account",
+    "AssetLot": "asset_lot",
+    "AssetTransfer": "asset_transfer",
+    "AuditEvent": "audit_event",
+    "BoundarySetting": "boundary_setting",
+    "ConsolidationRun": "consolidation_run",
+    "DeclaredResult": "declared_result",
+    "EmissionSource": "emission_source",
+    "EmissionStream": "emission_stream",
+    "Job": "job",
+    "Member": "member",
+    "Obligation": "obligation",
     "Organisation": "organisation",
+    "PartnerClient": "oauth_client",
+    "RoleAssignment": "role_assignment",
+    "TrustedIssuer": "trusted_issuer",
 }
+# Tables that are joined whenever a node of the type is read.
+READ_WITH: Final = {
+    "ActivityRecord": ("emission_source", "emission_stream"),
+    "DeclaredResult": ("emission_source",),
+    "EmissionStream": ("emission_source",),
+}
+# Node types that are every tenant's.
+SHARED: Final = {"EmissionFactor"}
+POINTERS: Final = {
+    "organisationId": "Organisation",
+    "parentId": "Organisation",
+    "beneficiaryId": "Organisation",
+    "issuedToId": "Organisation",
+    "within": "Organisation",
+    "subjectId": "Organisation",
+    "memberId": "Member",
+    "sourceId": "EmissionSource",
+    "transferId": "AssetTransfer",
+    "roleAssignmentId": "RoleAssignment",
+    "node.id": "Organisation",
+    "nodes.ids": "Organisation",
+    "consolidationReplay.id": "ConsolidationRun",
+    "AccountRefInput.id": "AssetAccount",
+    "LotRefInput.id": "AssetLot",
+    "CancelJobInput.id": "Job",
+    "RetryJobInput.id": "Job",
+    "RemoveTrustedIssuerInput.id": "TrustedIssuer",
+    "RevokePartnerClientInput.id": "PartnerClient",
+    "RotatePartnerClientSecretInput.id": "PartnerClient",
+    "SupersedeActivityInput.id": "ActivityRecord",
+    "SupersedeDeclaredResultInput.id": "DeclaredResult",
+}
+# A TRANSFER has no beneficiary and reverses nothing.
+LEFT_OUT: Final = {("TransferInput", "beneficiaryId"), ("TransferInput", "transferId")}
+# How mutations say that something named in their input does not exist.
+ABSENT: Final = {
+    "NOT_FOUND",
+    "ORGANISATION_NOT_IN_TREE",
+    "UNKNOWN_ACCOUNT",
+    "UNKNOWN_BENEFICIARY",
+    "UNKNOWN_LOT",
+    "UNKNOWN_TRANSFER",
+}
+CODES: Final = re.compile(r'"code":"([A-Z_]+)"')
+UUIDS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+GLOBAL_ID: Final = re.compile(rb"[A-Za-z0-9_-]{40,}")
 
 
 @pytest.fixture
-async def foreign(world: World) -> World:
+async def foreign(world: World, empty_queue: None) -> World:
     """Tenant A, with something in every slice."""
     await fill(world)
     return world
@@ -57,34 +127,138 @@ async def contents(world: World) -> dict[str, Any]:
     return found
 
 
-async def node_ids(world: World) -> list[str]:
-    found: list[str] = []
-    async with world.owner.read(world.tenant_id) as session:
-        for type_name, table in NODE_TABLES.items():
-            rows = await session.rows(f"SELECT id FROM {table} ORDER BY id LIMIT 3")
-            assert rows, f"tenant A has no {type_name}: extend tests/fixtures/group.py"
-            found += [to_id(type_name, r.id) for r in rows]
-    return found
+@dataclass(slots=True)
+class Intruder:
+    """Calls every root field with the ids of A, each where it belongs and where it does not."""
+
+    caller: Caller
+    ids: dict[str, list[str]]
+    turns: Iterator[int]
+
+    @classmethod
+    async def create(cls, caller: Caller, world: World) -> Intruder:
+        ids: dict[str, list[str]] = {}
+        async with world.owner.read(world.tenant_id) as session:
+            for type_name, table in NODE_TABLES.items():
+                rows = await session.rows(f"SELECT id FROM {table} ORDER BY id")
+                assert rows, f"tenant A has no {type_name}: extend tests/fixtures/group.py"
+                ids[type_name] = [to_id(type_name, r.id) for r in rows]
+        return cls(caller, ids, itertools.count())
+
+    def fitting(self, owner: str, name: str) -> str | None:
+        """An id of the type that belongs there, another one every time."""
+        turn = next(self.turns)
+        if (owner, name) in LEFT_OUT or ((owner, name) == ("AccountRefInput", "id") and turn % 3):
+            return None
+        some = self.ids[POINTERS.get(f"{owner}.{name}") or POINTERS[name]]
+        return some[turn % len(some)]
+
+    def misplaced(self, _owner: str, _name: str) -> str:
+        """An id of any type, another one every time."""
+        turn = next(self.turns)
+        return list(self.ids.values())[turn % len(self.ids)][0]
+
+    async def try_everything(self) -> list[Attempt]:
+        """Three ids for every place that fit it and three that may not. Fails on the first trace of A that was not in
+        the question.
+        """
+        traces = {x.encode() for some in self.ids.values() for x in some}
+        attempts = []
+        for round_, id_for in enumerate((self.fitting, self.fitting, self.fitting, *[self.misplaced] * 3)):
+            for operation in operations(SCHEMA, id_for):
+                asked = set(GLOBAL_ID.findall(orjson.dumps(operation.variables)))
+                if round_ and not asked:
+                    continue  # takes no id: once is enough
+                response = await self.caller.run(operation.document, **operation.variables)
+                body = orjson.dumps(response.body())
+                assert not response.request_error, (operation.field, response.errors)
+                assert MARKER.encode() not in body, (operation.field, response.body())
+                found = set(GLOBAL_ID.findall(body))
+                assert not (found & traces) - asked, (operation.field, response.body())
+                attempts.append(Attempt(operation, response))
+        assert await self.seen() == set()
+        return attempts
+
+    async def seen(self) -> set[str]:
+        """The objects of A that can be fetched by their ids."""
+        ids = [x for some in self.ids.values() for x in some]
+        answer = await self.caller.ask("query N($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+        return {node["id"] for node in answer["nodes"] if node is not None}
 
 
-async def try_everything(stranger: Caller, ids: list[str]) -> int:
-    """Call every root field with every id of A; the number of calls. Fails on the first mark of A."""
-    calls = 0
-    for target in ids:
-        for operation in operations(SCHEMA, lambda _name, target=target: target):  # type: ignore[misc]
-            if target is not ids[0] and "ID" not in operation.document.partition("{")[0] and operation.kind == "query":
-                continue  # takes no id: once is enough
-            response = await stranger.run(operation.document, **operation.variables)
-            assert MARKER.encode() not in orjson.dumps(response.body()), (operation.field, response.body())
-            calls += 1
-    answer = await stranger.run("query N($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
-    assert answer.data is None or answer.data["nodes"] == [None] * len(ids)
-    return calls
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of the intruder, and what it was answered."""
+
+    operation: Operation
+    response: GraphQLResponse
+
+    def as_if_absent(self) -> Operation:
+        """The same question about things that exist nowhere, of the same types."""
+        return replace(self.operation, variables=_elsewhere(self.operation.variables))
+
+    def said(self, response: GraphQLResponse | None = None) -> str:
+        """The answer with every id taken out, so that two can be compared."""
+        body = orjson.dumps((response or self.response).body()).decode()
+        return UUIDS.sub("?", GLOBAL_ID.sub(b"?", body.encode()).decode())
+
+
+def _elsewhere(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _elsewhere(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_elsewhere(v) for v in value]
+    is_id = isinstance(value, str) and GLOBAL_ID.fullmatch(value.encode())
+    return to_id(from_id(value)[0], uuid7()) if is_id else value
+
+
+def without_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every decision about access out of the application, wherever it was imported to."""
+
+    async def allow(*_: object) -> None:
+        return None
+
+    async def none_refused(*_: object) -> dict[object, object]:
+        return {}
+
+    instead: dict[Any, Any] = {
+        access.within: lambda *_: true(),
+        access.reachable: lambda *_: true(),
+        access.below: lambda *_: true(),
+        access.require: allow,
+        access.refusals: none_refused,
+    }
+    for module in list(sys.modules.values()):
+        for name, value in list(vars(module).items()):
+            if callable(value) and getattr(value, "__module__", "") == access.__name__ and value in instead:
+                monkeypatch.setattr(module, name, instead[value])
+
+
+@asynccontextmanager
+async def lowered(world: World, *tables: str) -> AsyncIterator[None]:
+    """The tables without their row-level security, for a moment."""
+
+    async def alter(verb: str) -> None:
+        async def work(unit: UnitOfWork) -> None:
+            for table in tables:
+                await unit.execute(f"ALTER TABLE {table} {verb} ROW LEVEL SECURITY")
+
+        await world.owner.write(None, work)
+
+    await alter("DISABLE")
+    try:
+        yield
+    finally:
+        await alter("ENABLE")
 
 
 def test_every_node_type_is_tried() -> None:
     declared = {name for module in modules("graphql") for name in getattr(module, "NODES", {})}
-    assert declared == set(NODE_TABLES)
+    assert declared == set(NODE_TABLES) | SHARED
+
+
+def test_every_pointer_is_tried_with_what_fits() -> None:
+    assert [(o, n) for o, n in pointers(SCHEMA) if f"{o}.{n}" not in POINTERS and n not in POINTERS] == []
 
 
 async def test_every_table_of_a_is_empty_for_b(foreign: World, database_url: str) -> None:
@@ -95,10 +269,7 @@ async def test_every_table_of_a_is_empty_for_b(foreign: World, database_url: str
             for table in TABLES:
                 if not await session.scalar(f"SELECT has_table_privilege('{table}', 'SELECT')"):
                     continue
-                seen = await session.scalar(
-                    f"SELECT count(*) FROM {table} WHERE tenant_id = :other", {"other": foreign.tenant_id}
-                )
-                assert seen == 0 or (role, table) == (WORKER, "job"), (role, table)
+                assert await session.scalar(f"SELECT count(*) FROM {table}") == 0, (role, table)
         await database.close()
 
 
@@ -107,22 +278,81 @@ async def test_the_filled_tenant_has_rows_in_every_table(foreign: World) -> None
 
 
 async def test_nothing_crosses_through_the_application(foreign: World, stranger: Caller) -> None:
-    before, ids = await contents(foreign), await node_ids(foreign)
-    calls = await try_everything(stranger, ids)
-    assert calls > len(ids)
+    before, intruder = await contents(foreign), await Intruder.create(stranger, foreign)
+    attempts = await intruder.try_everything()
+    assert len(attempts) > 300
+    assert [a.operation.field for a in attempts if "INTERNAL" in CODES.findall(a.said())] == []
     assert await contents(foreign) == before
+
+
+async def test_what_is_foreign_looks_like_what_does_not_exist(foreign: World, stranger: Caller) -> None:
+    intruder = await Intruder.create(stranger, foreign)
+    idle, told_apart = [], []
+    for operation in operations(SCHEMA, intruder.fitting):
+        if not GLOBAL_ID.search(orjson.dumps(operation.variables)):
+            continue
+        attempt = Attempt(operation, await stranger.run(operation.document, **operation.variables))
+        absent = attempt.as_if_absent()
+        if attempt.said() != attempt.said(await stranger.run(absent.document, **absent.variables)):
+            told_apart.append(operation.field)
+        if operation.kind == "mutation" and not ABSENT & set(CODES.findall(attempt.said())):
+            idle.append((operation.field, attempt.said()))
+    assert told_apart == []
+    assert idle == [], "these were refused for something else: see FITTING in tests/fixtures/documents.py"
 
 
 async def test_nothing_crosses_by_row_level_security_alone(
     foreign: World, stranger: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def allow(*_: object) -> None:
-        return None
-
-    for module in list(sys.modules.values()):
-        for name, instead in (("within", lambda *_: true()), ("reachable", lambda *_: true()), ("require", allow)):
-            if getattr(module, name, None) is getattr(access, name) and module is not access:
-                monkeypatch.setattr(module, name, instead)
-    before, ids = await contents(foreign), await node_ids(foreign)
-    assert await try_everything(stranger, ids) > len(ids)
+    before, intruder = await contents(foreign), await Intruder.create(stranger, foreign)
+    without_filters(monkeypatch)
+    await intruder.try_everything()
     assert await contents(foreign) == before
+
+
+async def test_without_filters_a_member_sees_and_does_everything_in_the_own_tenant(
+    foreign: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: what takes the filters away really takes them away."""
+    async with foreign.owner.read(foreign.tenant_id) as session:
+        at = await session.scalar("SELECT id FROM organisation WHERE code = 'S2'")
+        steel = await session.scalar("SELECT id FROM organisation WHERE code = 'STEEL'")
+    insider = await foreign.member(*[(role, at) for role in Role if role is not Role.OVERALL_LEAD])
+    intruder = await Intruder.create(insider, foreign)
+    line = {"organisationId": to_id("Organisation", steel), "lines": [], "dryRun": True}
+    lines, hidden = ("setProductionLines", line, "productionLines { name }"), to_id("Organisation", steel)
+    assert (await insider.attempt(*lines))["errors"][0]["code"] == "NOT_FOUND"
+    assert hidden not in await intruder.seen()
+    assert MARKER not in str(await insider.ask("{ assetLots { nodes { project } } }"))
+    without_filters(monkeypatch)
+    assert (await insider.attempt(*lines))["errors"] == []
+    assert {hidden, *intruder.ids["AssetLot"], *intruder.ids["ActivityRecord"]} <= await intruder.seen()
+    assert MARKER in str(await insider.ask("{ assetLots { nodes { project } } }"))
+
+
+async def test_every_field_answers_within_its_own_tenant(foreign: World) -> None:
+    """The other control: the same calls by who may make them meet something, and nothing breaks."""
+    insider = await foreign.member(*[(role, None) for role in Role if role is not Role.OVERALL_LEAD])
+    intruder = await Intruder.create(insider, foreign)
+    broken, marked = [], set()
+    for id_for in (intruder.fitting, intruder.fitting, intruder.misplaced):
+        for operation in operations(SCHEMA, id_for):
+            attempt = Attempt(operation, await insider.run(operation.document, **operation.variables))
+            if "INTERNAL" in CODES.findall(attempt.said()):
+                broken.append((operation.field, operation.variables))
+            if MARKER in attempt.said():
+                marked.add(operation.field)
+    assert broken == []
+    assert len(marked) > 20, marked
+
+
+async def test_the_proof_notices_a_policy_that_is_missing(
+    foreign: World, stranger: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without row-level security on its table, objects are seen as soon as the filters are gone."""
+    without_filters(monkeypatch)
+    intruder = await Intruder.create(stranger, foreign)
+    for type_name, table in NODE_TABLES.items():
+        async with lowered(foreign, table, *READ_WITH.get(type_name, ())):
+            assert await intruder.seen() & set(intruder.ids[type_name]), type_name
+    assert await intruder.seen() == set()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from strawberry.types.base import get_object_definition
 
-from backend.kit.graphql.fields import GUARD
+from backend.kit.errors import FORBIDDEN
+from backend.kit.graphql.execute import GraphQLResponse
+from backend.kit.graphql.fields import GUARD, Guard
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from schema.build import build_schema, core
@@ -16,10 +18,10 @@ from tests.fixtures.world import World
 
 SCHEMA = build_schema()
 NOBODY_KNOWS = to_id("Organisation", uuid7())
-OPERATIONS = {o.field: o for o in operations(core(SCHEMA), lambda _name: NOBODY_KNOWS)}
+OPERATIONS = {o.field: o for o in operations(core(SCHEMA), lambda _owner, _name: NOBODY_KNOWS)}
 
 
-def guards() -> dict[str, object]:
+def guards() -> dict[str, Guard]:
     roots = [r for r in (SCHEMA.query, SCHEMA.mutation) if r]
     name_of = SCHEMA.config.name_converter.get_graphql_name
     fields = [f for root in roots for f in get_object_definition(root, strict=True).fields]
@@ -40,11 +42,13 @@ def needed(field: str) -> set[Permission] | None:
     return None
 
 
-def codes(operation: Operation, data: dict[str, object] | None, errors: list[dict[str, object]]) -> set[str]:
-    found = {str(e["extensions"]["code"]) for e in errors}  # type: ignore[index]
-    payload = (data or {}).get(operation.field)
-    if operation.kind == "mutation" and isinstance(payload, dict):
-        found |= {str(e["code"]) for e in payload["errors"]}
+def complaints(operation: Operation, response: GraphQLResponse) -> list[tuple[str, str]]:
+    """Code and message of every error about the field as a whole, of a payload too."""
+    assert not response.request_error, (operation.field, response.errors)
+    found = [(str(e["extensions"]["code"]), str(e["message"])) for e in response.errors]
+    payload = (response.data or {}).get(operation.field)
+    if operation.kind == "mutation" and payload is not None:
+        found += [(str(e["code"]), str(e["message"])) for e in payload["errors"]]
     return found
 
 
@@ -53,17 +57,18 @@ async def test_each_role_passes_exactly_its_guards(world: World, role: Role) -> 
     caller = await world.caller(role)
     wrong: list[str] = []
     for field, operation in OPERATIONS.items():
-        response = await caller.run(operation.document, **operation.variables)
-        refused = "FORBIDDEN" in codes(operation, dict(response.data or {}), [dict(e) for e in response.errors])
+        found = complaints(operation, await caller.run(operation.document, **operation.variables))
         permissions = needed(field)
-        if refused != (permissions is not None and not permissions & ROLES[role]):
-            wrong.append(f"{field}: {'refused' if refused else 'let through'} {response.errors[:1]}")
+        # A check deeper down may refuse too, but names the permission that it misses.
+        refusal = permissions and ("FORBIDDEN", FORBIDDEN(permission=GUARDS[field].describe()).message("en"))
+        if (refusal in found) != (permissions is not None and not permissions & ROLES[role]):
+            wrong.append(f"{field}: {found}")
     assert wrong == []
 
 
 async def test_nobody_gets_past_a_guard_without_signing_in(world: World) -> None:
     nobody = await world.nobody()
     for field, operation in OPERATIONS.items():
-        response = await nobody.run(operation.document, **operation.variables)
-        found = codes(operation, dict(response.data or {}), [dict(e) for e in response.errors])
-        assert ("UNAUTHENTICATED" in found) == (not isinstance(GUARDS[field], Public)), (field, response.errors)
+        found = complaints(operation, await nobody.run(operation.document, **operation.variables))
+        refused = "UNAUTHENTICATED" in {code for code, _ in found}
+        assert refused == (not isinstance(GUARDS[field], Public)), (field, found)

@@ -9,10 +9,22 @@ from backend.capabilities import metadata
 from backend.kit.database import Database
 
 TABLES = sorted(metadata().tables.values(), key=lambda t: t.name)
+LIBRARY = "of the factor library, the same for every tenant: everybody reads it, only the owner writes it"
 # Tables that belong to no tenant, and why.
 GLOBAL = {
+    "factor": LIBRARY,
+    "factor_region": LIBRARY,
+    "factor_set": LIBRARY,
     "tenant": "the list of tenants itself; its policy shows each tenant its own row",
     "signing_key": "of the installation: every tenant trusts its issuer; private parts are granted to nobody",
+}
+# Policies beside the one of every table, and why.
+EXCEPTIONS = {
+    ("tenant", "provisioning"),  # the owner makes tenants
+    ("tenant", "whole_queue"),  # a worker that is bound to no tenant takes jobs of all
+    ("job", "whole_queue"),
+    ("signing_key", "operator"),  # keys are the installation's; the API reads their public part
+    ("signing_key", "public_part"),
 }
 
 
@@ -24,8 +36,22 @@ def tenant_tables() -> list[Table]:
 def test_the_tenant_leads_every_key(table: Table) -> None:
     assert next(iter(table.primary_key.columns)).name == "tenant_id"
     for constraint in table.constraints:
-        if isinstance(constraint, ForeignKeyConstraint) and constraint.elements[0].target_fullname != "tenant.id":
+        if isinstance(constraint, ForeignKeyConstraint) and constraint.referred_table.name not in GLOBAL:
             assert constraint.column_keys[0] == "tenant_id", constraint.column_keys
+
+
+@pytest.mark.parametrize("table", sorted(name for name, why in GLOBAL.items() if why is LIBRARY))
+@pytest.mark.parametrize("role", ["tanheng_app", "tanheng_worker", "tanheng_auditor"])
+async def test_the_library_is_read_only(owner_database: Database, role: str, table: str) -> None:
+    async with owner_database.read(None) as session:
+        rights = await session.first(
+            """SELECT has_table_privilege(:role, :table, 'SELECT') AS reads,
+                      has_any_column_privilege(:role, :table, 'INSERT, UPDATE')
+                      OR has_table_privilege(:role, :table, 'DELETE, TRUNCATE, TRIGGER') AS writes""",
+            {"role": role, "table": table},
+        )
+    assert rights is not None
+    assert (rights.reads, rights.writes) == (True, False)
 
 
 async def test_row_level_security_is_forced_everywhere(owner_database: Database) -> None:
@@ -41,6 +67,17 @@ async def test_row_level_security_is_forced_everywhere(owner_database: Database)
         )
     assert rows
     assert [r.name for r in rows if not (r.forced and r.has_policy)] == []
+
+
+async def test_every_policy_binds_to_the_tenant(owner_database: Database) -> None:
+    """One policy for everyone, the same on every table, for what is read and for what is written."""
+    async with owner_database.read(None) as session:
+        rows = await session.rows("SELECT * FROM pg_policies WHERE schemaname = 'public'")
+    usual = {(r.tablename, r.qual, r.with_check) for r in rows if r.policyname == "tenant_only"}
+    (own,) = {qual for table, qual, _ in usual if table != "tenant"}
+    assert "tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'" in own
+    assert {(t.name, own, own) for t in tenant_tables()} == {u for u in usual if u[0] != "tenant"}
+    assert {(r.tablename, r.policyname) for r in rows if r.policyname != "tenant_only"} == EXCEPTIONS
 
 
 async def test_every_table_is_known_to_a_slice(owner_database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from tenants import lifecycle
 from tenants.access import Principal, Role
+from tenants.domain.audit import AuditEvent, FieldChange, differences
 from tenants.domain.members import MemberKind, NewMember
 from tenants.domain.tenant import TenantStatus
 from tenants.repository import grants_of
@@ -116,3 +118,10 @@ async def test_an_auditor_sees_the_trail_of_his_part(world: World) -> None:
     assert await events(auditor, ids["KILN"]) == []
     blank = await world.member((Role.PURCHASER, None))
     assert (await blank.run("{ auditEvents { nodes { id } } }")).errors[0]["extensions"]["code"] == "FORBIDDEN"
+
+
+def test_the_rows_of_a_bulk_change_are_one_field() -> None:
+    event = AuditEvent(
+        uuid7(), datetime.now(UTC), None, "recordActivity", None, "ActivityBatch", uuid7(), None, [{"单位": "t"}], "-"
+    )
+    assert differences(event) == [FieldChange("rows", None, '[{"单位":"t"}]')]
