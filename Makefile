@@ -30,7 +30,7 @@ demo: setup ## load two groups through the API, consolidate them, print the verd
 	@$(BIN)/tanheng demo $(if $(NO_SERVE),--no-serve)
 
 test: setup ## run the tests; the last lines say which servers' tests were left out, if any
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: setup ## linters, types, import contracts, fresh SDL, migrations match tables
 	@$(BIN)/ruff format --check .
