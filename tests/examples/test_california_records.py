@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +21,7 @@ from tenants.examples.california.records import (
     SurrenderLine,
     read_records,
 )
+from tests.fixtures.shared_data import public_records
 
 CP1 = Period(2013, 2014, "CP1")
 CP2 = Period(2015, 2017, "CP2")
@@ -181,21 +181,9 @@ def test_a_missing_file_is_the_callers_error(write: Callable[..., Path]) -> None
         read_records(folder)
 
 
-def _shared_data() -> Path | None:
-    """Find the folder of public records: under TANHENG_SHARED, or `shared/` in one of our parent folders."""
-    named = os.environ.get("TANHENG_SHARED")
-    roots = [parent / "shared" for parent in Path(__file__).resolve().parents]
-    if named:
-        roots.insert(0, Path(named))
-    return next((root / "data" for root in roots if (root / "data" / "california").is_dir()), None)
-
-
 @pytest.fixture(scope="module")
 def published() -> Records:
-    data = _shared_data()
-    if data is None:
-        pytest.skip("the public records are not here: set TANHENG_SHARED to the folder that holds data/california")
-    return read_records(data / "california")
+    return read_records(public_records("california"))
 
 
 def test_published_counts(published: Records) -> None:
