@@ -20,6 +20,7 @@ from backend.consolidation.tables import consolidation_run
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.tables import job
+from backend.kit.keyset import keyset, whole
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import AssetClass, Use
 from tenants.access import Permission, Principal, within
@@ -125,9 +126,7 @@ async def runs(session: ReadSession, keys: Sequence[UUID], principal: Principal)
 async def page_of_runs(session: ReadSession, organisation_id: UUID, request: PageRequest) -> Page[ConsolidationRun]:
     """The runs of one organisation, newest first."""
     statement = _RUN.where(consolidation_run.c.organisation_id == organisation_id)
-    if request.after is not None:
-        statement = statement.where(consolidation_run.c.id < request.key(UUID)[0])
-    rows = await session.rows(statement.order_by(consolidation_run.c.id.desc()).limit(request.first + 1))
+    rows = await session.rows(keyset(statement, request, consolidation_run.c.id, latest_first=True))
     return Page.cut([_run(row) for row in rows], request, lambda run: (run.id,))
 
 
@@ -263,7 +262,7 @@ async def pages_of_nodes(
     session: ReadSession, run_ids: Sequence[UUID], request: PageRequest
 ) -> dict[UUID, Page[NodeResult]]:
     """For each run a page of its nodes in tree order, all in one statement."""
-    after = -1 if request.after is None else request.key(int)[0]
+    after = -1 if request.after is None else request.key(whole)[0]
     rows = await session.rows(_NODES, {"runs": list(run_ids), "after": after, "most": request.first + 1})
     found: dict[UUID, list[NodeResult]] = {run_id: [] for run_id in run_ids}
     for row in rows:
@@ -283,7 +282,7 @@ async def pages_of_rejected(
             "firsts": [node.position for _, node in nodes],
             "lasts": [node.last for _, node in nodes],
             "depths": [node.depth for _, node in nodes],
-            "after": -1 if request.after is None else request.key(int)[0],
+            "after": -1 if request.after is None else request.key(whole)[0],
             "most": request.first + 1,
         },
     )

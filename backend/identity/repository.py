@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asyncpg import Range
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import IntegrityError
 
@@ -25,6 +25,7 @@ from backend.identity.domain import (
 from backend.identity.tables import oauth_client, oauth_client_secret, signing_key, trusted_issuer
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.ids import uuid7
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Principal, Role
 from tenants.domain.members import MemberKind
@@ -81,10 +82,7 @@ async def issuers(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, Trus
 
 async def page_of_issuers(session: ReadSession, request: PageRequest) -> Page[TrustedIssuer]:
     """By address."""
-    order = (trusted_issuer.c.issuer, trusted_issuer.c.id)
-    statement = select(trusted_issuer).order_by(*order).limit(request.first + 1)
-    if request.after is not None:
-        statement = statement.where(tuple_(*order) > request.after)
+    statement = keyset(select(trusted_issuer), request, trusted_issuer.c.issuer, trusted_issuer.c.id)
     rows = [_issuer(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda i: (i.issuer, i.id))
 
@@ -120,10 +118,7 @@ async def clients(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, Part
 
 async def page_of_clients(session: ReadSession, request: PageRequest) -> Page[PartnerClient]:
     """By name."""
-    order = (oauth_client.c.name, oauth_client.c.id)
-    statement = select(oauth_client).order_by(*order).limit(request.first + 1)
-    if request.after is not None:
-        statement = statement.where(tuple_(*order) > request.after)
+    statement = keyset(select(oauth_client), request, oauth_client.c.name, oauth_client.c.id)
     rows = [_client(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda c: (c.name, c.id))
 

@@ -82,6 +82,6 @@ def decode_cursor(cursor: str) -> tuple[str, ...]:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
         raise refused from error
-    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+    if not isinstance(parts, list) or not all(isinstance(p, str) and "\0" not in p for p in parts):
         raise refused
     return tuple(parts)

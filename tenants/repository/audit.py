@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from backend.kit.database import ReadSession
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 from tenants.domain.audit import AuditEvent
@@ -46,7 +47,5 @@ async def page_of_audit_events(
     statement = select(audit_event).where(within(principal, Permission.AUDIT_READ, columns.organisation_id))
     if subject_id is not None:
         statement = statement.where(columns.subject_id == subject_id)
-    if request.after is not None:
-        statement = statement.where(columns.id < request.key(UUID)[0])
-    rows = await session.rows(statement.order_by(columns.id.desc()).limit(request.first + 1))
+    rows = await session.rows(keyset(statement, request, columns.id, latest_first=True))
     return Page.cut([_event(row) for row in rows], request, lambda e: (e.id,))

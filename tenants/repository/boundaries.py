@@ -14,6 +14,7 @@ from sqlalchemy import Row, func, select
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 from tenants.domain.boundaries import BoundaryKey, BoundarySetting, NewSetting
@@ -75,9 +76,7 @@ async def settings(session: ReadSession, keys: Collection[UUID], principal: Prin
 async def page_of_settings(session: ReadSession, organisation_id: UUID, request: PageRequest) -> Page[BoundarySetting]:
     """All that was ever recorded at one organisation, superseded records too, the latest first."""
     statement = _SETTING.where(boundary_setting.c.organisation_id == organisation_id)
-    if request.after is not None:
-        statement = statement.where(boundary_setting.c.id < request.key(UUID)[0])
-    rows = await session.rows(statement.order_by(boundary_setting.c.id.desc()).limit(request.first + 1))
+    rows = await session.rows(keyset(statement, request, boundary_setting.c.id, latest_first=True))
     return Page.cut([to_setting(row) for row in rows], request, lambda x: (x.id,))
 
 

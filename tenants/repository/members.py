@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Grant, Permission, Principal, Role, within
 from tenants.domain.members import (
@@ -105,9 +106,7 @@ async def page_of_members(
     statement = select(member).where(_members_seen(principal))
     if search:
         statement = statement.where(func.strpos(func.folded(member.c.display_name), func.folded(search)) > 0)
-    if request.after is not None:
-        statement = statement.where(member.c.id > request.key(UUID)[0])
-    rows = await session.rows(statement.order_by(member.c.id).limit(request.first + 1))
+    rows = await session.rows(keyset(statement, request, member.c.id))
     return Page.cut([_member(row) for row in rows], request, lambda m: (m.id,))
 
 
@@ -171,9 +170,7 @@ async def page_of_assignments(
         statement = statement.where(columns.role == wanted.role)
     if wanted.in_force:
         statement = statement.where(columns.revoked_at.is_(None), holds(columns.valid, None))
-    if request.after is not None:
-        statement = statement.where(columns.id < request.key(UUID)[0])
-    rows = await session.rows(statement.order_by(columns.id.desc()).limit(request.first + 1))
+    rows = await session.rows(keyset(statement, request, columns.id, latest_first=True))
     return Page.cut([_assignment(row) for row in rows], request, lambda a: (a.id,))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, column, exists, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, Row, and_, column, exists, func, literal, select, true
 from sqlalchemy.types import Uuid
 
 from backend.kit.database import ReadSession
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean
 from tenants.access import Permission, Principal, below, within
@@ -31,7 +32,7 @@ async def page_of_organisations(
     """Those the caller may read, by code or by name."""
     first = organisation.c.code if order is OrganisationOrder.CODE else organisation.c.name_order
     statement = ORGANISATION.where(_visible(principal), *_conditions(wanted))
-    statement = _keyset(statement, (first, organisation.c.id), (str, UUID), request)
+    statement = keyset(statement, request, first, organisation.c.id)
     rows = await session.rows(statement)
     return Page.cut(rows, request, lambda row: (getattr(row, first.name), row.id)).map(to_organisation)
 
@@ -57,14 +58,6 @@ def _conditions(wanted: OrganisationFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _keyset(
-    statement: Select[Any], columns: Sequence[Any], kinds: Sequence[Callable[[str], Any]], request: PageRequest
-) -> Select[Any]:
-    if request.after is not None:
-        statement = statement.where(tuple_(*columns) > tuple_(*request.key(*kinds)))
-    return statement.order_by(*columns).limit(request.first + 1)
-
-
 async def places(session: ReadSession, children: Collection[UUID], as_of: date | None) -> dict[UUID, Link]:
     """Where each child hangs on a day; absent for a GROUP and on days it is not there."""
     statement = LINK.where(is_one_of(organisation_link.c.child_id, children), holds(organisation_link.c.valid, as_of))
@@ -82,7 +75,7 @@ async def children(
         .join(organisation_link, link.child_id == organisation.c.id)
         .where(link.parent_id == wanted.c.key, holds(link.valid, as_of), _visible(principal))
     )
-    page = _keyset(hanging, (organisation.c.code, organisation.c.id), (str, UUID), request).lateral("page")
+    page = keyset(hanging, request, organisation.c.code, organisation.c.id).lateral("page")
     statement = select(wanted.c.key.label("parent"), page).select_from(wanted.join(page, true()))
     found: dict[UUID, list[Organisation]] = defaultdict(list)
     for row in await session.rows(statement.order_by(wanted.c.key, page.c.code, page.c.id)):
@@ -129,7 +122,7 @@ async def descendants(
         )
     )
     order = (closure.depth, organisation.c.code, organisation.c.id)
-    page = _keyset(lying, order, (int, str, UUID), request).lateral("page")
+    page = keyset(lying, request, *order).lateral("page")
     statement = select(wanted.c.key.label("top"), page).select_from(wanted.join(page, true()))
     found: dict[UUID, list[Relative]] = defaultdict(list)
     for row in await session.rows(statement.order_by(wanted.c.key, page.c.depth, page.c.code, page.c.id)):

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.jobs.domain import CHANNEL, JOB_ALREADY_QUEUED, Job, JobState
 from backend.kit.jobs.tables import job
-from backend.kit.pages import BAD_CURSOR, Page, PageRequest
+from backend.kit.keyset import keyset
+from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 
 _JOB: Final[Select[Any]] = select(
@@ -59,20 +60,11 @@ async def page_of_jobs(
     session: ReadSession, principal: Principal, request: PageRequest, state: JobState | None
 ) -> Page[Job]:
     """Those the caller may see, newest first."""
-    statement = _JOB.where(_visible(principal)).order_by(job.c.id.desc()).limit(request.first + 1)
+    statement = _JOB.where(_visible(principal))
     if state is not None:
         statement = statement.where(job.c.state == state.value)
-    if request.after is not None:
-        statement = statement.where(job.c.id < _seen(request.after[0]))
-    rows = [_job(row) for row in await session.rows(statement)]
+    rows = [_job(row) for row in await session.rows(keyset(statement, request, job.c.id, latest_first=True))]
     return Page.cut(rows, request, lambda j: (j.id,))
-
-
-def _seen(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError as error:
-        raise BAD_CURSOR(path=("after",), value=cursor[:80]) from error
 
 
 async def locked(unit: UnitOfWork, principal: Principal, key: UUID) -> Job | None:

@@ -29,30 +29,11 @@ from schema.build import build_schema, core
 from tenants import access
 from tenants.access import Role
 from tests.fixtures.documents import Operation, operations, pointers
-from tests.fixtures.group import MARKER, fill
+from tests.fixtures.group import MARKER, NODE_TABLES, fill, ids_of
 from tests.fixtures.world import Caller, World
 
 SCHEMA: Final = core(build_schema())
 TABLES: Final = [t.name for t in metadata().sorted_tables if "tenant_id" in t.columns]
-NODE_TABLES: Final = {
-    "ActivityRecord": "activity_record",
-    "AssetAccount": "asset_account",
-    "AssetLot": "asset_lot",
-    "AssetTransfer": "asset_transfer",
-    "AuditEvent": "audit_event",
-    "BoundarySetting": "boundary_setting",
-    "ConsolidationRun": "consolidation_run",
-    "DeclaredResult": "declared_result",
-    "EmissionSource": "emission_source",
-    "EmissionStream": "emission_stream",
-    "Job": "job",
-    "Member": "member",
-    "Obligation": "obligation",
-    "Organisation": "organisation",
-    "PartnerClient": "oauth_client",
-    "RoleAssignment": "role_assignment",
-    "TrustedIssuer": "trusted_issuer",
-}
 # Tables that are joined whenever a node of the type is read.
 READ_WITH: Final = {
     "ActivityRecord": ("emission_source", "emission_stream"),
@@ -137,13 +118,7 @@ class Intruder:
 
     @classmethod
     async def create(cls, caller: Caller, world: World) -> Intruder:
-        ids: dict[str, list[str]] = {}
-        async with world.owner.read(world.tenant_id) as session:
-            for type_name, table in NODE_TABLES.items():
-                rows = await session.rows(f"SELECT id FROM {table} ORDER BY id")
-                assert rows, f"tenant A has no {type_name}: extend tests/fixtures/group.py"
-                ids[type_name] = [to_id(type_name, r.id) for r in rows]
-        return cls(caller, ids, itertools.count())
+        return cls(caller, await ids_of(world), itertools.count())
 
     def fitting(self, owner: str, name: str) -> str | None:
         """An id of the type that belongs there, another one every time."""

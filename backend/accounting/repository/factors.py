@@ -23,6 +23,7 @@ from backend.accounting.domain.factors import (
 from backend.accounting.tables import emission_stream, factor, factor_region, factor_set, stream_coefficient
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 
 _FACTOR: Final[Select[Any]] = select(factor)
@@ -86,10 +87,8 @@ async def page_of_factors(session: ReadSession, wanted: FactorFilter, request: P
     if wanted.text:
         searched = (factor.c.code, factor.c.name_zh, factor.c.name_en)
         statement = statement.where(or_(*(func.strpos(func.folded(c), func.folded(wanted.text)) > 0 for c in searched)))
-    key = (factor.c.set_code, factor.c.code, factor.c.id)
-    if request.after is not None:
-        statement = statement.where(tuple_(*key) > request.after)
-    rows = [_factor(r) for r in await session.rows(statement.order_by(*key).limit(request.first + 1))]
+    statement = keyset(statement, request, factor.c.set_code, factor.c.code, factor.c.id)
+    rows = [_factor(r) for r in await session.rows(statement)]
     return Page.cut(rows, request, lambda f: (f.set_code, f.code, f.id))
 
 

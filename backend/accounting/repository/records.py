@@ -14,6 +14,7 @@ from backend.accounting.repository.results import overlap_coded
 from backend.accounting.repository.sources import below, may_read
 from backend.accounting.tables import activity_record, declared_result, emission_source, emission_stream
 from backend.kit.database import ReadSession, UnitOfWork
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 from tenants.access import Principal
@@ -169,9 +170,7 @@ def _narrowed(
         statement = statement.where(records.c.recorded_at <= wanted.known_at, gone)
     elif not wanted.superseded:
         statement = statement.where(superseded_at.is_(None))
-    if request.after is not None:
-        statement = statement.where(records.c.id > request.after[0])
-    return statement.order_by(records.c.id).limit(request.first + 1)
+    return keyset(statement, request, records.c.id)
 
 
 async def supersede(unit: UnitOfWork, kind: type[ActivityRecord | DeclaredResult], key: UUID, reason: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, exists, literal, select, table, tuple_
+from sqlalchemy import Row, Select, exists, literal, select, table
 from sqlalchemy import column as sql_column
 from sqlalchemy.exc import DBAPIError
 
@@ -22,6 +22,7 @@ from backend.accounting.domain.sources import (
 )
 from backend.accounting.tables import emission_source, emission_stream
 from backend.kit.database import ReadSession, UnitOfWork, translate
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 
@@ -149,9 +150,7 @@ async def page_of_sources(
     statement = _SOURCE.where(may_read(principal))
     if organisation_id is not None:
         statement = statement.where(below(organisation_id))
-    if request.after is not None:
-        statement = statement.where(tuple_(emission_source.c.code, emission_source.c.id) > request.after)
-    statement = statement.order_by(emission_source.c.code, emission_source.c.id).limit(request.first + 1)
+    statement = keyset(statement, request, emission_source.c.code, emission_source.c.id)
     rows = [_source(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda s: (s.code, s.id))
 

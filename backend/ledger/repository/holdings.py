@@ -8,9 +8,10 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, exists, or_, select, true
 
 from backend.kit.database import ReadSession
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Account, AssetClass, Balance, HeldAsset, Lot, Use, UsedAsset
 from backend.ledger.repository.names import account_of, lot_of
@@ -28,12 +29,10 @@ async def page_of_accounts(
     session: ReadSession, principal: Principal, request: PageRequest, organisation_id: UUID | None
 ) -> Page[Account]:
     """Accounts of organisations, by code."""
-    order = (asset_account.c.code, asset_account.c.id)
-    statement = select(asset_account).where(_readable(principal)).order_by(*order).limit(request.first + 1)
+    statement = select(asset_account).where(_readable(principal))
     if organisation_id is not None:
         statement = statement.where(asset_account.c.organisation_id == organisation_id)
-    if request.after is not None:
-        statement = statement.where(tuple_(*order) > (request.after[0], UUID(request.after[1])))
+    statement = keyset(statement, request, asset_account.c.code, asset_account.c.id)
     rows = [account_of(row._mapping) for row in await session.rows(statement)]  # noqa: SLF001 - by name
     return Page.cut(rows, request, lambda a: (a.code, a.id))
 
@@ -54,7 +53,7 @@ async def pages_of_balances(
     session: ReadSession, account_ids: Sequence[UUID], request: PageRequest
 ) -> dict[UUID, Page[Balance]]:
     """What rests in each of some accounts, by lot; lots of which nothing rests there are left out."""
-    after = UUID(request.after[0]) if request.after else UUID(int=0)
+    after = UUID(int=0) if request.after is None else request.key(UUID)[0]
     arguments = {"accounts": list(account_ids), "after": after, "size": request.first + 1}
     found: dict[UUID, list[Balance]] = defaultdict(list)
     for row in await session.rows(_BALANCES, arguments):
@@ -79,8 +78,7 @@ async def page_of_lots(
     scheme: str | None,
 ) -> Page[Lot]:
     """Lots by scheme and issue reference; of one organisation: those issued to it or that passed its accounts."""
-    order = (asset_lot.c.scheme, asset_lot.c.issue_reference, asset_lot.c.id)
-    statement = select(asset_lot).where(_known(principal)).order_by(*order).limit(request.first + 1)
+    statement = select(asset_lot).where(_known(principal))
     if organisation_id is not None:
         passed = _passed(asset_account.c.organisation_id == organisation_id)
         statement = statement.where(or_(asset_lot.c.issued_to == organisation_id, passed))
@@ -88,8 +86,7 @@ async def page_of_lots(
         statement = statement.where(asset_lot.c.asset_class == asset_class.value)
     if scheme is not None:
         statement = statement.where(asset_lot.c.scheme == scheme)
-    if request.after is not None:
-        statement = statement.where(tuple_(*order) > (*request.after[:2], UUID(request.after[2])))
+    statement = keyset(statement, request, asset_lot.c.scheme, asset_lot.c.issue_reference, asset_lot.c.id)
     rows = [lot_of(row._mapping) for row in await session.rows(statement)]  # noqa: SLF001 - by name
     return Page.cut(rows, request, lambda lot: (lot.scheme, lot.issue_reference, lot.id))
 

@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import Row, select
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import NewObligation, Obligation, ObligationOf
 from backend.ledger.tables import obligation
@@ -92,13 +93,11 @@ async def page(
     session: ReadSession, principal: Principal, request: PageRequest, organisation_id: UUID | None
 ) -> Page[Obligation]:
     """All that were ever recorded, by last year of the period and time of recording."""
-    order = (obligation.c.to_year, obligation.c.id)
     visible = within(principal, Permission.ASSET_READ, obligation.c.organisation_id)
-    statement = select(obligation).where(visible).order_by(*order).limit(request.first + 1)
+    statement = select(obligation).where(visible)
     if organisation_id is not None:
         statement = statement.where(obligation.c.organisation_id == organisation_id)
-    if request.after is not None:
-        statement = statement.where(tuple_(*order) > (int(request.after[0]), UUID(request.after[1])))
+    statement = keyset(statement, request, obligation.c.to_year, obligation.c.id)
     rows = [_obligation(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda o: (o.to_year, o.id))
 

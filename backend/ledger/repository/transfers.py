@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
 
 from backend.kit.database import ReadSession
+from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferKind
 from backend.ledger.tables import asset_account, asset_leg, asset_transfer
@@ -51,15 +52,14 @@ async def page_of_transfers(
     for_year: int | None,
 ) -> Page[Transfer]:
     """The latest first; of one organisation: those that touch its accounts or serve it."""
-    statement = _TRANSFER.where(_visible(principal)).order_by(asset_transfer.c.id.desc()).limit(request.first + 1)
+    statement = _TRANSFER.where(_visible(principal))
     if organisation_id is not None:
         statement = statement.where(_touches(asset_account.c.organisation_id == organisation_id, organisation_id))
     if kind is not None:
         statement = statement.where(asset_transfer.c.kind == kind.value)
     if for_year is not None:
         statement = statement.where(asset_transfer.c.for_year == for_year)
-    if request.after is not None:
-        statement = statement.where(asset_transfer.c.id < UUID(request.after[0]))
+    statement = keyset(statement, request, asset_transfer.c.id, latest_first=True)
     rows = await _with_legs(session, await session.rows(statement))
     return Page.cut(rows, request, lambda t: (t.id,))
 
