@@ -22,7 +22,14 @@ from backend.consolidation.domain.determination import (
     replay,
 )
 from backend.consolidation.domain.inputs import FrozenInput
-from backend.consolidation.domain.runs import NOT_IN_TREE, ConsolidationOrder, ConsolidationRun, as_of, check_period
+from backend.consolidation.domain.runs import (
+    FIRST_YEAR,
+    NOT_IN_TREE,
+    ConsolidationOrder,
+    ConsolidationRun,
+    as_of,
+    check_period,
+)
 from backend.consolidation.repository import Findings
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import NOT_FOUND
@@ -129,12 +136,15 @@ class ConsolidationService:
     async def latest(
         self, principal: Principal, organisation_id: UUID, year: int, approach: ConsolidationApproach | None
     ) -> ConsolidationRun | None:
-        """The newest run that succeeded, by the approach of the boundary unless one is named.
+        """The newest run that succeeded, by the approach of the boundary unless one is named; None for a year in
+        which there can be none.
 
         Errors: NOT_FOUND, FORBIDDEN.
         """
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.TOTALS_READ, organisation_id)
+            if not FIRST_YEAR <= year <= self.toolbox.clock.today().year:
+                return None
             if approach is None:
                 boundaries = await BoundaryReader.effective(session, [organisation_id], as_of(year))
                 approach = boundaries[organisation_id].approach

@@ -28,7 +28,7 @@ from backend.kit.provision import APP, AUDITOR, WORKER
 from schema.build import build_schema, core
 from tenants import access
 from tenants.access import Role
-from tests.fixtures.documents import Operation, operations, pointers
+from tests.fixtures.documents import POINTERS, Operation, fitting_id, operations, pointers
 from tests.fixtures.group import MARKER, NODE_TABLES, fill, ids_of
 from tests.fixtures.world import Caller, World
 
@@ -42,30 +42,6 @@ READ_WITH: Final = {
 }
 # Node types that are every tenant's.
 SHARED: Final = {"EmissionFactor"}
-POINTERS: Final = {
-    "organisationId": "Organisation",
-    "parentId": "Organisation",
-    "beneficiaryId": "Organisation",
-    "issuedToId": "Organisation",
-    "within": "Organisation",
-    "subjectId": "Organisation",
-    "memberId": "Member",
-    "sourceId": "EmissionSource",
-    "transferId": "AssetTransfer",
-    "roleAssignmentId": "RoleAssignment",
-    "node.id": "Organisation",
-    "nodes.ids": "Organisation",
-    "consolidationReplay.id": "ConsolidationRun",
-    "AccountRefInput.id": "AssetAccount",
-    "LotRefInput.id": "AssetLot",
-    "CancelJobInput.id": "Job",
-    "RetryJobInput.id": "Job",
-    "RemoveTrustedIssuerInput.id": "TrustedIssuer",
-    "RevokePartnerClientInput.id": "PartnerClient",
-    "RotatePartnerClientSecretInput.id": "PartnerClient",
-    "SupersedeActivityInput.id": "ActivityRecord",
-    "SupersedeDeclaredResultInput.id": "DeclaredResult",
-}
 # A TRANSFER has no beneficiary and reverses nothing.
 LEFT_OUT: Final = {("TransferInput", "beneficiaryId"), ("TransferInput", "transferId")}
 # How mutations say that something named in their input does not exist.
@@ -125,8 +101,7 @@ class Intruder:
         turn = next(self.turns)
         if (owner, name) in LEFT_OUT or ((owner, name) == ("AccountRefInput", "id") and turn % 3):
             return None
-        some = self.ids[POINTERS.get(f"{owner}.{name}") or POINTERS[name]]
-        return some[turn % len(some)]
+        return fitting_id(self.ids, owner, name, turn)
 
     def misplaced(self, _owner: str, _name: str) -> str:
         """An id of any type, another one every time."""

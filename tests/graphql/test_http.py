@@ -115,3 +115,18 @@ async def test_what_was_not_expected_is_masked_and_can_be_found_again(http: http
     assert error["extensions"] == {"code": "INTERNAL", "correlationId": "find-me-7"}
     assert answer.headers["x-correlation-id"] == "find-me-7"
     assert "secret-place" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"query": "query Q($s: String) { members(search: $s) { nodes { id } } }", "variables": {"s": "张\0三"}},
+        {"query": '{ members(search: "张\\u0000三") { nodes { id } } }'},
+        {"query": '{ members(search: "张\\u{0}三") { nodes { id } } }'},
+    ],
+    ids=["variable", "literal", "short literal"],
+)
+async def test_text_that_cannot_be_stored_is_refused(http: httpx.AsyncClient, asked: dict[str, Any]) -> None:
+    answer = await http.post("/graphql", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"]["code"] == "NUL_CHARACTER"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -55,7 +55,12 @@ def test_months_come_back_as_their_first_day(value: date) -> None:
         (Tonnes, str(MAX_TONNES + 1)),
         (Month, "2024-13"),
         (Month, "2024-7"),
+        (Month, "0000-01"),
         (date, "2024-02-30"),
+        (date, "20240229"),
+        (date, "9999-12-31"),
+        (datetime, "2024-01-01T00:00:00"),
+        (datetime, "9999-12-31T23:59:59-08:00"),
     ],
 )
 def test_what_is_not_exact_is_refused(kind: Any, value: object) -> None:

@@ -25,6 +25,7 @@ from graphql import (
 from backend.kit.errors import CodedError
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.limits import DEFAULT_LIMITS, Limits, check_size
+from backend.kit.graphql.text import check_document, check_variables
 
 log = structlog.get_logger()
 
@@ -95,11 +96,16 @@ class Executor:
                 extensions={"code": BAD_REQUEST},
             )
             return self._refused((problem,), context)
+        variables = dict(request.variables or {})
+        try:
+            check_variables(variables)
+        except CodedError as error:
+            return self._refused((_of(error),), context)
         started = execute(
             self.schema,
             prepared.document,
             context_value=context,
-            variable_values=dict(request.variables or {}),
+            variable_values=variables,
             operation_name=request.operation_name,
         )
         result = await started if inspect.isawaitable(started) else started
@@ -115,6 +121,8 @@ class Executor:
         try:
             document = parse(query, max_tokens=self.limits.tokens)
             check_size(document, self.limits)
+            if "\\u" in query:
+                check_document(document)
         except GraphQLSyntaxError as error:
             return _Prepared(None, (error,))
         except RecursionError:
@@ -122,9 +130,13 @@ class Executor:
                 None, (GraphQLError("The document is nested too deeply.", extensions={"code": PARSE_FAILED}),)
             )
         except CodedError as error:
-            return _Prepared(None, (GraphQLError(str(error), original_error=error),))
+            return _Prepared(None, (_of(error),))
         errors = validate(self.schema, document, max_errors=20)
         return _Prepared(None, tuple(errors)) if errors else _Prepared(document)
+
+
+def _of(error: CodedError) -> GraphQLError:
+    return GraphQLError(str(error), original_error=error)
 
 
 def formatted(error: GraphQLError, context: RequestContext) -> dict[str, Any]:

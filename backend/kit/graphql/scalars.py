@@ -21,6 +21,10 @@ Tonnes = NewType("Tonnes", int)
 MAX_TONNES: Final = 9_000_000_000_000_000_000
 _DIGITS: Final = re.compile(r"-?\d{1,19}")
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+# The first and the last day Python knows mean "for ever" to the database driver; nothing of ours is so far away.
+FIRST_YEAR: Final = 1000
+LAST_YEAR: Final = 9998
 _DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
@@ -44,7 +48,13 @@ def _month_in(value: object) -> Month:
     match = _MONTH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise GraphQLError(f'Month must be written as "YYYY-MM", for example "2024-07"; got "{value!s:.30}".')
-    return Month(date(int(match[1]), int(match[2]), 1))
+    return Month(date(_year(int(match[1])), int(match[2]), 1))
+
+
+def _year(year: int) -> int:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise GraphQLError(f"The year must lie between {FIRST_YEAR} and {LAST_YEAR}; got {year:04}.")
+    return year
 
 
 def _month_out(value: date) -> str:
@@ -61,10 +71,15 @@ def _tonnes_in(value: object) -> Tonnes:
 
 
 def _date_in(value: object) -> date:
+    refused = GraphQLError(f'Date must be written as "YYYY-MM-DD"; got "{value!s:.30}".')
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise refused
     try:
-        return date.fromisoformat(str(value))
+        day = date.fromisoformat(value)
     except ValueError as error:
-        raise GraphQLError(f'Date must be written as "YYYY-MM-DD"; got "{value!s:.30}".') from error
+        raise refused from error
+    _year(day.year)
+    return day
 
 
 def _datetime_in(value: object) -> datetime:
@@ -74,6 +89,7 @@ def _datetime_in(value: object) -> datetime:
         raise GraphQLError(f'DateTime must be RFC 3339, "2024-07-01T08:00:00Z"; got "{value!s:.40}".') from error
     if moment.tzinfo is None:
         raise GraphQLError("DateTime needs its offset from UTC, such as Z or +08:00.")
+    _year(moment.year)
     return moment
 
 
