@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -17,8 +16,8 @@ from backend.kit.database import Database
 from backend.kit.provision import create_database, migrate, prepare
 
 T = TypeVar("T")
-# Without a terminal to ask, wide enough for the tables.
-console = Console(width=None if sys.stdout.isatty() else 130)
+# Wide enough for the tables: a line that wraps can still be read, a figure that is cut off cannot.
+console = Console(width=max(Console().width, 130))
 
 
 def databases() -> Databases:

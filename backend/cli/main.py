@@ -8,6 +8,7 @@ import os
 import sys
 
 import typer
+from httpx import HTTPError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
@@ -39,7 +40,7 @@ def main() -> None:
     """Run a verb; an expected failure is one readable line, not a traceback (TANHENG_TRACE=1 shows it)."""
     try:
         app()
-    except (CodedError, EmbeddedError, ServerError, ApiError, DBAPIError, OSError) as error:
+    except Exception as error:
         if os.environ.get("TANHENG_TRACE"):
             raise
         Console(stderr=True, soft_wrap=True).print(f"[red]{_code(error)}[/] {_said(error)}", highlight=False)
@@ -51,14 +52,22 @@ def _code(error: Exception) -> str:
         return error.code.name
     if isinstance(error, EmbeddedError):
         return str(error.code)
-    return "DATABASE" if isinstance(error, DBAPIError | OSError) else "FAILED"
+    if isinstance(error, OSError) and error.filename:
+        return "FILE"
+    if isinstance(error, DBAPIError | OSError):
+        return "DATABASE"
+    return "FAILED" if isinstance(error, ServerError | ApiError | HTTPError) else f"FAILED {type(error).__name__}:"
 
 
 def _said(error: Exception) -> str:
     if isinstance(error, CodedError):
         return f"{error.message('en')}\n{error.message('zh-CN')}"
-    if isinstance(error, DBAPIError):
-        first = str(error.orig).splitlines()[0]
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, HTTPError):
+        return f"The server did not answer: {error}"
+    if isinstance(error, DBAPIError | OSError):
+        first = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
         return f"{first}\n`tanheng doctor` examines the installation; `tanheng db up` sets it up."
     return str(error)
 

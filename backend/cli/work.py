@@ -16,7 +16,7 @@ from tenants.examples.california.compare import determinations
 from tenants.examples.california.group import as_group, periods
 from tenants.examples.california.manifest import read_manifest
 from tenants.examples.folder import read_folder
-from tenants.examples.load import Loaded, Loader, consolidate
+from tenants.examples.load import Loaded, consolidate, load_once
 from tenants.examples.model import Group
 from tenants.examples.progress import shown
 
@@ -34,7 +34,11 @@ def load(
     url: Annotated[str, typer.Option(help="Address of a running server.")] = "http://127.0.0.1:8000",
     token: Annotated[str, typer.Option(envvar="TANHENG_TOKEN", help="Access token for the tenant to load into.")] = "",
 ) -> None:
-    """Load a group from a folder into a tenant of a running server, consolidate it and print the verdicts."""
+    """Load a group from a folder into a tenant of a running server, consolidate it and print the verdicts.
+
+    The token needs the rights of TENANT_ADMINISTRATOR and NEUTRALITY_TEAM:
+    `tanheng token --tenant SLUG --role TENANT_ADMINISTRATOR --role NEUTRALITY_TEAM`.
+    """
     if not token:
         console.print("An access token is needed: --token, or TANHENG_TOKEN. `tanheng token --tenant …` makes one.")
         raise typer.Exit(2)
@@ -60,8 +64,10 @@ def demo(
 def _load(api: Api, group: Group) -> Loaded:
     console.print(Panel(group.notice, title=group.name, title_align="left"))
     with shown(console) as progress:
-        loaded = Loader(api, group, progress).load()
+        loaded = load_once(api, group, progress)
         runs = consolidate(api, loaded, group, progress)
+    if not loaded.counts:
+        console.print("Loaded already 数据已载入; consolidated anew.")
     for refusal in loaded.refused:
         console.print(f"[red]refused[/] {refusal.what} {refusal.row}: {refusal.code} {refusal.message}")
     for run in runs:
@@ -75,7 +81,7 @@ def _california(running: server.Server) -> None:
     api = Api(running.url, running.tenant(group.slug, group.name))
     console.print(Panel(group.notice, title=group.name, title_align="left"))
     with shown(console) as progress:
-        loaded = Loader(api, group, progress).load()
+        loaded = load_once(api, group, progress)
         runs = consolidate(api, loaded, group, progress)
     found = determinations(api, dict(zip(periods(records), runs, strict=True)))
     console.print(compliance_table(records, found, loaded.refused))

@@ -107,6 +107,26 @@ class Loader:
         return made
 
 
+def load_once(api: Api, group: Group, progress: Progress = silent) -> Loaded:
+    """Load the group, unless the tenant holds its organisations already: then only say which they are."""
+    present = _organisations(api)
+    if all(row["code"] in present for row in group.organisations):
+        return Loaded(organisations=present)
+    return Loader(api, group, progress).load()
+
+
+def _organisations(api: Api) -> dict[str, str]:
+    """Ids of the organisations of the tenant, by code."""
+    found: dict[str, str] = {}
+    after: str | None = None
+    while True:
+        page = api.run("ListOrganisations", {"first": 1000, "after": after})
+        found |= {node["code"]: node["id"] for node in page["nodes"]}
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+        after = page["pageInfo"]["endCursor"]
+
+
 def _with(row: Row, **renamed: tuple[str, Any]) -> dict[str, Any]:
     """The row with references by code turned into references by id."""
     kept = {key: value for key, value in row.items() if key not in renamed}

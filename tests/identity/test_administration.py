@@ -67,7 +67,6 @@ async def test_pages_of_clients(world: World) -> None:
         ({"algorithms": ["RS256", "HS256"]}, "BAD_ALGORITHM"),
         ({"algorithms": []}, "BAD_ALGORITHM"),
         ({"audience": " "}, "INVALID_INPUT"),
-        ({"audience": "a\0b"}, "INVALID_INPUT"),
         ({"subjectClaim": ""}, "INVALID_INPUT"),
     ],
     ids=str,

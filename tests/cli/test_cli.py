@@ -1,0 +1,88 @@
+"""The command line as its user meets it: what it prints, and what its exit codes say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.kit.embedded.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Shell:
+    """`tanheng` with a state folder of its own."""
+
+    def __init__(self, state: Path) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("DATABASE_", "BROKER_"))}
+        self.environment = kept | {"TANHENG_STATE_DIR": str(state), "COLUMNS": "120"}
+
+    def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "backend.cli.main", *arguments],
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "Traceback" not in said
+        return said
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    state = tmp_path_factory.mktemp("state")
+    made = Shell(state)
+    made.run("db", "up")
+    yield made
+    Cluster(state).destroy()
+
+
+def test_help_names_the_verbs(shell: Shell) -> None:
+    said = shell.run("--help")
+    assert all(
+        verb in said for verb in ("db", "tenant", "schema", "serve", "worker", "demo", "load", "token", "doctor")
+    )
+
+
+def test_the_life_of_a_tenant(shell: Shell) -> None:
+    assert "华东集团" in shell.run("tenant", "create", "life", "--name", "华东集团")
+    assert "TENANT_SLUG_TAKEN" in shell.run("tenant", "create", "life", code=1)
+    assert "SUSPENDED" in shell.run("tenant", "suspend", "life", "--reason", "欠费")
+    assert "ACTIVE" in shell.run("tenant", "resume", "life")
+    assert "life" in shell.run("tenant", "list")
+
+
+def test_a_token_is_one_line(shell: Shell) -> None:
+    token = shell.run("token", "--tenant", "tokens", "--create", "令牌", "--role", "ASSET_MANAGER").strip()
+    assert token.count(".") == 2
+    assert len(token.splitlines()) == 1
+    assert "NOT_FOUND" in shell.run("token", "--tenant", "nobody", code=1)
+
+
+def test_a_healthy_installation(shell: Shell) -> None:
+    assert "tanheng_app" in shell.run("doctor")
+    assert "embedded" in shell.run("db", "status")
+
+
+def test_a_database_that_is_not_there_is_one_readable_line(shell: Shell) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    assert "tanheng db up" in shell.run("db", "status", code=1, **nowhere)
+    assert "cannot be reached" in shell.run("doctor", code=1, **nowhere)
+
+
+def test_wrong_calls(shell: Shell) -> None:
+    shell.run("load", "no/such/folder", code=2)
+    example = "tenants/examples/huadong"
+    assert "TANHENG_TOKEN" in shell.run("load", example, code=2)
+    assert "did not answer" in shell.run("load", example, "--url", "http://127.0.0.1:1", "--token", "x", code=1)
+    assert "manifest.toml" in shell.run("load", "tenants/examples", "--token", "x", code=1)
