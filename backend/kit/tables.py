@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, Uuid
+from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Table, Text, Uuid, func
 
 METADATA: Final = MetaData()
 
@@ -21,3 +21,13 @@ def tenant_table(name: str, *parts: Any, keys: tuple[str, ...] = ("id",)) -> Tab
 def belongs_to(table: str, column: str) -> ForeignKeyConstraint:
     """A reference that cannot leave the tenant."""
     return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"])
+
+
+def text_or_empty(name: str) -> Column[str]:
+    """A text that is empty rather than absent."""
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def moment(name: str) -> Column[Any]:
+    """When something happened, by the database's clock unless it is said."""
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())

@@ -20,7 +20,8 @@ from backend.accounting.domain.factors import (
     Purpose,
     Region,
 )
-from backend.accounting.tables import emission_stream, factor, factor_region, factor_set, stream_coefficient
+from backend.accounting.tables.library import factor, factor_region, factor_set
+from backend.accounting.tables.sources import emission_stream, stream_coefficient
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset

@@ -12,7 +12,8 @@ from sqlalchemy import Row, Select, Table, func, or_, select
 from backend.accounting.domain.records import ActivityRecord, DeclaredResult, Method, Period, RecordFilter
 from backend.accounting.repository.results import overlap_coded
 from backend.accounting.repository.sources import below, may_read
-from backend.accounting.tables import activity_record, declared_result, emission_source, emission_stream
+from backend.accounting.tables.records import activity_record, declared_result
+from backend.accounting.tables.sources import emission_source, emission_stream
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest

@@ -20,7 +20,7 @@ from backend.accounting.domain.sources import (
     Programme,
     Stream,
 )
-from backend.accounting.tables import emission_source, emission_stream
+from backend.accounting.tables.sources import emission_source, emission_stream
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest

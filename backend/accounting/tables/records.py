@@ -1,0 +1,53 @@
+"""What was recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Date, DateTime, ForeignKey, Numeric, SmallInteger, Text, Uuid
+
+from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
+
+
+def _record_columns() -> tuple[Column[Any], ...]:
+    """What every kind of record has: its line, its batch, who recorded it and when, and how it was superseded."""
+    return (
+        Column("line_id", Uuid, nullable=False),
+        Column("batch_id", Uuid, nullable=False),
+        text_or_empty("evidence"),
+        text_or_empty("note"),
+        moment("recorded_at"),
+        Column("recorded_by", Uuid, nullable=False),
+        Column("superseded_at", DateTime(timezone=True)),
+        Column("superseded_because", Text),
+    )
+
+
+activity_record = tenant_table(
+    "activity_record",
+    Column("id", Uuid),
+    Column("stream_id", Uuid, nullable=False),
+    Column("month", Date, nullable=False),
+    Column("quantity", Numeric(38, 12), nullable=False),
+    Column("entered_quantity", Numeric, nullable=False),
+    Column("entered_unit", Text, nullable=False),
+    *_record_columns(),
+    belongs_to("emission_stream", "stream_id"),
+)
+
+declared_result = tenant_table(
+    "declared_result",
+    Column("id", Uuid),
+    Column("source_id", Uuid, nullable=False),
+    Column("first_month", Date, nullable=False),
+    Column("months", SmallInteger, nullable=False),
+    Column("gas", Text, nullable=False),
+    Column("mass_t", Numeric(38, 12), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("gwp_set", Text, nullable=False),
+    Column("gwp", Numeric, nullable=False),
+    Column("gwp_factor_id", Uuid, ForeignKey("factor.id")),
+    Column("co2e_t", Numeric(38, 9), nullable=False),
+    *_record_columns(),
+    belongs_to("emission_source", "source_id"),
+)

@@ -1,0 +1,54 @@
+"""Sources, their streams, and what the streams are accounted by."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Integer, Numeric, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
+
+emission_source = tenant_table(
+    "emission_source",
+    Column("id", Uuid),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name_zh", Text, nullable=False),
+    text_or_empty("name_en"),
+    Column("category", Text, nullable=False),
+    Column("direct_kind", Text),
+    moment("created_at"),
+    belongs_to("organisation", "organisation_id"),
+)
+
+emission_stream = tenant_table(
+    "emission_stream",
+    Column("id", Uuid),
+    Column("source_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    text_or_empty("name_zh"),
+    text_or_empty("name_en"),
+    Column("material", Text),
+    Column("flow", Text, nullable=False),
+    Column("programme", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("gas", Text, nullable=False),
+    Column("factor_set", Text, ForeignKey("factor_set.code")),
+    Column("region", Text, ForeignKey("factor_region.code")),
+    Column("factor_year", Integer),
+    Column("own_factor", Numeric),
+    text_or_empty("own_factor_source"),
+    moment("created_at"),
+    belongs_to("emission_source", "source_id"),
+)
+
+stream_coefficient = tenant_table(
+    "stream_coefficient",
+    Column("id", Uuid),
+    Column("stream_id", Uuid, nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("value", Numeric(38, 18), nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("steps", JSONB, nullable=False),
+    moment("recorded_at"),
+    belongs_to("emission_stream", "stream_id"),
+)

@@ -1,0 +1,10 @@
+"""Imports of activity data from files."""
+
+from __future__ import annotations
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Inventories, base years, products, restatements."""
+
+from __future__ import annotations
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Stocks, meter readings, batches with their quality."""
+
+from __future__ import annotations
+
+revision = "0014"
+down_revision = "0013"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Postings that wait, the chain, accounts with state."""
+
+from __future__ import annotations
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
