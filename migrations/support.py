@@ -31,6 +31,16 @@ def protect(table: str, *, writes: str = "", tenant_column: str = "tenant_id", w
     )
 
 
+def unforced(*tables: str) -> None:
+    """Let the owner see the rows of all tenants, to move them: when forced, security shows it none."""
+    run(*(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY" for table in tables))
+
+
+def forced(*tables: str) -> None:
+    """Row-level security for the owner too, again."""
+    run(*(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY" for table in tables))
+
+
 def append_only(table: str) -> None:
     """Refuse UPDATE, DELETE and TRUNCATE to everyone, the owner included (a migration drops the trigger first)."""
     run(

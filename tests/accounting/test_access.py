@@ -108,10 +108,10 @@ TABLES = (
     "emission_source",
     "emission_stream",
     "stream_coefficient",
-    "activity_record",
+    "activity_batch",
+    "activity_pack",
     "declared_result",
     "stream_month",
-    "source_month",
 )
 
 
@@ -133,16 +133,18 @@ ANOTHER_SOURCE = (
     "FROM emission_source"
 )
 REFUSED = [
-    "UPDATE activity_record SET quantity = 0",
-    "UPDATE activity_record SET superseded_at = now(), superseded_because = 'x', note = 'y'",
+    "UPDATE activity_pack SET quantity = 0",
+    "UPDATE activity_batch SET note = 'y'",
+    "UPDATE activity_withdrawal SET because = 'y'",
     "UPDATE declared_result SET co2e_t = 0",
     "UPDATE declared_result SET superseded_at = NULL, superseded_because = NULL",
-    "DELETE FROM activity_record",
+    "DELETE FROM activity_withdrawal",
+    "DELETE FROM activity_pack",
     "DELETE FROM declared_result",
     "DELETE FROM emission_source",
     "UPDATE emission_stream SET unit = 'kg'",
-    "UPDATE stream_coefficient SET value = 0",
-    "TRUNCATE activity_record CASCADE",
+    "UPDATE stream_coefficient SET co2e_per_unit = 0",
+    "TRUNCATE activity_batch CASCADE",
     "TRUNCATE declared_result",
     "TRUNCATE emission_source CASCADE",
     ANOTHER_SOURCE.format("'OTHER', 'MOBILE'"),
@@ -172,9 +174,12 @@ async def test_the_database_refuses_whoever_asks(works: Works, database_url: str
     await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(works.world.tenant_id))
     for statement in REFUSED:
         assert await refused(connection, statement) in {PRIVILEGE, CHECK, APPEND_ONLY}, statement
-    # Once more is refused too: what is superseded stays as it was.
-    again = "UPDATE activity_record SET superseded_at = now(), superseded_because = 'again'"
-    assert await refused(connection, again) == APPEND_ONLY
+    # What was not there cannot be taken away.
+    more = (
+        "INSERT INTO activity_withdrawal SELECT tenant_id, batch_id, line + 1, stream_id, month, quantity, at, "
+        "because, withdrawn_by FROM activity_withdrawal"
+    )
+    assert await refused(connection, more) == APPEND_ONLY
     await connection.close()
 
 

@@ -31,7 +31,7 @@ async def test_a_month_of_natural_gas(works: Works) -> None:
 
 
 async def test_quantities_add_up_before_they_are_multiplied(works: Works) -> None:
-    power = await works.fuel("外购电力", unit="kWh", factorYear=2023)
+    power = await works.fuel("外购电力", unit="kWh", factorYear=2023, cadence="EVENT")
     for quantity, unit in (("1", "kWh"), ("0.5", "万kWh"), ("-0.000001", "MWh")):
         await works.burn(power, "2024-01", quantity, unit)
     (result,) = await works.results(power, 2024)
@@ -40,7 +40,7 @@ async def test_quantities_add_up_before_they_are_multiplied(works: Works) -> Non
 
 
 async def test_net_export_is_negative(works: Works) -> None:
-    heat = await works.fuel("购入热力", code="heat")
+    heat = await works.fuel("购入热力", code="heat", cadence="EVENT")
     await works.burn(heat, "2024-01", "100", "GJ")
     await works.burn(heat, "2024-01", "-1.5", "TJ", note="外供")
     (result,) = await works.results(heat, 2024)
@@ -90,6 +90,8 @@ BAD_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({"month": "1989-12"}, "MONTH_OUT_OF_RANGE", "month"),
     ({"month": "2019-01"}, "FACTOR_NOT_FOUND", "stream"),
     ({"stream": "b"}, "STREAM_NOT_CHOSEN", "stream"),
+    ({"quantity": "2"}, "MONTH_ALREADY_RECORDED", "month"),
+    ({"occurredOn": "2024-02-01"}, "DAY_NOT_OF_MONTH", "occurredOn"),
 ]
 
 
@@ -185,7 +187,7 @@ async def test_as_known_at(works: Works) -> None:
 
 
 async def test_records_page_by_page(works: Works) -> None:
-    boiler = await works.fuel("烟煤")
+    boiler = await works.fuel("烟煤", cadence="EVENT")
     rows = [{"sourceId": boiler, "month": "2024-01", "quantity": str(i), "unit": "t"} for i in range(25)]
     await works.monitor.do("recordActivity", {"rows": rows}, OUTCOMES)
     query = """query Q($after: String) { activityRecords(first: 10, after: $after) {

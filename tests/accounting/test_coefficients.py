@@ -84,6 +84,8 @@ def stream(material: str | None = None, **fields: Any) -> Stream:
         new.factor_year,
         own.per_canonical_unit() if own else None,
         own.source if own else "",
+        new.cadence,
+        new.evidence_required,
     )
 
 

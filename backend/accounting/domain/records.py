@@ -53,6 +53,13 @@ RESULT_OVERLAPS = conflict(
 )
 
 
+DAY_NOT_OF_MONTH = invalid(
+    "DAY_NOT_OF_MONTH",
+    en="{day} is not a day of {month}; leave the day out, or write one of that month.",
+    zh="{day} 不在 {month} 内；请省略日期，或填写该月的日期。",
+)
+
+
 class Method(StrEnum):
     """How a declared result was obtained (8.2.5)."""
 
@@ -115,6 +122,16 @@ class NewActivity:
     stream: str | None = None
     evidence: str = ""
     note: str = ""
+    occurred_on: date | None = None
+
+    @property
+    def day(self) -> date:
+        """The day it counts on: the one it names, or the first of its month. Errors: DAY_NOT_OF_MONTH."""
+        if self.occurred_on is None:
+            return self.month
+        if self.occurred_on.replace(day=1) != self.month:
+            raise DAY_NOT_OF_MONTH(path=("occurredOn",), day=self.occurred_on, month=f"{self.month:%Y-%m}")
+        return self.occurred_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +143,7 @@ class ActivityRecord:
     stream_id: UUID
     source_id: UUID
     month: date
+    occurred_on: date
     quantity: Decimal
     unit: str
     entered_quantity: Decimal

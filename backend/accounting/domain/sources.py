@@ -67,6 +67,17 @@ class Flow(StrEnum):
     """It leaves in a product, so its carbon is subtracted (crude steel, sold tar). 产品隐含碳"""
 
 
+class Cadence(StrEnum):
+    """How often a stream is recorded; more than that is refused, not added up."""
+
+    MONTHLY = "MONTHLY"
+    """One quantity a month (按月)."""
+    DAILY = "DAILY"
+    """One quantity a day (按日)."""
+    EVENT = "EVENT"
+    """Any number: deliveries, trips, batches (按次)."""
+
+
 KIND_MISMATCH = invalid(
     "DIRECT_KIND_MISMATCH",
     en="A source of category {category} {need}.",
@@ -125,6 +136,8 @@ class NewStream:
     region: str | None = None
     factor_year: int | None = None
     own_factor: OwnFactor | None = None
+    cadence: Cadence = Cadence.MONTHLY
+    evidence_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,8 @@ class Stream:
     factor_year: int | None
     own_factor: Decimal | None
     own_factor_source: str
+    cadence: Cadence
+    evidence_required: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -49,6 +49,8 @@ class ActivityRecord(Node):
     record: strawberry.Private[domain.ActivityRecord]
     month: Month
     """The month it belongs to."""
+    occurred_on: date
+    """The day it counts on; the first of the month when none was named."""
     quantity: Decimal
     """The quantity in the canonical unit; negative where something is exported or sold on."""
     unit: str
@@ -188,6 +190,8 @@ class NewActivityInput:
     """Code of the stream; may be left out where the source has only one."""
     month: Month
     """The month it belongs to."""
+    occurred_on: date | None = None
+    """The day, for a stream that is recorded by day or delivery; it lies in the month."""
     quantity: str
     """The number, in digits of either width and without separators: "1234.5". Negative for export or resale."""
     unit: str

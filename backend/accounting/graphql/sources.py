@@ -12,7 +12,16 @@ import strawberry
 
 from backend.accounting.domain import sources as domain
 from backend.accounting.domain.results import Origin
-from backend.accounting.domain.sources import Category, DirectKind, Flow, NewSource, NewStream, OwnFactor, Programme
+from backend.accounting.domain.sources import (
+    Cadence,
+    Category,
+    DirectKind,
+    Flow,
+    NewSource,
+    NewStream,
+    OwnFactor,
+    Programme,
+)
 from backend.accounting.graphql.factors import Coefficient
 from backend.accounting.service.factors import FactorService
 from backend.accounting.service.results import ResultService
@@ -32,6 +41,7 @@ enum_type(Category, name="EmissionCategory")
 enum_type(DirectKind, name="DirectEmissionKind")
 enum_type(Programme, name="ReportingProgramme")
 enum_type(Flow, name="CarbonFlow")
+enum_type(Cadence, name="RecordingCadence")
 enum_type(Origin, name="ResultOrigin")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]
@@ -68,6 +78,10 @@ class EmissionStream(Node):
     """Emission factor of the tenant's own, tCO2e per unit."""
     own_factor_source: str
     """Where the own factor comes from."""
+    cadence: Cadence
+    """How often it is recorded."""
+    evidence_required: bool
+    """Whether its records must have evidence before they can be submitted."""
 
     @batched
     async def coefficient(parents: list[AStream], info: Info, year: Year) -> list[Coefficient | None]:
@@ -187,6 +201,10 @@ class NewEmissionStreamInput:
     """Pins the factor to one published year; otherwise the latest not after the activity."""
     own_factor: OwnFactorInput | None = None
     """Instead of a material: an emission factor of the tenant's own."""
+    cadence: Cadence = Cadence.MONTHLY
+    """How often it is recorded; more than that is refused."""
+    evidence_required: bool = False
+    """Whether its records must have evidence before they can be submitted."""
 
     def command(self) -> NewStream:
         own = build(OwnFactor, self.own_factor) if self.own_factor else None

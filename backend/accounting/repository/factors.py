@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select, tuple_
+from sqlalchemy import Row, Select, func, or_, select, text
 
 from backend.accounting.domain.coefficients import Coefficient, Step, StepKind
 from backend.accounting.domain.factors import (
@@ -21,7 +21,6 @@ from backend.accounting.domain.factors import (
     Region,
 )
 from backend.accounting.tables.library import factor, factor_region, factor_set
-from backend.accounting.tables.sources import emission_stream, stream_coefficient
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset
@@ -98,16 +97,24 @@ def _coefficient(row: Row[Any]) -> Coefficient:
         Step(StepKind(s["kind"]), s["written"], s["unit"], UUID(s["factor_id"]) if s["factor_id"] else None)
         for s in row.steps
     )
-    return Coefficient(row.value, row.unit, row.gas, steps)
+    return Coefficient(row.co2e_per_unit, row.unit, row.gas, steps)
+
+
+_KEPT: Final = text(
+    """
+    SELECT w.stream_id, w.year, c.co2e_per_unit, c.unit, c.steps, t.gas
+    FROM unnest(CAST(:streams AS uuid[]), CAST(:years AS integer[])) AS w (stream_id, year)
+    JOIN emission_stream t ON t.id = w.stream_id
+    JOIN stream_coefficient c ON c.tenant_id = t.tenant_id AND c.stream_id = w.stream_id AND c.superseded_at IS NULL
+      AND c.chosen AND make_date(w.year, 1, 1) BETWEEN c.first_month AND c.last_month
+    """
+)
 
 
 async def coefficients(session: ReadSession, wanted: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Coefficient]:
     """What has been derived for these streams and years."""
-    key = (stream_coefficient.c.stream_id, stream_coefficient.c.year)
-    statement = (
-        select(stream_coefficient, emission_stream.c.gas).join(emission_stream).where(tuple_(*key).in_(list(wanted)))
-    )
-    return {(r.stream_id, r.year): _coefficient(r) for r in await session.rows(statement)}
+    rows = await session.rows(_KEPT, {"streams": [w[0] for w in wanted], "years": [w[1] for w in wanted]})
+    return {(r.stream_id, r.year): _coefficient(r) for r in rows}
 
 
 async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], Coefficient]) -> None:
@@ -117,9 +124,11 @@ async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], 
             "tenant_id": str(unit.tenant_id),
             "id": str(uuid7()),
             "stream_id": str(stream_id),
-            "year": year,
+            "first_month": f"{year}-01-01",
+            "last_month": f"{year}-12-01",
             "value": str(c.value),
             "unit": c.unit,
+            "gases": [{"gas": c.gas, "value": str(c.value), "gwp": "1"}],
             "steps": [
                 {
                     "kind": s.kind.value,
@@ -134,12 +143,14 @@ async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], 
     ]
     await unit.execute(
         """
-        INSERT INTO stream_coefficient (tenant_id, id, stream_id, year, value, unit, steps)
-        SELECT tenant_id, id, stream_id, year, value, unit, steps
+        INSERT INTO stream_coefficient (tenant_id, id, stream_id, method, first_month, last_month, co2e_per_unit, unit,
+                                        gases, gwp_set, steps, chosen)
+        SELECT tenant_id, id, stream_id, 'FACTOR', first_month, last_month, value, unit, gases, 'AR5', steps, true
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
-          tenant_id uuid, id uuid, stream_id uuid, year integer, value numeric, unit text, steps jsonb)
-        ORDER BY stream_id, year
-        ON CONFLICT (tenant_id, stream_id, year) DO NOTHING
+          tenant_id uuid, id uuid, stream_id uuid, first_month date, last_month date, value numeric, unit text,
+          gases jsonb, steps jsonb)
+        ORDER BY stream_id, first_month
+        ON CONFLICT DO NOTHING
         """,
         {"rows": json.dumps(rows)},
     )

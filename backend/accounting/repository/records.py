@@ -1,4 +1,4 @@
-"""SQL of activity records and declared results."""
+"""SQL of declared results, and what records of either kind are asked by."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 
-from backend.accounting.domain.records import ActivityRecord, DeclaredResult, Method, Period, RecordFilter
+from backend.accounting.domain.records import DeclaredResult, Method, Period, RecordFilter
 from backend.accounting.repository.results import overlap_coded
 from backend.accounting.repository.sources import below, may_read
-from backend.accounting.tables.records import activity_record, declared_result
-from backend.accounting.tables.sources import emission_source, emission_stream
+from backend.accounting.tables.records import declared_result
+from backend.accounting.tables.sources import emission_source
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
@@ -21,32 +21,7 @@ from backend.kit.quantity import trimmed
 from tenants.access import Principal
 from tenants.domain import GwpSet
 
-_ACTIVITY: Final[Select[Any]] = (
-    select(activity_record, emission_stream.c.source_id, emission_stream.c.unit)
-    .select_from(activity_record)
-    .join(emission_stream)
-    .join(emission_source)
-)
 _DECLARED: Final[Select[Any]] = select(declared_result).select_from(declared_result).join(emission_source)
-
-
-def _activity(row: Row[Any]) -> ActivityRecord:
-    return ActivityRecord(
-        id=row.id,
-        line_id=row.line_id,
-        stream_id=row.stream_id,
-        source_id=row.source_id,
-        month=row.month,
-        quantity=trimmed(row.quantity),
-        unit=row.unit,
-        entered_quantity=row.entered_quantity,
-        entered_unit=row.entered_unit,
-        evidence=row.evidence,
-        note=row.note,
-        recorded_at=row.recorded_at,
-        superseded_at=row.superseded_at,
-        superseded_because=row.superseded_because,
-    )
 
 
 def _declared(row: Row[Any]) -> DeclaredResult:
@@ -77,27 +52,12 @@ async def now(session: ReadSession) -> datetime:
     return moment
 
 
-async def insert_activity(unit: UnitOfWork, made: Sequence[ActivityRecord], batch_id: UUID, recorded_by: UUID) -> None:
-    await _insert(unit, activity_record, made, {"batch_id": batch_id, "recorded_by": recorded_by})
-
-
 async def insert_declared(unit: UnitOfWork, made: Sequence[DeclaredResult], batch_id: UUID, recorded_by: UUID) -> None:
+    """Errors: RESULT_OVERLAPS when another writer was faster."""
+    shared = {"tenant_id": unit.tenant_id, "batch_id": batch_id, "recorded_by": recorded_by}
+    names = [c.name for c in declared_result.c if c.name not in shared]
     with overlap_coded():
-        await _insert(unit, declared_result, made, {"batch_id": batch_id, "recorded_by": recorded_by})
-
-
-async def _insert(unit: UnitOfWork, table: Table, made: Sequence[Any], shared: dict[str, Any]) -> None:
-    names = [c.name for c in table.c if c.name not in {"tenant_id", *shared}]
-    rows = [{n: getattr(record, n) for n in names} | shared | {"tenant_id": unit.tenant_id} for record in made]
-    await unit.execute(table.insert(), rows)
-
-
-async def activity(
-    session: ReadSession, keys: Sequence[UUID], principal: Principal | None = None
-) -> dict[UUID, ActivityRecord]:
-    """By id; with a principal, only those of sources it may read."""
-    statement = _seen_by(_ACTIVITY.where(activity_record.c.id.in_(keys)), principal)
-    return {row.id: _activity(row) for row in await session.rows(statement)}
+        await unit.execute(declared_result.insert(), [{n: getattr(r, n) for n in names} | shared for r in made])
 
 
 async def declared(
@@ -112,15 +72,6 @@ def _seen_by(statement: Select[Any], principal: Principal | None) -> Select[Any]
     return statement if principal is None else statement.where(may_read(principal))
 
 
-async def versions_of_activity(session: ReadSession, lines: Sequence[UUID]) -> dict[UUID, list[ActivityRecord]]:
-    """Every version of each line, oldest first."""
-    statement = _ACTIVITY.where(activity_record.c.line_id.in_(lines)).order_by(activity_record.c.id)
-    found: dict[UUID, list[ActivityRecord]] = {}
-    for row in await session.rows(statement):
-        found.setdefault(row.line_id, []).append(_activity(row))
-    return found
-
-
 async def versions_of_declared(session: ReadSession, lines: Sequence[UUID]) -> dict[UUID, list[DeclaredResult]]:
     """Every version of each line, oldest first."""
     statement = _DECLARED.where(declared_result.c.line_id.in_(lines)).order_by(declared_result.c.id)
@@ -130,32 +81,25 @@ async def versions_of_declared(session: ReadSession, lines: Sequence[UUID]) -> d
     return found
 
 
-async def page_of_activity(
-    session: ReadSession, principal: Principal, wanted: RecordFilter, request: PageRequest
-) -> Page[ActivityRecord]:
-    """In the order they were recorded."""
-    statement = _narrowed(_ACTIVITY, activity_record, activity_record.c.month, principal, wanted, request)
-    rows = [_activity(row) for row in await session.rows(statement)]
-    return Page.cut(rows, request, lambda r: (r.id,))
-
-
 async def page_of_declared(
     session: ReadSession, principal: Principal, wanted: RecordFilter, request: PageRequest
 ) -> Page[DeclaredResult]:
     """In the order they were recorded."""
-    statement = _narrowed(_DECLARED, declared_result, declared_result.c.first_month, principal, wanted, request)
-    rows = [_declared(row) for row in await session.rows(statement)]
+    of = declared_result.c
+    statement = narrowed(_DECLARED, principal, wanted, of.first_month, of.recorded_at, of.superseded_at)
+    rows = [_declared(row) for row in await session.rows(keyset(statement, request, of.id))]
     return Page.cut(rows, request, lambda r: (r.id,))
 
 
-def _narrowed(
+def narrowed(
     statement: Select[Any],
-    records: Table,
-    month: Any,
     principal: Principal,
     wanted: RecordFilter,
-    request: PageRequest,
+    month: ColumnElement[Any],
+    recorded_at: ColumnElement[Any],
+    superseded_at: ColumnElement[Any],
 ) -> Select[Any]:
+    """Only the records that are wanted, of sources the caller may read."""
     statement = statement.where(may_read(principal))
     if wanted.organisation_id is not None:
         statement = statement.where(below(wanted.organisation_id))
@@ -165,50 +109,59 @@ def _narrowed(
         statement = statement.where(month >= wanted.from_month)
     if wanted.to_month is not None:
         statement = statement.where(month <= wanted.to_month)
-    superseded_at = records.c.superseded_at
     if wanted.known_at is not None:
         gone = or_(superseded_at.is_(None), superseded_at > wanted.known_at)
-        statement = statement.where(records.c.recorded_at <= wanted.known_at, gone)
+        statement = statement.where(recorded_at <= wanted.known_at, gone)
     elif not wanted.superseded:
         statement = statement.where(superseded_at.is_(None))
-    return keyset(statement, request, records.c.id)
+    return statement
 
 
-async def supersede(unit: UnitOfWork, kind: type[ActivityRecord | DeclaredResult], key: UUID, reason: str) -> bool:
-    """Mark the current version as superseded now; False when somebody did so before."""
-    table = activity_record if kind is ActivityRecord else declared_result
+async def supersede(unit: UnitOfWork, key: UUID, reason: str) -> bool:
+    """Mark the current version of a declared result as superseded now; False when somebody did so before."""
     statement = (
-        table.update()
-        .where(table.c.id == key, table.c.superseded_at.is_(None))
+        declared_result.update()
+        .where(declared_result.c.id == key, declared_result.c.superseded_at.is_(None))
         .values(superseded_at=func.now(), superseded_because=reason)
     )
     return await unit.execute(statement) == 1
 
 
+_OVERLAPPING: Final = """
+SELECT w.position, min(r.first_month) AS first_month, max(r.months) AS months, min(r.origin) AS origin
+FROM unnest(CAST(:sources AS uuid[]), CAST(:gases AS text[]), CAST(:firsts AS date[]), CAST(:months AS integer[]))
+  WITH ORDINALITY AS w (source_id, gas, first_month, months, position)
+CROSS JOIN LATERAL (
+  SELECT d.first_month, d.months, 'DECLARED' AS origin FROM declared_result d
+  WHERE d.source_id = w.source_id AND d.gas = w.gas AND d.superseded_at IS NULL
+    AND daterange(d.first_month, (d.first_month + make_interval(months => d.months))::date)
+     && daterange(w.first_month, (w.first_month + make_interval(months => w.months))::date)
+  {activity}
+) r
+GROUP BY w.position
+"""
+_AND_ACTIVITY: Final = """UNION ALL
+  SELECT m.month, 1, 'ACTIVITY' FROM stream_month m
+  JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
+  WHERE m.source_id = w.source_id AND t.gas = w.gas AND m.month >= w.first_month
+    AND m.month < w.first_month + make_interval(months => w.months)
+"""
+
+
 async def overlapping(
-    session: ReadSession, wanted: Sequence[tuple[UUID, str, Period]], *, ignoring: str | None = None
+    session: ReadSession, wanted: Sequence[tuple[UUID, str, Period]], *, only_declared: bool = False
 ) -> dict[int, str]:
     """Which of these (source, gas, period) already have a result, and for which period; by position.
 
-    `ignoring` an origin: activity may be added to a month that has activity.
+    `only_declared`: activity may be added to a month that has activity.
     """
     rows = await session.rows(
-        """
-        SELECT w.position, min(r.first_month) AS first_month, max(r.months) AS months, min(r.origin) AS origin
-        FROM unnest(CAST(:sources AS uuid[]), CAST(:gases AS text[]), CAST(:firsts AS date[]),
-                    CAST(:months AS integer[])) WITH ORDINALITY AS w (source_id, gas, first_month, months, position)
-        JOIN source_month r ON r.source_id = w.source_id AND r.gas = w.gas
-          AND daterange(r.first_month, (r.first_month + make_interval(months => r.months))::date)
-           && daterange(w.first_month, (w.first_month + make_interval(months => w.months))::date)
-        WHERE r.origin IS DISTINCT FROM :ignoring
-        GROUP BY w.position
-        """,
+        _OVERLAPPING.format(activity="" if only_declared else _AND_ACTIVITY),
         {
             "sources": [w[0] for w in wanted],
             "gases": [w[1] for w in wanted],
             "firsts": [w[2].first_month for w in wanted],
             "months": [w[2].months for w in wanted],
-            "ignoring": ignoring,
         },
     )
     return {r.position - 1: f"{r.origin} {Period(r.first_month, r.months)}" for r in rows}

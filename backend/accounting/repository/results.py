@@ -1,13 +1,13 @@
 """SQL of what follows from the records: sums per stream and month, results per source and period, totals.
 
-One rule keeps them: a row is computed anew from the records beneath it while it is locked, never adjusted by a
-difference. So the order of writers does not matter, and a rebuild gives the same bits.
+A stream-month is the exact sum of its current lines; emissions follow from it by the coefficient that is chosen for
+the month. Sums move by what is added and taken away, which is exact in decimals: the order of writers does not matter,
+and a rebuild gives the same bits.
 """
 
-# ruff: noqa: S608 - the pieces put together here are constants of this file
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Final
@@ -17,183 +17,134 @@ from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.records import RESULT_OVERLAPS
 from backend.accounting.domain.results import CategoryTotal, Origin, SourceResult
-from backend.accounting.domain.sources import Category, DirectKind, Stream
+from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.quantity import trimmed
 
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
-_STREAM_KEYS: Final = "unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS k (stream_id, month)"
-_STREAM_SUMS: Final = "sum(a.quantity) AS quantity, count(*) AS records, max(a.recorded_at) AS last_recorded_at"
-_LOCK_STREAM_MONTHS: Final = f"""
-INSERT INTO stream_month (tenant_id, stream_id, month, coefficient_id)
-SELECT c.tenant_id, k.stream_id, k.month, c.id
-FROM {_STREAM_KEYS} JOIN stream_coefficient c ON c.stream_id = k.stream_id AND c.year = extract(year FROM k.month)
-ORDER BY k.stream_id, k.month
-ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET records = stream_month.records
+_SUMS_OF_BATCHES: Final = """
+SELECT p.tenant_id, p.stream_id, p.month, sum(p.quantity) AS quantity, sum(cardinality(p.days))::integer AS records,
+       now() AS last_recorded_at
+FROM activity_pack p WHERE p.batch_id = ANY (:batches) GROUP BY p.tenant_id, p.stream_id, p.month
 """
-_SUM_STREAM_MONTHS: Final = f"""
-UPDATE stream_month m SET quantity = s.quantity, co2e_t = round(s.quantity * c.value, 9), records = s.records,
-  last_recorded_at = s.last_recorded_at
-FROM {_STREAM_KEYS} CROSS JOIN LATERAL (
-    SELECT {_STREAM_SUMS} FROM activity_record a
-    WHERE a.stream_id = k.stream_id AND a.month = k.month AND a.superseded_at IS NULL
-  ) s, stream_coefficient c
-WHERE m.stream_id = k.stream_id AND m.month = k.month AND c.id = m.coefficient_id AND s.records > 0
+_SUMS_OF_ALL: Final = """
+SELECT p.tenant_id, p.stream_id, p.month, p.quantity - coalesce(w.quantity, 0) AS quantity,
+       p.records - coalesce(w.records, 0) AS records, greatest(p.at, w.at) AS last_recorded_at
+FROM (
+  SELECT p.tenant_id, p.stream_id, p.month, sum(p.quantity) AS quantity,
+         sum(cardinality(p.days))::integer AS records, max(b.recorded_at) AS at
+  FROM activity_pack p JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+  GROUP BY p.tenant_id, p.stream_id, p.month) p
+LEFT JOIN (
+  SELECT tenant_id, stream_id, month, sum(quantity) AS quantity, count(*)::integer AS records, max(at) AS at
+  FROM activity_withdrawal GROUP BY tenant_id, stream_id, month) w USING (tenant_id, stream_id, month)
+WHERE p.records > coalesce(w.records, 0)
 """
-_DROP_EMPTY_STREAM_MONTHS: Final = f"""
-DELETE FROM stream_month m USING {_STREAM_KEYS}
-WHERE m.stream_id = k.stream_id AND m.month = k.month AND NOT EXISTS (
-  SELECT FROM activity_record a WHERE a.tenant_id = m.tenant_id AND a.stream_id = m.stream_id
-    AND a.month = m.month AND a.superseded_at IS NULL)
-"""
-_ALL_STREAM_MONTHS: Final = f"""
-INSERT INTO stream_month (tenant_id, stream_id, month, coefficient_id, quantity, co2e_t, records, last_recorded_at)
-SELECT s.tenant_id, s.stream_id, s.month, c.id, s.quantity, round(s.quantity * c.value, 9), s.records,
-       s.last_recorded_at
-FROM (SELECT a.tenant_id, a.stream_id, a.month, {_STREAM_SUMS} FROM activity_record a
-      WHERE a.superseded_at IS NULL GROUP BY a.tenant_id, a.stream_id, a.month) s
-JOIN stream_coefficient c ON c.tenant_id = s.tenant_id AND c.stream_id = s.stream_id
-  AND c.year = extract(year FROM s.month)
-"""
-
-_COLUMNS: Final = (
-    "tenant_id, source_id, first_month, months, gas, origin, organisation_id, category, direct_kind, "
-    "mass_t, co2e_t, records, last_recorded_at"
-)
-_SOURCE_KEYS: Final = (
-    "unnest(CAST(:sources AS uuid[]), CAST(:months AS date[]), CAST(:gases AS text[])) AS k (source_id, month, gas)"
-)
-_SOURCE_SUMS: Final = (
-    "sum(m.co2e_t) AS mass_t, sum(m.co2e_t) AS co2e_t, sum(m.records)::integer AS records, "
-    "max(m.last_recorded_at) AS last_recorded_at"
-)
-_LOCK_SOURCE_MONTHS: Final = f"""
-INSERT INTO source_month (tenant_id, source_id, first_month, months, gas, origin, organisation_id, category,
-                          direct_kind)
-SELECT o.tenant_id, k.source_id, k.month, 1, k.gas, 'ACTIVITY', o.organisation_id, o.category, o.direct_kind
-FROM {_SOURCE_KEYS} JOIN emission_source o ON o.id = k.source_id
-ORDER BY k.source_id, k.month, k.gas
-ON CONFLICT (tenant_id, source_id, first_month, months, gas, origin) DO UPDATE SET records = source_month.records
-"""
-_SUM_SOURCE_MONTHS: Final = f"""
-UPDATE source_month r SET mass_t = s.mass_t, co2e_t = s.co2e_t, records = s.records,
-  last_recorded_at = s.last_recorded_at
-FROM {_SOURCE_KEYS} CROSS JOIN LATERAL (
-    SELECT {_SOURCE_SUMS}
-    FROM emission_stream t JOIN stream_month m ON m.tenant_id = t.tenant_id AND m.stream_id = t.id
-    WHERE t.source_id = k.source_id AND t.gas = k.gas AND m.month = k.month
-  ) s
-WHERE r.source_id = k.source_id AND r.first_month = k.month AND r.months = 1 AND r.gas = k.gas
-  AND r.origin = 'ACTIVITY' AND s.records > 0
-"""
-_DROP_EMPTY_SOURCE_MONTHS: Final = f"""
-DELETE FROM source_month r USING {_SOURCE_KEYS}
-WHERE r.source_id = k.source_id AND r.first_month = k.month AND r.months = 1 AND r.gas = k.gas
-  AND r.origin = 'ACTIVITY' AND NOT EXISTS (
-    SELECT FROM emission_stream t JOIN stream_month m ON m.tenant_id = t.tenant_id AND m.stream_id = t.id
-    WHERE t.source_id = r.source_id AND t.gas = r.gas AND m.month = r.first_month)
-"""
-_ALL_SOURCE_MONTHS: Final = f"""
-INSERT INTO source_month ({_COLUMNS})
-SELECT t.tenant_id, t.source_id, m.month, 1, t.gas, 'ACTIVITY', o.organisation_id, o.category, o.direct_kind,
-       {_SOURCE_SUMS}
-FROM stream_month m
-JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
+_ADD: Final = """
+INSERT INTO stream_month (tenant_id, stream_id, month, source_id, organisation_id, category, direct_kind,
+                          coefficient_id, quantity, co2e_t, records, last_recorded_at)
+SELECT s.tenant_id, s.stream_id, s.month, o.id, o.organisation_id, o.category, o.direct_kind, c.id, s.quantity,
+       round(s.quantity * c.co2e_per_unit, 9), s.records, s.last_recorded_at
+FROM ({sums}) s
+JOIN emission_stream t ON t.tenant_id = s.tenant_id AND t.id = s.stream_id
 JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
-GROUP BY t.tenant_id, t.source_id, m.month, t.gas, o.organisation_id, o.category, o.direct_kind
+JOIN stream_coefficient c ON c.tenant_id = s.tenant_id AND c.stream_id = s.stream_id
+  AND c.superseded_at IS NULL AND c.chosen AND s.month BETWEEN c.first_month AND c.last_month
+ORDER BY s.stream_id, s.month
+ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET
+  coefficient_id = excluded.coefficient_id,
+  quantity = stream_month.quantity + excluded.quantity,
+  co2e_t = round((stream_month.quantity + excluded.quantity) * (
+    SELECT c.co2e_per_unit FROM stream_coefficient c
+    WHERE c.tenant_id = excluded.tenant_id AND c.id = excluded.coefficient_id), 9),
+  records = stream_month.records + excluded.records,
+  last_recorded_at = greatest(stream_month.last_recorded_at, excluded.last_recorded_at)
 """
-
-_BY_DECLARATION: Final = """
-SELECT d.tenant_id, d.source_id, d.first_month, d.months, d.gas, 'DECLARED', o.organisation_id, o.category,
-       o.direct_kind, d.mass_t, d.co2e_t, 1, d.recorded_at
-FROM declared_result d JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
-WHERE d.superseded_at IS NULL {narrowed}
-"""
-_DROP_DECLARED: Final = """
-DELETE FROM source_month r USING declared_result d
-WHERE d.id = ANY (:superseded) AND r.tenant_id = d.tenant_id AND r.source_id = d.source_id
-  AND r.first_month = d.first_month AND r.months = d.months AND r.gas = d.gas AND r.origin = 'DECLARED'
+_RECALCULATE: Final = """
+UPDATE stream_month m SET coefficient_id = c.id, co2e_t = round(m.quantity * c.co2e_per_unit, 9)
+FROM stream_coefficient c
+WHERE c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.superseded_at IS NULL AND c.chosen
+  AND m.month BETWEEN c.first_month AND c.last_month AND m.coefficient_id <> c.id
+  AND m.month BETWEEN :from_month AND :to_month
+  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))
 """
 
 
 @contextmanager
 def overlap_coded() -> Iterator[None]:
-    """Two writers met over the same source, gas and time: the exclusion constraints let one of them in."""
+    """Two writers met over the same source, gas and time: the database lets one of them in."""
     try:
         yield
     except DBAPIError as error:
         clash = RESULT_OVERLAPS(path=("rows",), gas="the same gas", earlier="recorded just now")
-        names = ("source_month_no_overlap", "declared_result_no_overlap")
+        names = ("one_origin_per_gas_and_month", "declared_result_no_overlap")
         raise translate(error, dict.fromkeys(names, lambda: clash)) from error
 
 
-async def settle_activity(
-    unit: UnitOfWork, touched: Iterable[tuple[Stream, date]], *, may_be_empty: bool = False
-) -> None:
-    """Compute the touched stream-months and the source-months above them anew from the records.
+async def share(unit: UnitOfWork) -> None:
+    """Write beside others, never while somebody rebuilds or recalculates."""
+    await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
 
-    Rows are locked in one order by all writers. `may_be_empty` when records were taken away: months that none is left
-    in disappear. Errors: RESULT_OVERLAPS when a declared result came in between.
+
+async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID]) -> None:
+    """Add new batches to the stream-months; all writers lock them in one order.
+
+    Errors: RESULT_OVERLAPS when a declared result came in between.
     """
-    found = list(touched)
-    by_stream = sorted({(s.id, month) for s, month in found})
-    by_source = sorted({(s.source_id, month, s.gas) for s, month in found})
-    stream_keys = {"streams": [k[0] for k in by_stream], "months": [k[1] for k in by_stream]}
-    source_keys = {
-        "sources": [k[0] for k in by_source],
-        "months": [k[1] for k in by_source],
-        "gases": [k[2] for k in by_source],
-    }
-    await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
-    await unit.execute(_LOCK_STREAM_MONTHS, stream_keys)
-    await unit.execute(_SUM_STREAM_MONTHS, stream_keys)
-    if may_be_empty:
-        await unit.execute(_DROP_EMPTY_STREAM_MONTHS, stream_keys)
-    with overlap_coded():
-        await unit.execute(_LOCK_SOURCE_MONTHS, source_keys)
-    await unit.execute(_SUM_SOURCE_MONTHS, source_keys)
-    if may_be_empty:
-        await unit.execute(_DROP_EMPTY_SOURCE_MONTHS, source_keys)
+    await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES), {"batches": list(batch_ids)})
 
 
-async def settle_declared(unit: UnitOfWork, *, added: Sequence[UUID], superseded: Sequence[UUID] = ()) -> None:
-    """Take the results of superseded declarations out, and those of added ones in."""
-    await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
-    if superseded:
-        await unit.execute(_DROP_DECLARED, {"superseded": list(superseded)})
-    if added:
-        rows = _BY_DECLARATION.format(narrowed="AND d.id = ANY (:added) ORDER BY d.source_id, d.first_month")
-        with overlap_coded():
-            await unit.execute(f"INSERT INTO source_month ({_COLUMNS}) {rows}", {"added": list(added)})
+async def recalculate(unit: UnitOfWork, stream_ids: Sequence[UUID] | None, from_month: date, to_month: date) -> int:
+    """Compute stream-months anew with the coefficients that are chosen now; writers wait. How many rows changed.
+
+    `stream_ids` None: of every stream. A month whose chosen coefficient is the one it was computed with stays.
+    """
+    await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
+    streams = None if stream_ids is None else list(stream_ids)
+    return await unit.execute(_RECALCULATE, {"streams": streams, "from_month": from_month, "to_month": to_month})
 
 
 async def rebuild(unit: UnitOfWork) -> int:
-    """Forget every result of the tenant and derive it again from the records; writers wait. How many rows there are."""
+    """Forget every stream-month of the tenant and derive it again from the packs; writers wait. How many there are."""
     await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
-    await unit.execute("DELETE FROM source_month")
     await unit.execute("DELETE FROM stream_month")
-    await unit.execute(_ALL_STREAM_MONTHS)
-    by_activity = await unit.execute(_ALL_SOURCE_MONTHS)
-    declared = await unit.execute(f"INSERT INTO source_month ({_COLUMNS}) {_BY_DECLARATION.format(narrowed='')}")
-    return by_activity + declared
+    return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL))
+
+
+# Of a coefficient with several gases the first takes what rounding leaves, so that the gases add up to the total.
+_RESULTS: Final = """
+SELECT r.source_id, r.first_month, r.months, r.gas, r.origin, sum(r.mass_t) AS mass_t, sum(r.co2e_t) AS co2e_t,
+       sum(r.records)::integer AS records, max(r.last_recorded_at) AS last_recorded_at
+FROM (
+  SELECT m.source_id, m.month AS first_month, 1 AS months, g.gas, 'ACTIVITY' AS origin,
+         round(m.quantity * g.value, 9) AS mass_t,
+         CASE WHEN g.n > 1 THEN g.co2e_t ELSE m.co2e_t - g.all_t + g.co2e_t END AS co2e_t,
+         m.records, m.last_recorded_at
+  FROM stream_month m
+  JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+  CROSS JOIN LATERAL (
+    SELECT e.gas, e.value, e.n, round(m.quantity * e.value * e.gwp, 9) AS co2e_t,
+           sum(round(m.quantity * e.value * e.gwp, 9)) OVER () AS all_t
+    FROM ROWS FROM (jsonb_to_recordset(c.gases) AS (gas text, value numeric, gwp numeric))
+      WITH ORDINALITY AS e (gas, value, gwp, n)) g
+  WHERE m.source_id = ANY (:sources) AND m.month >= make_date(:year, 1, 1) AND m.month < make_date(:year + 1, 1, 1)
+  UNION ALL
+  SELECT source_id, first_month, months, gas, 'DECLARED', mass_t, co2e_t, 1, recorded_at
+  FROM declared_result
+  WHERE source_id = ANY (:sources) AND superseded_at IS NULL AND first_month >= make_date(:year, 1, 1)
+    AND first_month < make_date(:year + 1, 1, 1)
+) r
+GROUP BY r.source_id, r.first_month, r.months, r.gas, r.origin
+ORDER BY r.source_id, r.first_month, r.gas, r.origin
+"""
 
 
 async def results_of(session: ReadSession, source_ids: Sequence[UUID], year: int) -> dict[UUID, list[SourceResult]]:
     """The results of each source in a year, in order."""
-    rows = await session.rows(
-        """
-        SELECT source_id, first_month, months, gas, origin, mass_t, co2e_t, records, last_recorded_at
-        FROM source_month
-        WHERE source_id = ANY (:sources) AND first_month >= make_date(:year, 1, 1)
-          AND first_month < make_date(:year + 1, 1, 1)
-        ORDER BY source_id, first_month, gas, origin
-        """,
-        {"sources": list(source_ids), "year": year},
-    )
     found: dict[UUID, list[SourceResult]] = {}
-    for r in rows:
+    for r in await session.rows(_RESULTS, {"sources": list(source_ids), "year": year}):
         result = SourceResult(
             r.source_id,
             r.first_month,
@@ -212,9 +163,16 @@ async def results_of(session: ReadSession, source_ids: Sequence[UUID], year: int
 _CATEGORY_TOTALS: Final = """
 SELECT organisation_id, category, direct_kind, sum(co2e_t) AS co2e_t, sum(records) AS records,
        max(last_recorded_at) AS last_recorded_at
-FROM source_month
-WHERE organisation_id = ANY (:organisations) AND gas <> 'CO2_BIOGENIC'
-  AND first_month >= make_date(:from_year, 1, 1) AND first_month < make_date(:to_year + 1, 1, 1)
+FROM (
+  SELECT organisation_id, category, direct_kind, co2e_t, records, last_recorded_at FROM stream_month
+  WHERE organisation_id = ANY (:organisations)
+    AND month >= make_date(:from_year, 1, 1) AND month < make_date(:to_year + 1, 1, 1)
+  UNION ALL
+  SELECT o.organisation_id, o.category, o.direct_kind, d.co2e_t, 1, d.recorded_at
+  FROM declared_result d JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
+  WHERE o.organisation_id = ANY (:organisations) AND d.gas <> 'CO2_BIOGENIC' AND d.superseded_at IS NULL
+    AND d.first_month >= make_date(:from_year, 1, 1) AND d.first_month < make_date(:to_year + 1, 1, 1)
+) r
 GROUP BY organisation_id, category, direct_kind
 """
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from backend.accounting.domain.sources import (
     SOURCE_CODE_TAKEN,
     STREAM_CODE_TAKEN,
+    Cadence,
     Category,
     DirectKind,
     EmissionSource,
@@ -74,6 +75,8 @@ def _stream(row: Row[Any]) -> Stream:
         factor_year=row.factor_year,
         own_factor=row.own_factor,
         own_factor_source=row.own_factor_source,
+        cadence=Cadence(row.cadence),
+        evidence_required=row.evidence_required,
     )
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from backend.accounting.domain.activity import (
+    MONTH_ALREADY_RECORDED,
+    Batch,
+    Line,
+    batch_and_line,
+    new_batch_id,
+    pack,
+    slot,
+)
 from backend.accounting.domain.records import (
     ALREADY_SUPERSEDED,
     RESULT_OVERLAPS,
@@ -19,10 +28,9 @@ from backend.accounting.domain.records import (
     checked_month,
     checked_reason,
 )
-from backend.accounting.domain.results import Origin
-from backend.accounting.domain.sources import EmissionSource, Stream, pick_stream
-from backend.accounting.repository import records as rows
-from backend.accounting.repository import results as result_rows
+from backend.accounting.domain.sources import Cadence, EmissionSource, Stream, pick_stream
+from backend.accounting.repository import activity as rows
+from backend.accounting.repository import records as declared_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.batches import (
     Errors,
@@ -35,7 +43,6 @@ from backend.accounting.service.batches import (
     stop_if_refused,
 )
 from backend.accounting.service.factors import ensure_coefficients
-from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import read_number, to_canonical
 from backend.kit.text import tidy
@@ -66,6 +73,7 @@ class _Line:
     row: NewActivity
     source: EmissionSource
     stream: Stream
+    day: date
     quantity: Decimal
     entered: Decimal
 
@@ -105,9 +113,10 @@ class ActivityService:
             stream = pick_stream(streams.get(source.id, []), row.stream, source.code)
             checked_month(row.month, today, "month")
             entered = read_number(row.quantity)
-            return _Line(row, source, stream, to_canonical(entered, row.unit, stream.unit), entered)
+            return _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
         lines = sift(dict(enumerate(new)), line, errors)
+        await self._refuse_what_is_there(change, lines, errors)
         await self._refuse_what_has_no_factor(change, lines, errors)
         await self._refuse_what_is_declared(change, lines, errors)
         return lines, errors
@@ -123,10 +132,31 @@ class ActivityService:
                 del lines[i]
 
     @staticmethod
+    async def _refuse_what_is_there(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
+        """A stream that is recorded once a month (a day) has one record then: earlier ones and earlier rows stay."""
+        limited = {i: x for i, x in lines.items() if x.stream.cadence is not Cadence.EVENT}
+        earlier = await rows.taken(change.unit, [(x.stream.id, x.row.month) for x in limited.values()])
+        of = {x.stream.id: x.stream.cadence for x in limited.values()}
+        known = {(stream, slot(of[stream], day)): str(record) for stream, day, record in earlier}
+        for i, line in limited.items():
+            key = (line.stream.id, slot(line.stream.cadence, line.day))
+            if key not in known:
+                known[key] = f"rows.{i}"
+                continue
+            errors[i] = MONTH_ALREADY_RECORDED(
+                path=("month",),
+                stream=line.stream.code,
+                cadence=line.stream.cadence,
+                when=line.day if line.stream.cadence is Cadence.DAILY else f"{line.day:%Y-%m}",
+                earlier=known[key],
+            )
+            del lines[i]
+
+    @staticmethod
     async def _refuse_what_is_declared(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
         positions = list(lines)
         wanted = [(lines[i].source.id, lines[i].stream.gas, Period(lines[i].row.month)) for i in positions]
-        clashes = await rows.overlapping(change.unit, wanted, ignoring=Origin.ACTIVITY)
+        clashes = await declared_rows.overlapping(change.unit, wanted, only_declared=True)
         for at, earlier in clashes.items():
             line = lines.pop(positions[at])
             errors[positions[at]] = RESULT_OVERLAPS(path=("month",), gas=line.stream.gas, earlier=earlier)
@@ -135,12 +165,10 @@ class ActivityService:
     async def _store(change: Change, lines: dict[int, _Line]) -> dict[int, ActivityRecord]:
         if not lines:
             return {}
-        moment, batch = await rows.now(change.unit), uuid7()
-        made = {i: _record(line, moment) for i, line in lines.items()}
-        await rows.insert_activity(change.unit, list(made.values()), batch, change.actor.principal.member_id)
-        await result_rows.settle_activity(change.unit, ((x.stream, x.row.month) for x in lines.values()))
+        made = await _keep(change, lines)
         about = common_organisation([x.source for x in lines.values()])
-        await change.audit("ActivityBatch", batch, about, after=list(made.values()))
+        first, _ = batch_and_line(next(iter(made.values())).id)
+        await change.audit("ActivityBatch", first, about, after=list(made.values()))
         return made
 
     async def supersede(
@@ -155,13 +183,12 @@ class ActivityService:
         async def work(change: Change) -> ActivityRecord:
             because = checked_reason(reason)
             old, source = await self._own(change, key)
-            if old.superseded_at or not await rows.supersede(change.unit, ActivityRecord, key, because):
+            member = change.actor.principal.member_id
+            if old.superseded_at or not await rows.withdraw(change.unit, old, because, member):
                 raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
             stream = (await source_rows.streams(change.unit, [old.stream_id]))[old.stream_id]
             new = await self._replace(change, old, source, stream, changed) if changed else None
-            touched = [(stream, r.month) for r in (old, new) if r is not None]
-            await result_rows.settle_activity(change.unit, touched, may_be_empty=True)
-            latest = new or (await rows.activity(change.unit, [key]))[key]
+            latest = new or (await rows.records(change.unit, [key]))[key]
             await change.audit("ActivityRecord", latest.id, source.organisation_id, before=old, after=latest)
             return latest
 
@@ -170,7 +197,7 @@ class ActivityService:
 
     @staticmethod
     async def _own(change: Change, key: UUID) -> tuple[ActivityRecord, EmissionSource]:
-        old = (await rows.activity(change.unit, [key])).get(key)
+        old = (await rows.records(change.unit, [key])).get(key)
         return await reach_record(change, Permission.EMISSION_RECORD, "ActivityRecord", key, old)
 
     async def _replace(
@@ -181,49 +208,65 @@ class ActivityService:
             month=checked_month(changed.month or old.month, self.toolbox.clock.today(), "month"),
             quantity=changed.quantity or str(old.entered_quantity),
             unit=changed.unit or old.entered_unit,
+            occurred_on=None if changed.month else old.occurred_on,
             evidence=old.evidence if changed.evidence is None else changed.evidence,
             note=old.note if changed.note is None else changed.note,
         )
         entered = read_number(row.quantity)
-        line = _Line(row, source, stream, to_canonical(entered, row.unit, stream.unit), entered)
+        line = _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
         errors: Errors = {}
+        await self._refuse_what_is_there(change, {0: line}, errors)
+        for error in errors.values():
+            raise error
         await self._refuse_what_has_no_factor(change, {0: line}, errors)
         await self._refuse_what_is_declared(change, {0: line}, errors)
         for error in errors.values():
             raise error
-        made = replace(_record(line, await rows.now(change.unit)), line_id=old.line_id)
-        await rows.insert_activity(change.unit, [made], uuid7(), change.actor.principal.member_id)
-        return made
+        return (await _keep(change, {0: line}, old.line_id))[0]
 
     async def page(self, principal: Principal, wanted: RecordFilter, request: PageRequest) -> Page[ActivityRecord]:
         """Errors: NOT_FOUND, FORBIDDEN for an organisation out of reach."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             if wanted.organisation_id is not None:
                 await require(session, principal, Permission.EMISSION_READ, wanted.organisation_id)
-            return await rows.page_of_activity(session, principal, wanted, request)
+            return await rows.page(session, principal, wanted, request)
 
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityRecord]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await rows.activity(session, keys, principal)
+            return await rows.records(session, keys, principal)
 
     async def versions(self, principal: Principal, lines: Sequence[UUID]) -> dict[UUID, list[ActivityRecord]]:
         """Every version of lines the caller was given a record of already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await rows.versions_of_activity(session, lines)
+            return await rows.versions(session, lines)
 
 
 def _batch(count: int, made: dict[int, ActivityRecord], refused: dict[int, Refused]) -> ActivityBatch:
     return ActivityBatch(tuple(ActivityOutcome(made.get(i), refused.get(i)) for i in range(count)))
 
 
-def _record(line: _Line, moment: datetime) -> ActivityRecord:
-    key = uuid7()
+async def _keep(change: Change, lines: dict[int, _Line], line_id: UUID | None = None) -> dict[int, ActivityRecord]:
+    """Write the lines, those that share unit, evidence and note in one batch; the records they became."""
+    shared = {i: (tidy(x.row.unit), tidy(x.row.evidence), tidy(x.row.note)) for i, x in lines.items()}
+    batches = {key: Batch(new_batch_id(), *key, line_id=line_id) for key in dict.fromkeys(shared.values())}
+    place = {key: n for n, key in enumerate(batches)}
+    positions = sorted(lines, key=lambda i: (place[shared[i]], i))
+    narrow = [Line(place[shared[i]], lines[i].stream.id, lines[i].day, lines[i].quantity) for i in positions]
+    packs, ids = pack(narrow, list(batches.values()))
+    await rows.store(change.unit, list(batches.values()), packs, change.actor.principal.member_id)
+    moment = await declared_rows.now(change.unit)
+    made = {i: _record(lines[i], key, line_id, moment) for i, key in zip(positions, ids, strict=True)}
+    return dict(sorted(made.items()))
+
+
+def _record(line: _Line, key: UUID, line_id: UUID | None, moment: datetime) -> ActivityRecord:
     return ActivityRecord(
         id=key,
-        line_id=key,
+        line_id=line_id or key,
         stream_id=line.stream.id,
         source_id=line.source.id,
         month=line.row.month,
+        occurred_on=line.day,
         quantity=line.quantity,
         unit=line.stream.unit,
         entered_quantity=line.entered,

@@ -24,7 +24,6 @@ from backend.accounting.domain.records import (
 from backend.accounting.domain.sources import EmissionSource
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import records as rows
-from backend.accounting.repository import results as result_rows
 from backend.accounting.service.batches import (
     Errors,
     check_size,
@@ -136,7 +135,6 @@ class DeclaredResultService:
         moment, batch = await rows.now(change.unit), uuid7()
         made = {i: _result(line, moment) for i, line in lines.items()}
         await rows.insert_declared(change.unit, list(made.values()), batch, change.actor.principal.member_id)
-        await result_rows.settle_declared(change.unit, added=[r.id for r in made.values()])
         about = common_organisation([x.source for x in lines.values()])
         await change.audit("DeclaredResultBatch", batch, about, after=list(made.values()))
         return made
@@ -154,9 +152,8 @@ class DeclaredResultService:
             because = checked_reason(reason)
             found = (await rows.declared(change.unit, [key])).get(key)
             old, source = await reach_record(change, Permission.EMISSION_RECORD, "DeclaredResult", key, found)
-            if old.superseded_at or not await rows.supersede(change.unit, DeclaredResult, key, because):
+            if old.superseded_at or not await rows.supersede(change.unit, key, because):
                 raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
-            await result_rows.settle_declared(change.unit, added=[], superseded=[key])
             new = await self._replace(change, old, source, changed) if changed else None
             latest = new or (await rows.declared(change.unit, [key]))[key]
             await change.audit("DeclaredResult", latest.id, source.organisation_id, before=old, after=latest)
@@ -188,7 +185,6 @@ class DeclaredResultService:
             raise error
         made = replace(_result(line, await rows.now(change.unit)), line_id=old.line_id)
         await rows.insert_declared(change.unit, [made], uuid7(), change.actor.principal.member_id)
-        await result_rows.settle_declared(change.unit, added=[made.id])
         return made
 
     async def page(self, principal: Principal, wanted: RecordFilter, request: PageRequest) -> Page[DeclaredResult]:

@@ -207,4 +207,6 @@ def _stream(source_id: UUID, new: NewStream, basis: Basis) -> Stream:
         factor_year=new.factor_year,
         own_factor=own.per_canonical_unit() if own else None,
         own_factor_source=tidy(own.source) if own else "",
+        cadence=new.cadence,
+        evidence_required=new.evidence_required,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Date, DateTime, ForeignKey, Numeric, SmallInteger, Text, Uuid
+from sqlalchemy import ARRAY, Column, Date, DateTime, ForeignKey, Integer, Numeric, SmallInteger, Text, Uuid
 
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
 
@@ -23,16 +23,47 @@ def _record_columns() -> tuple[Column[Any], ...]:
     )
 
 
-activity_record = tenant_table(
-    "activity_record",
+activity_batch = tenant_table(
+    "activity_batch",
     Column("id", Uuid),
+    Column("origin", Text, nullable=False),
+    Column("entered_unit", Text, nullable=False),
+    text_or_empty("evidence"),
+    text_or_empty("note"),
+    Column("lines", Integer, nullable=False),
+    Column("line_id", Uuid),
+    Column("recorded_by", Uuid, nullable=False),
+    moment("recorded_at"),
+)
+
+activity_pack = tenant_table(
+    "activity_pack",
+    Column("stream_id", Uuid),
+    Column("month", Date),
+    Column("batch_id", Uuid),
+    Column("first_line", Integer),
+    Column("days", ARRAY(SmallInteger), nullable=False),
+    Column("quantities", ARRAY(Numeric(38, 12)), nullable=False),
+    Column("source_rows", ARRAY(Integer)),
+    Column("quantity", Numeric(38, 12), nullable=False),
+    belongs_to("emission_stream", "stream_id"),
+    belongs_to("activity_batch", "batch_id"),
+    keys=("stream_id", "month", "batch_id", "first_line"),
+)
+
+activity_withdrawal = tenant_table(
+    "activity_withdrawal",
+    Column("batch_id", Uuid),
+    Column("line", Integer),
     Column("stream_id", Uuid, nullable=False),
     Column("month", Date, nullable=False),
     Column("quantity", Numeric(38, 12), nullable=False),
-    Column("entered_quantity", Numeric, nullable=False),
-    Column("entered_unit", Text, nullable=False),
-    *_record_columns(),
+    moment("at"),
+    Column("because", Text, nullable=False),
+    Column("withdrawn_by", Uuid, nullable=False),
+    belongs_to("activity_batch", "batch_id"),
     belongs_to("emission_stream", "stream_id"),
+    keys=("batch_id", "line"),
 )
 
 declared_result = tenant_table(

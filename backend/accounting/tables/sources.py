@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Integer, Numeric, Text, Uuid
+from sqlalchemy import Boolean, Column, Date, DateTime, ForeignKey, Integer, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
@@ -37,6 +37,8 @@ emission_stream = tenant_table(
     Column("factor_year", Integer),
     Column("own_factor", Numeric),
     text_or_empty("own_factor_source"),
+    Column("cadence", Text, nullable=False, server_default="MONTHLY"),
+    Column("evidence_required", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     belongs_to("emission_source", "source_id"),
 )
@@ -45,10 +47,17 @@ stream_coefficient = tenant_table(
     "stream_coefficient",
     Column("id", Uuid),
     Column("stream_id", Uuid, nullable=False),
-    Column("year", Integer, nullable=False),
-    Column("value", Numeric(38, 18), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("first_month", Date, nullable=False),
+    Column("last_month", Date, nullable=False),
+    Column("co2e_per_unit", Numeric(38, 18), nullable=False),
     Column("unit", Text, nullable=False),
+    Column("gases", JSONB, nullable=False),
+    Column("gwp_set", Text, nullable=False),
     Column("steps", JSONB, nullable=False),
+    Column("chosen", Boolean, nullable=False),
     moment("recorded_at"),
+    Column("superseded_at", DateTime(timezone=True)),
+    Column("superseded_because", Text),
     belongs_to("emission_stream", "stream_id"),
 )
