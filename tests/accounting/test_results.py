@@ -77,9 +77,8 @@ async def test_every_stream_month_agrees_with_fractions(works: Works, database: 
 
 
 async def test_many_writers_of_one_month(works: Works, database: Database, services: Services) -> None:
-    source = await works.source(
-        "B", *({"code": c, "material": m, "cadence": "EVENT"} for c, m in (("a", "烟煤"), ("b", "焦炭")))
-    )
+    coal, coke = ({"code": c, "material": m, "cadence": "EVENT"} for c, m in (("a", "烟煤"), ("b", "焦炭")))
+    source = await works.source("B", coal, coke)
 
     async def write(i: int) -> None:
         row = {"sourceId": source, "stream": "ab"[i % 2], "month": "2024-01", "quantity": str(i), "unit": "t"}
