@@ -36,7 +36,7 @@ SCHEMA: Final = core(build_schema())
 TABLES: Final = [t.name for t in metadata().sorted_tables if "tenant_id" in t.columns]
 # Tables that are joined whenever a node of the type is read.
 READ_WITH: Final = {
-    "ActivityRecord": ("emission_source", "emission_stream"),
+    "ActivityRecord": ("activity_pack", "emission_source", "emission_stream"),
     "DeclaredResult": ("emission_source",),
     "EmissionStream": ("emission_source",),
 }
