@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, records, sources
+from backend.accounting.graphql import factors, imports, records, sources
 from backend.accounting.graphql.factors import FactorQueries
+from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.accounting.service import subjects
 from backend.kit.graphql.types import object_type
 
 
 @object_type
-class Queries(SourceQueries, RecordQueries, FactorQueries):
+class Queries(SourceQueries, RecordQueries, ImportQueries, FactorQueries):
     """Root queries of the slice."""
 
 
 @object_type
-class Mutations(SourceMutations, RecordMutations):
+class Mutations(SourceMutations, RecordMutations, ImportMutations):
     """Root mutations of the slice."""
 
 
-NODES = {**sources.NODES, **records.NODES, **factors.NODES}
+subjects.register()
+NODES = {**sources.NODES, **records.NODES, **factors.NODES, **imports.NODES}
