@@ -173,8 +173,8 @@ class AttachEvidencePayload(Payload):
 
     document: Document | None = None
     """The document."""
-    attached: int = 0
-    """To how many records it was not attached before."""
+    attached: int | None = None
+    """To how many records it was not attached before; null when it was refused."""
 
 
 @input_type
