@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, records, sources
+from backend.accounting.graphql import factors, records, sources, units
 from backend.accounting.graphql.factors import FactorQueries
+from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.accounting.graphql.units import UnitMutations, UnitQueries
 from backend.kit.graphql.types import object_type
 
 
 @object_type
-class Queries(SourceQueries, RecordQueries, FactorQueries):
+class Queries(SourceQueries, UnitQueries, PackQueries, RecordQueries, FactorQueries):
     """Root queries of the slice."""
 
 
 @object_type
-class Mutations(SourceMutations, RecordMutations):
+class Mutations(SourceMutations, UnitMutations, PackMutations, RecordMutations):
     """Root mutations of the slice."""
 
 
-NODES = {**sources.NODES, **records.NODES, **factors.NODES}
+NODES = {**sources.NODES, **records.NODES, **factors.NODES, **units.NODES}
