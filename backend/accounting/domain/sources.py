@@ -178,7 +178,7 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class EmissionSource:
-    """A source of emissions under an organisation, normally a site (8.2.3); in a unit and at a device, if it was said."""
+    """A source of emissions under an organisation, normally a site (8.2.3); in a unit and at a device, if said."""
 
     id: UUID
     organisation_id: UUID

@@ -49,7 +49,7 @@ def _device(row: Row[Any]) -> EmissionDevice:
 async def insert(unit: UnitOfWork, units: Sequence[EmissionUnit], devices: Sequence[EmissionDevice]) -> None:
     """Errors: UNIT_CODE_TAKEN when another writer was faster."""
     for into, made in ((emission_unit, units), (emission_device, devices)):
-        rows = [{"tenant_id": unit.tenant_id, **asdict(row)} for row in made]  # type: ignore[call-overload]
+        rows = [{"tenant_id": unit.tenant_id, **asdict(row)} for row in made]
         if not rows:
             continue
         try:
