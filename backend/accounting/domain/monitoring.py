@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -194,9 +194,9 @@ class NewParameter:
 class PlanParameter(NewParameter):
     """A parameter as it was kept."""
 
-    id: UUID = UUID(int=0)
-    plan_id: UUID = UUID(int=0)
-    organisation_id: UUID = UUID(int=0)
+    id: UUID = field(kw_only=True)
+    plan_id: UUID = field(kw_only=True)
+    organisation_id: UUID = field(kw_only=True)
 
 
 def checked_header(given: PlanHeader) -> PlanHeader:
@@ -368,7 +368,7 @@ class Template:
                 highest=p.highest,
                 partner_code=p.partner_code,
                 tolerance=p.tolerance,
-            )  # fmt: skip
+            )
             for row in self.rows
             for p in row.parameters
         ]

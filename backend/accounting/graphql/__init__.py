@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, records, sources, units
+from backend.accounting.graphql import factors, monitoring, readings, records, sources, units
 from backend.accounting.graphql.factors import FactorQueries
+from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
+from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
 from backend.accounting.graphql.units import UnitMutations, UnitQueries
@@ -12,13 +14,17 @@ from backend.kit.graphql.types import object_type
 
 
 @object_type
-class Queries(SourceQueries, UnitQueries, PackQueries, RecordQueries, FactorQueries):
+class Queries(
+    SourceQueries, UnitQueries, PackQueries, MonitoringPlanQueries, ReadingQueries, RecordQueries, FactorQueries
+):
     """Root queries of the slice."""
 
 
 @object_type
-class Mutations(SourceMutations, UnitMutations, PackMutations, RecordMutations):
+class Mutations(
+    SourceMutations, UnitMutations, PackMutations, MonitoringPlanMutations, ReadingMutations, RecordMutations
+):
     """Root mutations of the slice."""
 
 
-NODES = {**sources.NODES, **records.NODES, **factors.NODES, **units.NODES}
+NODES = {**sources.NODES, **records.NODES, **factors.NODES, **units.NODES, **monitoring.NODES, **readings.NODES}
