@@ -57,8 +57,8 @@ async def read(works: Works, *rows: tuple[str, str, str], **fields: Any) -> None
 
 
 async def found(works: Works, first: str, last: str, **variables: Any) -> list[tuple[Any, ...]]:
-    query = """query F($at: ID!, $from: Date!, $to: Date!, $kinds: [MonitoringFindingKind!], $first: Int,
-      $after: String) { monitoringFindings(organisationId: $at, from: $from, to: $to, kinds: $kinds, first: $first,
+    query = """query F($at: ID!, $from: Date!, $to: Date!, $kinds: [MonitoringFindingKind!], $size: Int,
+      $after: String) { monitoringFindings(organisationId: $at, from: $from, to: $to, kinds: $kinds, first: $size,
       after: $after) { nodes { kind firstDay lastDay value expected remedyZh parameter { code } }
       pageInfo { hasNextPage endCursor } } }"""
     given = {"at": works.site_id, "from": first, "to": last, **variables}
@@ -157,7 +157,7 @@ async def test_a_missing_day_and_an_odd_value(works: Works) -> None:
     ]
     wanted = {"kinds": ["MISSING", "OUT_OF_RANGE"]}
     assert await found(works, "2024-01-01", "2024-01-31", **wanted) == expected
-    assert await found(works, "2024-01-01", "2024-01-31", **wanted, first=1) == expected
+    assert await found(works, "2024-01-01", "2024-01-31", **wanted, size=1) == expected
     late = await found(works, "2024-01-01", "2024-01-31", kinds=["LATE"])
     assert len(late) == 30  # recorded years afterwards
     assert await found(works, "2023-01-01", "2023-12-31") == []

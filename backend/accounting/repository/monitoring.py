@@ -71,8 +71,8 @@ class ParameterReading:
     superseded_because: str | None = None
 
 
-def _made(kind: Any, row: Row[Any], **extra: Any) -> Any:
-    return kind(**{n: getattr(row, n) for n in kind.__dataclass_fields__ if n not in extra} | extra)
+def _made(into: Any, row: Row[Any], /, **extra: Any) -> Any:
+    return into(**{n: getattr(row, n) for n in into.__dataclass_fields__ if n not in extra} | extra)
 
 
 def _plan(row: Row[Any]) -> MonitoringPlan:

@@ -163,7 +163,7 @@ class MonitoringService:
         return await perform(self.toolbox, actor, "rejectMonitoringPlan", body, MonitoringPlan, work)
 
     async def approve(self, actor: Actor, plan_id: UUID) -> Done[MonitoringPlan]:
-        """Put a plan in force; the one before ends there. Errors: PLAN_STATE, MAKER_IS_CHECKER, PLAN_STARTS_TOO_EARLY."""
+        """The plan before ends there. Errors: PLAN_STATE, MAKER_IS_CHECKER, PLAN_STARTS_TOO_EARLY."""
 
         async def work(change: Change) -> MonitoringPlan:
             plan: MonitoringPlan = await _reach(change, "plan", plan_id, "planId", Permission.EMISSION_APPROVE)
@@ -381,7 +381,7 @@ async def _keep(change: Change, plan: MonitoringPlan, given: Sequence[NewParamet
             id=uuid7(),
             plan_id=plan.id,
             organisation_id=plan.organisation_id,
-        )  # fmt: skip
+        )
         for p in given
     ]
     if made:
