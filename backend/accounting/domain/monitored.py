@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -71,6 +71,38 @@ READ_FROM_STREAM = rule(
 )
 BAD_READING = invalid("BAD_READING", en="{reason}", zh="{reason_zh}")
 READING_SUPERSEDED = conflict("READING_SUPERSEDED", en="The reading was superseded already.", zh="该读数已被更正。")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A calibration of an instrument; `actual_error` as a share."""
+
+    id: UUID
+    organisation_id: UUID
+    instrument_id: UUID
+    done_on: date
+    valid_until: date
+    actual_error: Decimal
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterReading:
+    """A reading of a quality or quantity parameter, in the unit of the parameter."""
+
+    id: UUID
+    organisation_id: UUID
+    parameter_id: UUID
+    code: str
+    day: date
+    batch: str
+    value: Decimal
+    weight: Decimal | None
+    evidence: str
+    note: str
+    recorded_at: datetime | None = None
+    superseded_at: datetime | None = None
+    superseded_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

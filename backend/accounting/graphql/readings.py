@@ -10,11 +10,12 @@ from uuid import UUID
 
 import strawberry
 
+from backend.accounting.domain import monitored as kept
 from backend.accounting.domain import monitoring as domain
 from backend.accounting.domain.monitored import TODO_EN, TODO_ZH, Finding, FindingKind
 from backend.accounting.graphql.monitoring import PlanParameter, fetch_parameters
-from backend.accounting.repository import monitoring as kept
-from backend.accounting.service.monitoring import MonitoringService, NewReading
+from backend.accounting.service.monitoring import MonitoringService
+from backend.accounting.service.readings import NewReading
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection

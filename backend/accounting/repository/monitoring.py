@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, Table, select
 from sqlalchemy.exc import DBAPIError
 
-from backend.accounting.domain.monitored import READING_TAKEN, Covered, Reading, Watched
+from backend.accounting.domain.monitored import READING_TAKEN, Calibration, Covered, ParameterReading, Reading, Watched
 from backend.accounting.domain.monitoring import (
     MAKER_IS_CHECKER,
     PLAN_ALREADY_OPEN,
@@ -37,38 +37,6 @@ from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A calibration of an instrument; `actual_error` as a share."""
-
-    id: UUID
-    organisation_id: UUID
-    instrument_id: UUID
-    done_on: date
-    valid_until: date
-    actual_error: Decimal
-    certificate: str
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterReading:
-    """A reading of a quality or quantity parameter, in the unit of the parameter."""
-
-    id: UUID
-    organisation_id: UUID
-    parameter_id: UUID
-    code: str
-    day: date
-    batch: str
-    value: Decimal
-    weight: Decimal | None
-    evidence: str
-    note: str
-    recorded_at: datetime | None = None
-    superseded_at: datetime | None = None
-    superseded_because: str | None = None
 
 
 def _made(into: Any, row: Row[Any], /, **extra: Any) -> Any:

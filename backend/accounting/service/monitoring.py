@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from backend.accounting.domain import monitored
-from backend.accounting.domain.monitored import Finding, FindingKind
+from backend.accounting.domain.monitored import Calibration, Finding, FindingKind, ParameterReading
 from backend.accounting.domain.monitoring import (
     BAD_PARAMETER,
     MAKER_IS_CHECKER,
@@ -35,9 +35,9 @@ from backend.accounting.domain.monitoring import (
 from backend.accounting.domain.sources import checked_code
 from backend.accounting.domain.units import checked_name
 from backend.accounting.repository import monitoring as rows
-from backend.accounting.repository.monitoring import Calibration, ParameterReading
 from backend.accounting.repository.sources import organisations_known
 from backend.accounting.service.batches import check_size
+from backend.accounting.service.readings import NewReading, judged_reading, unread
 from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
@@ -46,19 +46,6 @@ from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
-
-
-@dataclass(frozen=True, slots=True)
-class NewReading:
-    """A reading to record, in the unit of its parameter."""
-
-    parameter_id: UUID
-    day: date
-    value: Decimal
-    batch: str = ""
-    weight: Decimal | None = None
-    evidence: str = ""
-    note: str = ""
 
 
 class MonitoringService:
@@ -210,13 +197,13 @@ class MonitoringService:
             found = await _reach(change, "instrument", instrument_id, "instrumentId", Permission.EMISSION_RECORD)
             made = replace(new, organisation_id=found.organisation_id, certificate=tidy(new.certificate))
             if made.done_on > made.valid_until or not 0 <= made.actual_error < 1 or not made.certificate:
-                raise _unread("A calibration has a certificate, ends after it was done, and an error from 0 to 1.",
+                raise unread("A calibration has a certificate, ends after it was done, and an error from 0 to 1.",
                               "校准须有证书，有效期不早于校准日，误差须在 0 与 1 之间。", "validUntil")  # fmt: skip
             seen = await rows.page_of(
                 change.unit, "calibration", actor.principal, PageRequest(1000), instrument_id=instrument_id
             )
             if made.done_on in {c.done_on for c in seen.rows}:
-                raise _unread("There is a calibration of that day.", "该日已有校准记录。", "doneOn")
+                raise unread("There is a calibration of that day.", "该日已有校准记录。", "doneOn")
             await rows.insert(change.unit, "calibration", [made], recorded_by=actor.principal.member_id)
             await change.audit("Calibration", made.id, made.organisation_id, after=made)
             return made
@@ -252,7 +239,7 @@ class MonitoringService:
         for i, new in enumerate(given):
             parameter = parameters.get(new.parameter_id)
             try:
-                made.append(_reading(new, parameter, parameter and plans[parameter.plan_id], refused, taken))
+                made.append(judged_reading(new, parameter, parameter and plans[parameter.plan_id], refused, taken))
             except CodedError as error:
                 raise error.at("rows", str(i)) from error
         return made
@@ -265,9 +252,9 @@ class MonitoringService:
         async def work(change: Change) -> ParameterReading:
             old: ParameterReading = await _reach(change, "reading", reading_id, "id", Permission.EMISSION_RECORD)
             if not tidy(reason):
-                raise _unread("A reason is needed.", "须填写理由。", "reason")
+                raise unread("A reason is needed.", "须填写理由。", "reason")
             if value is not None and abs(value) >= MOST:
-                raise _unread("A reading is below 1e15.", "读数须小于 1e15。", "value")
+                raise unread("A reading is below 1e15.", "读数须小于 1e15。", "value")
             if not await rows.supersede(change.unit, reading_id, tidy(reason)):
                 raise monitored.READING_SUPERSEDED(path=("id",))
             after = (await rows.by_ids(change.unit, "reading", [reading_id]))[reading_id]
@@ -316,37 +303,8 @@ class MonitoringService:
             return await rows.by_ids(session, kind, keys, principal)
 
 
-def _reading(
-    new: NewReading, parameter: PlanParameter | None, plan: MonitoringPlan | None, refused: Any, taken: set[Any]
-) -> ParameterReading:
-    if parameter is None or plan is None:
-        raise NOT_FOUND(path=("parameterId",), what="PlanParameter", key=str(new.parameter_id))
-    if parameter.organisation_id in refused:
-        raise refused[parameter.organisation_id].at("parameterId")
-    if parameter.stream_id is not None:
-        raise monitored.READ_FROM_STREAM(path=("parameterId",), code=parameter.code)
-    in_force = plan.approved_by and plan.starts_on <= new.day and (plan.ends_on is None or new.day < plan.ends_on)
-    if not in_force:
-        raise monitored.READING_OUTSIDE_PLAN(path=("day",), state=plan.state, day=new.day, source="8.2.4")
-    if abs(new.value) >= MOST or (new.weight is not None and not 0 < new.weight < MOST) or new.day.year < 1990:
-        raise _unread("A reading is below 1e15, its weight above 0, its day after 1989.",
-                      "读数须小于 1e15，权重须大于 0，日期须在 1990 年以后。", "value")  # fmt: skip
-    key = (parameter.organisation_id, parameter.code, new.day, tidy(new.batch))
-    if key in taken:
-        raise monitored.READING_TAKEN(path=("day",), code=parameter.code, day=new.day, batch=tidy(new.batch)[:60])
-    taken.add(key)
-    return ParameterReading(
-        uuid7(), parameter.organisation_id, parameter.id, parameter.code, new.day, tidy(new.batch), new.value,
-        new.weight, tidy(new.evidence), tidy(new.note),
-    )  # fmt: skip
-
-
 def _bad(en: str, zh: str, *path: str) -> CodedError:
     return BAD_PARAMETER(path=path, reason=en, reason_zh=zh)
-
-
-def _unread(en: str, zh: str, *path: str) -> CodedError:
-    return monitored.BAD_READING(path=path, reason=en, reason_zh=zh)
 
 
 def _template(code: str) -> list[NewParameter]:

@@ -112,7 +112,8 @@ class PackService:
         """Add a pack of the tenant's own. Errors: FORBIDDEN, PACK_CODE_TAKEN, PACK_INCONSISTENT …"""
 
         async def work(change: Change) -> Pack:
-            await change.require(Permission.EMISSION_MANAGE, None)
+            # A pack is a form without numbers: who may define sources anywhere may add one to the tenant.
+            await change.require_unless_own(actor.principal.member_id, Permission.EMISSION_MANAGE, None)
             pack = checked_pack(new)
             if pack.code in await _all(change.unit):
                 raise PACK_CODE_TAKEN(path=("code",), code=pack.code)
