@@ -21,6 +21,8 @@ from backend.kit.correlation import CorrelationMiddleware
 from backend.kit.database import Database
 from backend.kit.graphql.execute import Executor
 from backend.kit.graphql.http import endpoint, locale_of
+from backend.kit.objects.files import FileStore
+from backend.kit.objects.store import ObjectStore
 from backend.kit.toolbox import Services, Toolbox
 from backend.worker import WorkerThread
 from schema.build import build_schema, core
@@ -34,12 +36,13 @@ class Parts:
     database: Database
     worker: WorkerThread | None
     identity: IdentitySettings
+    objects: ObjectStore
     clock: Clock = field(default_factory=Clock)
 
 
 def create_app(parts: Parts) -> Starlette:
     """The application over open databases. Its lifespan starts and stops the embedded worker, if there is one."""
-    toolbox = Toolbox(parts.database, parts.clock)
+    toolbox = Toolbox(parts.database, parts.clock, objects=parts.objects)
     services = Services(replace(toolbox, wake_relay=parts.worker.ring) if parts.worker else toolbox)
     authenticator = Authenticator(parts.database, parts.clock, parts.identity)
 
@@ -67,6 +70,7 @@ def create_app(parts: Parts) -> Starlette:
         Route("/", lambda _request: RedirectResponse("/graphiql")),
         *graphiql.routes(),
         *issuer.routes(parts.database, parts.clock, parts.identity),
+        *(parts.objects.routes() if isinstance(parts.objects, FileStore) else ()),
     ]
     return Starlette(routes=routes, middleware=[Middleware(CorrelationMiddleware)], lifespan=lifespan)
 

@@ -31,7 +31,8 @@ CAPABILITIES: Final = (
     Capability("tenants"),
     Capability("tenants.work", tables=False),
     Capability("backend.identity"),
-    Capability("backend.accounting"),
+    Capability("backend.evidence"),
+    Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
     Capability("backend.consolidation", jobs=True),
 )

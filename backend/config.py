@@ -17,6 +17,9 @@
 | TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
 | TANHENG_PRIVATE_ISSUERS | `true`: trusted issuers may live on private networks (an intranet's own provider) |
 | TANHENG_ADMISSION_CACHE_S | seconds a revoked member may still get in, 2; 0 asks the database on every request |
+| OBJECTS_BUCKET | bucket of an S3 store for files; unset: files in the state folder behind URLs of our own |
+| OBJECTS_ENDPOINT, OBJECTS_REGION | where the store is, when not Amazon's; its region, `us-east-1` |
+| OBJECTS_ACCESS_KEY, OBJECTS_SECRET_KEY | the login to it |
 | TANHENG_LOG | `json` (default when not a terminal) or `console` |
 """
 
@@ -90,6 +93,17 @@ class IdentitySettings(ApiSettings):
 
     private_issuers: bool = False
     admission_cache_s: float = Field(default=2.0, ge=0, le=5)
+
+
+class ObjectSettings(_Settings):
+    """Where files are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="OBJECTS_", frozen=True, extra="ignore")
+    bucket: str | None = None
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret_key: str = ""
 
 
 class LogSettings(_Settings):

@@ -18,6 +18,7 @@ from backend.kit.jobs.queue import Queue
 from backend.kit.jobs.relay import Relay, listen
 from backend.kit.jobs.run import Runner
 from backend.kit.jobs.transport import Transport
+from backend.kit.objects.store import ObjectStore
 from backend.kit.toolbox import Services, Toolbox
 
 log = structlog.get_logger()
@@ -37,12 +38,13 @@ class Worker:
         pace: Pace,
         broker: BrokerSettings,
         listening: bool = True,
+        objects: ObjectStore | None = None,
     ) -> None:
         self.database = database
         self.queue = Queue(database, pace)
         self.transport = Transport(broker.url, broker.queue, pace.slots)
         self.relay = Relay(self.queue, self.transport)
-        self.runner = Runner(self.queue, Services(Toolbox(database, clock)), self.relay.ring)
+        self.runner = Runner(self.queue, Services(Toolbox(database, clock, objects=objects)), self.relay.ring)
         self._listening = listening
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -135,6 +137,7 @@ def run_worker(
     *,
     clock: Clock,
     listening: bool = True,
+    objects: ObjectStore | None = None,
 ) -> None:
     """Work in this process until SIGTERM or SIGINT; returns after a graceful stop."""
 
@@ -142,7 +145,9 @@ def run_worker(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        worker = Worker(open_database(), clock, pace=settings.pace(), broker=broker, listening=listening)
+        worker = Worker(
+            open_database(), clock, pace=settings.pace(), broker=broker, listening=listening, objects=objects
+        )
         await serve(worker, stop)
 
     asyncio.run(main())

@@ -19,6 +19,7 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
 from backend.kit.embedded.cluster import Cluster
 from backend.kit.ids import uuid7
+from backend.kit.objects.files import FileStore
 from backend.kit.provision import APP, OWNER, WORKER, create_database, migrate, prepare
 from backend.kit.toolbox import Services, Toolbox
 from tests.fixtures.world import World
@@ -127,8 +128,13 @@ async def owner_database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def services(database: Database) -> Services:
-    return Services(Toolbox(database, Clock()))
+def objects(tmp_path_factory: pytest.TempPathFactory) -> FileStore:
+    return FileStore(tmp_path_factory.mktemp("objects"), "http://objects.test", Clock())
+
+
+@pytest.fixture
+def services(database: Database, objects: FileStore) -> Services:
+    return Services(Toolbox(database, Clock(), objects=objects))
 
 
 @pytest.fixture

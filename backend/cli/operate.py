@@ -19,6 +19,7 @@ from backend.identity.local import LocalIssuer, trial_administrator
 from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database
+from backend.objects import open_objects
 from backend.worker import Worker, WorkerThread, run_worker
 from tenants.access import Role
 from tenants.lifecycle import list_tenants, provision
@@ -45,7 +46,7 @@ def serve(
 def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> None:
     """Serve until interrupted."""
     beside = WorkerThread(lambda: _worker(found)) if with_worker else None
-    application = create_app(Parts(found.open_app(), beside, IdentitySettings()))
+    application = create_app(Parts(found.open_app(), beside, IdentitySettings(), open_objects(Clock())))
     uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
 
 
@@ -54,14 +55,24 @@ def worker() -> None:
     logs.configure(LogSettings().log)
     found = databases()
     run_worker(
-        found.open_worker, WorkerSettings(), BrokerSettings(), clock=Clock(), listening=not found.limits.through_pooler
+        found.open_worker,
+        WorkerSettings(),
+        BrokerSettings(),
+        clock=Clock(),
+        listening=not found.limits.through_pooler,
+        objects=open_objects(Clock()),
     )
 
 
 def _worker(found: Databases) -> Worker:
     listening = not found.limits.through_pooler
     return Worker(
-        found.open_worker(), Clock(), pace=WorkerSettings().pace(), broker=BrokerSettings(), listening=listening
+        found.open_worker(),
+        Clock(),
+        pace=WorkerSettings().pace(),
+        broker=BrokerSettings(),
+        listening=listening,
+        objects=open_objects(Clock()),
     )
 
 

@@ -131,6 +131,11 @@ UNAUTHENTICATED = _publish(
     )
 )
 INVALID_INPUT = invalid("INVALID_INPUT", en="{reason}", zh="{reason_zh}")
+REASON_MISSING = invalid(
+    "REASON_MISSING",
+    en="Say why the record is replaced or withdrawn.",
+    zh="须说明记录被替换或撤回的原因。",
+)
 INVALID_ID = invalid(
     "INVALID_ID",
     en="'{value}' is not the id of a {expected}.",

@@ -169,14 +169,20 @@ def read_number(written: str) -> Decimal:
     return Decimal(text)
 
 
+def fitted_unit(unit: str, canonical: str) -> Unit:
+    """A written unit of the dimension wanted. Errors: UNKNOWN_UNIT, UNIT_DOES_NOT_FIT."""
+    read = read_unit(unit)
+    if read.canonical != canonical:
+        raise UNIT_DOES_NOT_FIT(path=("unit",), unit=unit[:40], fitting=", ".join(fitting_units(canonical)))
+    return read
+
+
 def to_canonical(value: Decimal, unit: str, canonical: str) -> Decimal:
     """`value` in the canonical unit, exactly.
 
     Errors: UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, NUMBER_OUT_OF_RANGE (nothing is rounded on the way in).
     """
-    read = read_unit(unit)
-    if read.canonical != canonical:
-        raise UNIT_DOES_NOT_FIT(path=("unit",), unit=unit[:40], fitting=", ".join(fitting_units(canonical)))
+    read = fitted_unit(unit, canonical)
     return storable(_WIDE.multiply(value, read.factor), canonical, written=str(value), unit=unit)
 
 

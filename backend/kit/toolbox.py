@@ -8,15 +8,26 @@ from typing import Any, Protocol, TypeVar
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database
+from backend.kit.objects.store import OBJECTS_UNAVAILABLE, ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """The means of a process: its database (in the role of the process), its clock, a bell for the job relay."""
+    """The means of a process: its database (in the role of the process), its clock, a bell for the job relay,
+    its object store.
+    """
 
     database: Database
     clock: Clock
     wake_relay: Callable[[], None] = lambda: None
+    objects: ObjectStore | None = None
+
+    @property
+    def store(self) -> ObjectStore:
+        """Where files are kept. Errors: OBJECTS_UNAVAILABLE in a process that was given none."""
+        if self.objects is None:
+            raise OBJECTS_UNAVAILABLE(because="this process has no object store")
+        return self.objects
 
 
 class Service(Protocol):

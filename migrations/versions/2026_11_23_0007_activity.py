@@ -117,8 +117,6 @@ def _activity() -> None:
           source_rows integer[],
           quantity numeric(38, 12) NOT NULL CHECK (quantity <> 'NaN' AND abs(quantity) < 1e21),
           PRIMARY KEY (tenant_id, stream_id, month, batch_id, first_line),
-          FOREIGN KEY (tenant_id, stream_id) REFERENCES emission_stream,
-          FOREIGN KEY (tenant_id, batch_id) REFERENCES activity_batch,
           CONSTRAINT a_day_for_each_quantity CHECK (cardinality(days) > 0 AND cardinality(days) = cardinality(quantities)
             AND (source_rows IS NULL OR cardinality(source_rows) = cardinality(days))),
           CONSTRAINT days_of_the_month CHECK (1 <= ALL (days)
@@ -162,15 +160,26 @@ def _activity() -> None:
         """,
         "CREATE TRIGGER withdrawal_repeats_its_line BEFORE INSERT ON activity_withdrawal "
         "FOR EACH ROW EXECUTE FUNCTION withdrawal_repeats_its_line()",
-        # The sum beside the lines is made where the lines are kept, so the two cannot differ.
+        # What foreign keys and a check would say, said for all packs of a statement at once: they come by the ten
+        # thousand. Streams and batches are never deleted, so it is enough to look when a pack comes in.
         """
-        CREATE FUNCTION pack_is_summed() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION packs_hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
         BEGIN
-          SELECT sum(q) INTO NEW.quantity FROM unnest(NEW.quantities) q;
-          RETURN NEW;
+          IF EXISTS (
+            SELECT FROM made p
+            LEFT JOIN emission_stream t ON t.tenant_id = p.tenant_id AND t.id = p.stream_id
+            LEFT JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+            WHERE t.id IS NULL OR b.id IS NULL
+              OR p.quantity <> (SELECT sum(q) FROM unnest(p.quantities) q)
+          ) THEN
+            RAISE EXCEPTION 'a pack needs its stream, its batch, and the sum of its lines' USING ERRCODE = '23514',
+              CONSTRAINT = 'packs_hold';
+          END IF;
+          RETURN NULL;
         END $$
         """,
-        "CREATE TRIGGER pack_is_summed BEFORE INSERT ON activity_pack FOR EACH ROW EXECUTE FUNCTION pack_is_summed()",
+        "CREATE TRIGGER packs_hold AFTER INSERT ON activity_pack REFERENCING NEW TABLE AS made "
+        "FOR EACH STATEMENT EXECUTE FUNCTION packs_hold()",
     )
 
 
@@ -187,8 +196,8 @@ def _move_records() -> None:
         FROM activity_record
         """,
         f"""
-        INSERT INTO activity_pack (tenant_id, stream_id, month, batch_id, first_line, days, quantities)
-        SELECT tenant_id, stream_id, month, {batch}, 1, '{{1}}', ARRAY[quantity] FROM activity_record
+        INSERT INTO activity_pack (tenant_id, stream_id, month, batch_id, first_line, days, quantities, quantity)
+        SELECT tenant_id, stream_id, month, {batch}, 1, '{{1}}', ARRAY[quantity], quantity FROM activity_record
         """,
         f"""
         INSERT INTO activity_withdrawal (tenant_id, batch_id, line, stream_id, month, quantity, at, because,
@@ -220,9 +229,7 @@ def _results() -> None:
           co2e_t numeric(38, 9) NOT NULL,
           records integer NOT NULL CHECK (records >= 0),
           last_recorded_at timestamptz NOT NULL,
-          PRIMARY KEY (tenant_id, stream_id, month),
-          FOREIGN KEY (tenant_id, stream_id) REFERENCES emission_stream,
-          FOREIGN KEY (tenant_id, coefficient_id) REFERENCES stream_coefficient
+          PRIMARY KEY (tenant_id, stream_id, month)
         ) WITH (fillfactor = 60)
         """,
         "CREATE INDEX stream_month_of_source ON stream_month (tenant_id, source_id, month)",
@@ -257,7 +264,8 @@ def _results() -> None:
 
 
 def _rules_of_months() -> None:
-    """One gas of one source in one month has one origin; a stream has at most one record a month (a day) if it says so.
+    """Emissions are quantity × a coefficient of the stream; one gas of one source in one month has one origin; a
+    stream has at most one record a month (a day) if it says so.
 
     Judged for all rows of a statement at once. Writers of activity and of declared results meet on the row of the
     source, so that of two who write at the same time the second sees the first.
@@ -281,6 +289,15 @@ def _rules_of_months() -> None:
               RAISE EXCEPTION 'a declared result covers this month' USING ERRCODE = '23P01',
                 CONSTRAINT = 'one_origin_per_gas_and_month';
             END IF;
+          END IF;
+          IF EXISTS (
+            SELECT FROM changed m
+            LEFT JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+              AND c.stream_id = m.stream_id AND m.month BETWEEN c.first_month AND c.last_month
+            WHERE c.id IS NULL OR m.co2e_t <> round(m.quantity * c.co2e_per_unit, 9)
+          ) THEN
+            RAISE EXCEPTION 'an emission is a quantity times a coefficient of its stream and month'
+              USING ERRCODE = '23514', CONSTRAINT = 'co2e_is_quantity_by_coefficient';
           END IF;
           IF EXISTS (
             SELECT FROM changed m JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id

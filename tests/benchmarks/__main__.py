@@ -15,7 +15,7 @@ from rich.table import Table
 
 from backend.kit.embedded.cluster import Cluster, binary
 from backend.kit.provision import OWNER, create_database, migrate, prepare
-from tests.benchmarks import access, ledger, read
+from tests.benchmarks import access, accounting, ledger, read
 from tests.conftest import at
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -35,6 +35,7 @@ class Bench:
 BENCHES: Final[dict[str, Bench]] = {
     "graphql.read_1000": Bench(lambda _server, url: [asyncio.run(read.read_1000(url)).row()], 0.6),
     "ledger.post_service": Bench(lambda server, url: ledger.run(server, url, binary("pgbench")), 0.6),
+    "accounting.ingest": Bench(lambda _server, url: accounting.run(url), 0.15),
     "access.check": Bench(lambda _server, url: [access.run(url)], 1.0),
 }
 

@@ -78,6 +78,8 @@ class Packs:
     days: list[str] = field(default_factory=list)
     quantities: list[str] = field(default_factory=list)
     source_rows: list[str | None] = field(default_factory=list)
+    sums: list[str] = field(default_factory=list)
+    """The exact sum of each pack; the database compares."""
     lines: dict[UUID, int] = field(default_factory=dict)
     """How many lines each batch has."""
 
@@ -92,6 +94,7 @@ class Packs:
         self.days.append("{" + ",".join(str(line.day.day) for line in lines) + "}")
         self.quantities.append("{" + ",".join(str(line.quantity) for line in lines) + "}")
         self.source_rows.append(None)
+        self.sums.append(str(sum((line.quantity for line in lines), Decimal(0))))
         return first
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Library
-from backend.kit.errors import conflict, invalid
+from backend.kit.errors import REASON_MISSING, conflict, invalid
 from backend.kit.quantity import MASS, storable, times
 from backend.kit.text import clean, tidy
 from tenants.domain import GwpSet
@@ -35,11 +35,6 @@ NEGATIVE_MEASUREMENT = invalid(
     "NEGATIVE_MEASUREMENT",
     en="A measured mass is not negative; got {mass}. Only a mass balance or a factor result may be.",
     zh="监测所得质量不能为负，收到 {mass}。仅物料平衡或因子法结果可为负。",
-)
-REASON_MISSING = invalid(
-    "REASON_MISSING",
-    en="Say why the record is replaced or withdrawn.",
-    zh="须说明记录被替换或撤回的原因。",
 )
 ALREADY_SUPERSEDED = conflict(
     "ALREADY_SUPERSEDED",

@@ -29,6 +29,8 @@ from backend.accounting.graphql.sources import (
 )
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.declared import DeclaredResultService
+from backend.evidence.graphql import Document
+from backend.evidence.service import DocumentService
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.scalars import Month
@@ -92,6 +94,11 @@ class ActivityRecord(Node):
         return [found.get(p.record.id) for p in parents]
 
     @batched
+    async def documents(parents: list[ARecord], info: Info) -> list[list[Document]]:
+        """The documents that prove it."""
+        return await attached("ActivityRecord", [p.record.id for p in parents], info)
+
+    @batched
     async def history(parents: list[ARecord], info: Info) -> list[list[ARecord]]:
         """All versions of this record, oldest first."""
         lines = [p.record.line_id for p in parents]
@@ -140,6 +147,11 @@ class DeclaredResult(Node):
         """The source it belongs to."""
         found = await fetch_sources(list({p.record.source_id for p in parents}), info)
         return [found.get(p.record.source_id) for p in parents]
+
+    @batched
+    async def documents(parents: list[AResult], info: Info) -> list[list[Document]]:
+        """The documents that prove it."""
+        return await attached("DeclaredResult", [p.record.id for p in parents], info)
 
     @batched
     async def history(parents: list[AResult], info: Info) -> list[list[AResult]]:
@@ -270,6 +282,11 @@ class DeclaredResultChangeInput:
 
     def command(self) -> ResultChange:
         return build(ResultChange, self)
+
+
+async def attached(kind: str, keys: Sequence[UUID], info: Info) -> list[list[Document]]:
+    found = await info.context.use(DocumentService).attached_to(info.context.principal, kind, keys)
+    return [[Document.of(d) for d in found.get(key, [])] for key in keys]
 
 
 async def fetch_activity(keys: Sequence[UUID], info: Info) -> dict[UUID, ActivityRecord]:

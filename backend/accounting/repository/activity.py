@@ -31,6 +31,7 @@ from backend.kit.quantity import read_unit, trimmed
 from tenants.access import Principal
 
 PACKS_AT_ONCE: Final = 20_000
+MANY: Final = 2_000
 
 _BATCHES: Final = """
 INSERT INTO activity_batch (tenant_id, id, origin, entered_unit, evidence, note, lines, line_id, recorded_by)
@@ -40,11 +41,11 @@ FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inte
 """
 # Arrays travel as their text: one parameter a column, however long the lists in it are.
 _PACKS: Final = """
-INSERT INTO activity_pack (tenant_id, stream_id, month, batch_id, first_line, days, quantities, source_rows)
+INSERT INTO activity_pack (tenant_id, stream_id, month, batch_id, first_line, days, quantities, source_rows, quantity)
 SELECT $1, p.stream_id, p.month, p.batch_id, p.first_line, p.days::smallint[], p.quantities::numeric(38,12)[],
-       p.source_rows::integer[]
-FROM unnest($2::uuid[], $3::date[], $4::uuid[], $5::integer[], $6::text[], $7::text[], $8::text[])
-  AS p (stream_id, month, batch_id, first_line, days, quantities, source_rows)
+       p.source_rows::integer[], p.quantity::numeric
+FROM unnest($2::uuid[], $3::date[], $4::uuid[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::text[])
+  AS p (stream_id, month, batch_id, first_line, days, quantities, source_rows, quantity)
 """
 _WITHDRAW: Final = """
 INSERT INTO activity_withdrawal (tenant_id, batch_id, line, stream_id, month, quantity, because, withdrawn_by)
@@ -85,11 +86,12 @@ async def store(unit: UnitOfWork, batches: Sequence[Batch], packs: Packs, record
             packs.days,
             packs.quantities,
             packs.source_rows,
+            packs.sums,
         )
         await driver.execute(_PACKS, unit.tenant_id, *(c[part] for c in columns))
     try:
         with overlap_coded():
-            await settle(unit, [b.id for b in filled])
+            await settle(unit, [b.id for b in filled], many=len(packs.stream_ids) > MANY)
     except DBAPIError as error:
         raise translate(error, {"as_often_as_the_cadence_says": _just_recorded}) from error
 
@@ -133,7 +135,13 @@ _LINES: Final[Select[Any]] = (
         emission_stream.c.unit,
     )
     .select_from(activity_pack)
-    .join(activity_batch)
+    .join(
+        activity_batch,
+        and_(
+            activity_batch.c.tenant_id == activity_pack.c.tenant_id,
+            activity_batch.c.id == activity_pack.c.batch_id,
+        ),
+    )
     .join(
         emission_stream,
         and_(

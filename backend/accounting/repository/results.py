@@ -88,12 +88,18 @@ async def share(unit: UnitOfWork) -> None:
     await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
 
 
-async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID]) -> None:
-    """Add new batches to the stream-months; all writers lock them in one order.
+async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> None:
+    """Add new batches to the stream-months; all writers lock them in one order. `many`: ten thousands of them.
 
     Errors: RESULT_OVERLAPS when a declared result came in between.
     """
+    await _plan_for(unit, many=many)
     await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES), {"batches": list(batch_ids)})
+
+
+async def _plan_for(unit: UnitOfWork, *, many: bool) -> None:
+    """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one."""
+    await unit.execute("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
 
 
 async def recalculate(unit: UnitOfWork, stream_ids: Sequence[UUID] | None, from_month: date, to_month: date) -> int:
@@ -110,6 +116,7 @@ async def rebuild(unit: UnitOfWork) -> int:
     """Forget every stream-month of the tenant and derive it again from the packs; writers wait. How many there are."""
     await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
     await unit.execute("DELETE FROM stream_month")
+    await _plan_for(unit, many=True)
     return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.coefficients import Coefficient, derive
@@ -17,6 +19,7 @@ from backend.kit.toolbox import Toolbox
 from tenants.access import Principal
 
 StreamYear = tuple[UUID, int]
+_NOBODY: Final = UUID(int=0)
 
 
 class FactorService:
@@ -61,7 +64,17 @@ async def kept_and_derived(
         return kept, {}, {}
     library = await rows.library(session)
     errors: Errors = {}
-    made = sift(dict(enumerate(missing)), lambda key: derive(asked[key], key[1], library), errors)
+    known: dict[object, Coefficient] = {}
+
+    def derived(key: StreamYear) -> Coefficient:
+        # Thousands of streams burn the same coal: what they have in common is derived once.
+        stream, year = asked[key], key[1]
+        alike = (year, replace(stream, id=_NOBODY, source_id=_NOBODY, code="", name_zh="", name_en=""))
+        if alike not in known:
+            known[alike] = derive(stream, year, library)
+        return known[alike]
+
+    made = sift(dict(enumerate(missing)), derived, errors)
     return kept, {missing[i]: c for i, c in made.items()}, {missing[i]: e for i, e in errors.items()}
 
 

@@ -46,8 +46,6 @@ activity_pack = tenant_table(
     Column("quantities", ARRAY(Numeric(38, 12)), nullable=False),
     Column("source_rows", ARRAY(Integer)),
     Column("quantity", Numeric(38, 12), nullable=False),
-    belongs_to("emission_stream", "stream_id"),
-    belongs_to("activity_batch", "batch_id"),
     keys=("stream_id", "month", "batch_id", "first_line"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Date, DateTime, Integer, Numeric, Text, Uuid
 
-from backend.kit.tables import belongs_to, tenant_table
+from backend.kit.tables import tenant_table
 
 stream_month = tenant_table(
     "stream_month",
@@ -19,7 +19,5 @@ stream_month = tenant_table(
     Column("co2e_t", Numeric(38, 9), nullable=False),
     Column("records", Integer, nullable=False),
     Column("last_recorded_at", DateTime(timezone=True), nullable=False),
-    belongs_to("emission_stream", "stream_id"),
-    belongs_to("stream_coefficient", "coefficient_id"),
     keys=("stream_id", "month"),
 )

@@ -1,0 +1,71 @@
+"""Which stream the words of a row mean."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from backend.accounting.domain.imports import UNKNOWN_SOURCE
+from backend.accounting.domain.sources import STREAM_NOT_CHOSEN, Cadence, Category, DirectKind
+from backend.accounting.files.understood import StreamEntry, may_be_negative
+from backend.kit.text import clean
+
+
+class Directory:
+    """Sources and streams by the names people call them: codes first, then names in either language.
+
+    `rows` as the repository answers them; `home` is where rows belong that name no organisation.
+    """
+
+    def __init__(self, rows: Iterable[Any], home: UUID) -> None:
+        self._home = home
+        self._organisations: dict[str, UUID] = {}
+        self._sources: dict[tuple[UUID, str], UUID] = {}
+        self._streams: dict[UUID, list[tuple[frozenset[str], StreamEntry]]] = {}
+        by_name: list[Any] = []
+        for row in rows:
+            self._organisations.setdefault(_fold(row.organisation_code), row.organisation_id)
+            self._sources.setdefault((row.organisation_id, _fold(row.source_code)), row.source_id)
+            names = frozenset(_fold(n) for n in (row.stream_code, row.material, row.stream_zh, row.stream_en) if n)
+            self._streams.setdefault(row.source_id, []).append((names, _entry(row)))
+            by_name.append(row)
+        for row in by_name:  # a name never takes the place of a code
+            for name in (row.organisation_zh, row.organisation_en):
+                self._organisations.setdefault(_fold(name), row.organisation_id)
+            for name in (row.source_zh, row.source_en):
+                self._sources.setdefault((row.organisation_id, _fold(name)), row.source_id)
+
+    def resolve(self, organisation: str, source: str, stream: str) -> StreamEntry:
+        """Errors: UNKNOWN_SOURCE (also when the organisation is unknown or out of reach), STREAM_NOT_CHOSEN."""
+        where = self._organisations.get(_fold(organisation)) if organisation else self._home
+        found = self._sources.get((where, _fold(source))) if where else None
+        if found is None:
+            raise UNKNOWN_SOURCE(path=("source",), source=source[:60], organisation=organisation[:60] or "-")
+        entries = self._streams[found]
+        fitting = [e for names, e in entries if not stream or _fold(stream) in names]
+        if len(fitting) > 1:
+            fitting = [e for e in fitting if e.code == stream]
+        if len(fitting) != 1:
+            known = ", ".join(e.code for _, e in entries)
+            raise STREAM_NOT_CHOSEN(path=("stream",), source=source[:60], streams=known)
+        return fitting[0]
+
+
+@functools.lru_cache(maxsize=65536)
+def _fold(written: str | None) -> str:
+    return clean(written or "").casefold()
+
+
+def _entry(row: Any) -> StreamEntry:
+    kind = DirectKind(row.direct_kind) if row.direct_kind else None
+    return StreamEntry(
+        id=row.stream_id,
+        source_id=row.source_id,
+        code=row.stream_code,
+        unit=row.unit,
+        gas=row.gas,
+        cadence=Cadence(row.cadence),
+        may_be_negative=may_be_negative(Category(row.category), kind),
+    )

@@ -1,0 +1,275 @@
+"""What the rows of a table mean: which stream, which day, how much in the stream's unit; or why a row means nothing.
+
+Names, units, months and odd numbers repeat: each distinct one is understood once, by the same functions that read a
+single entry, and the answers are joined to the rows. A million rows cost about as much as their distinct words.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import polars as pl
+
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED
+from backend.accounting.domain.imports import CELL_EMPTY, CELL_IS_A_FORMULA, NEGATIVE_QUANTITY, UNKNOWN_MONTH
+from backend.accounting.domain.records import checked_month
+from backend.accounting.domain.sources import Cadence, Category, DirectKind
+from backend.kit.errors import CodedError
+from backend.kit.quantity import NUMBER_OUT_OF_RANGE, fitted_unit, read_number
+from backend.kit.text import clean, tidy
+
+PLAIN_NUMBER: Final = r"^-?\d{1,15}(\.\d{1,12})?$"
+WHO: Final = ("organisation", "source", "stream", "unit")
+SHARED: Final = ("unit", "evidence", "note")
+ROWS_AT_ONCE: Final = 200_000
+_MOST: Final = Decimal(10) ** 15
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_MONTH: Final = re.compile(r"(\d{4})(?:[-/.年]?)(\d{1,2})(?:月)?(?:[-/.]?(\d{1,2})日?)?(?:[ T]00:00(?::00)?)?")
+_EXCEL_EPOCH: Final = date(1899, 12, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEntry:
+    """A stream that rows may mean, and what its rows must keep to."""
+
+    id: UUID
+    source_id: UUID
+    code: str
+    unit: str
+    gas: str
+    cadence: Cadence
+    may_be_negative: bool
+
+
+def may_be_negative(category: Category, kind: DirectKind | None) -> bool:
+    """What can be exported or sold on: imported energy, and fuels and materials that are not simply used up."""
+    return category is Category.IMPORTED_ENERGY or kind in {DirectKind.STATIONARY, DirectKind.PROCESS}
+
+
+@dataclass(slots=True)
+class Understood:
+    """Lines (columns: batch, stream, day, quantity, row), what batches share, the streams, and what was refused."""
+
+    lines: pl.DataFrame
+    batches: list[tuple[str, str, str]]
+    streams: list[StreamEntry]
+    refusals: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def refused(self) -> pl.DataFrame:
+        """Columns: row, column, code, params (JSON), written; in the order of rows."""
+        return pl.concat(self.refusals).sort("row") if self.refusals else pl.DataFrame(schema=_REFUSED)
+
+    def refuse(self, keys: pl.DataFrame, on: Sequence[str], column: str, errors: Sequence[CodedError]) -> None:
+        """Take away the lines that match `keys`, whose column `problem` says which of the errors it is."""
+        if not keys.height:
+            return
+        bad = self.lines.join(keys, on=list(on), how="inner")
+        self.lines = self.lines.join(keys.select(on), on=list(on), how="anti")
+        written = pl.col("quantity").cast(pl.String).alias("written")
+        self.refusals.append(_refused(bad.with_columns(written), column, errors))
+
+
+_REFUSED: Final = pl.Schema(
+    {"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String, "written": pl.String}
+)
+Resolve = Callable[[str, str, str], StreamEntry]
+
+
+def understand(table: pl.DataFrame, resolve: Resolve, today: date) -> Understood:
+    """Understand every row. `resolve` answers (organisation, source, stream) with a stream or raises a coded error.
+
+    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
+    UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED.
+    """
+    reading = _Reading(resolve, today)
+    parts = [reading.part(part) for part in table.iter_slices(ROWS_AT_ONCE)]
+    understood = Understood(pl.concat(parts), list(reading.batches), reading.streams, reading.refusals)
+    _refuse_negatives(understood)
+    _refuse_repeats(understood)
+    return understood
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been met so far: words keep their meaning from one part of a table to the next."""
+
+    resolve: Resolve
+    today: date
+    streams: list[StreamEntry] = field(default_factory=list)
+    positions: dict[UUID, int] = field(default_factory=dict)
+    batches: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    refusals: list[pl.DataFrame] = field(default_factory=list)
+    met: dict[tuple[str, ...], tuple[int, Decimal]] = field(default_factory=dict)
+
+    def part(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The lines of some rows."""
+        table = table.with_columns(pl.lit("").alias(c) for c in (*WHO, *SHARED) if c not in table.columns)
+        table = _joined(
+            table, WHO, self._stream, {"at": pl.UInt32, "factor": pl.Decimal(38, 12)}, "source", self.refusals
+        )
+        table = table.drop("organisation", "source", "stream").rename({"at": "stream"})
+        table = _joined(table, ("month",), self._day, {"day": pl.Date}, "month", self.refusals)
+        # Before numbers are told apart, so that batches come in the order of rows.
+        table = _joined(table, SHARED, self._batch, {"batch": pl.UInt32}, "unit", self.refusals)
+        table = _quantities(table, self.refusals)
+        return table.select("batch", "stream", "day", "quantity", "row")
+
+    def _stream(self, words: tuple[str, ...]) -> tuple[int, Decimal]:
+        if words in self.met:
+            return self.met[words]
+        organisation, source, stream, unit = (clean(w) for w in words)
+        if not source:
+            raise CELL_EMPTY(path=("source",), field="排放源/source")
+        if not unit:
+            raise CELL_EMPTY(path=("unit",), field="单位/unit")
+        entry = self.resolve(organisation, source, stream)
+        factor = fitted_unit(unit, entry.unit).factor
+        at = self.positions.setdefault(entry.id, len(self.streams))
+        if at == len(self.streams):
+            self.streams.append(entry)
+        self.met[words] = at, factor
+        return at, factor
+
+    def _day(self, words: tuple[str, ...]) -> tuple[date]:
+        day = read_day(words[0])
+        checked_month(day.replace(day=1), self.today, "month")
+        return (day,)
+
+    def _batch(self, words: tuple[str, ...]) -> tuple[int]:
+        unit, evidence, note = (tidy(w) for w in words)
+        return (self.batches.setdefault((unit, evidence, note), len(self.batches)),)
+
+
+def _quantities(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFrame:
+    """Plain numbers all at once; what is written otherwise (１,２３４.５) one distinct number at a time."""
+    plain = pl.col("quantity").str.contains(PLAIN_NUMBER)
+    odd = table.filter(~plain)
+    table = table.filter(plain).with_columns(pl.col("quantity").cast(pl.Decimal(38, 12)))
+    if odd.height:
+        odd = _joined(odd, ("quantity",), _odd_number, {"read": pl.Decimal(38, 12)}, "quantity", refusals)
+        table = pl.concat([table, odd.drop("quantity").rename({"read": "quantity"}).select(table.columns)])
+    scaled = table.filter(pl.col("factor") != 1)
+    if not scaled.height:
+        return table.drop("factor")
+    table = table.filter(pl.col("factor") == 1)
+    scaled = scaled.with_columns((pl.col("quantity") * pl.col("factor")).alias("product"))
+    # A product that was rounded does not give the number back: it has more decimals than are kept.
+    exact = pl.col("product") / pl.col("factor") == pl.col("quantity")
+    fits = (pl.col("product").abs() < _MOST) & exact.fill_null(value=False)
+    bad = scaled.filter(~fits)
+    if bad.height:
+        error = NUMBER_OUT_OF_RANGE(written="", unit="", canonical="the canonical unit")
+        written = pl.col("quantity").cast(pl.String).alias("written")
+        refusals.append(_refused(bad.with_columns(written, pl.lit(0).alias("problem")), "quantity", [error]))
+    scaled = scaled.filter(fits).with_columns(pl.col("product").alias("quantity")).drop("product")
+    return pl.concat([table, scaled.select(table.columns)]).drop("factor")
+
+
+def _odd_number(words: tuple[str, ...]) -> tuple[Decimal]:
+    written = clean(words[0])
+    if not written:
+        raise CELL_EMPTY(field="数量/quantity")
+    if written.startswith("="):
+        raise CELL_IS_A_FORMULA()
+    number = read_number(written.replace(",", "") if _GROUPED.fullmatch(written) else written)
+    if abs(number) >= _MOST or number != round(number, 12):
+        raise NUMBER_OUT_OF_RANGE(written=written[:40], unit="", canonical="the canonical unit")
+    return (number,)
+
+
+def _joined(
+    table: pl.DataFrame,
+    on: Sequence[str],
+    understand_one: Callable[[tuple[str, ...]], tuple[Any, ...]],
+    schema: Mapping[str, Any],
+    column: str,
+    refusals: list[pl.DataFrame],
+) -> pl.DataFrame:
+    """The table with what each distinct combination of words means; rows whose words mean nothing are refused."""
+    errors: list[CodedError] = []
+    rows: list[tuple[Any, ...]] = []
+    nothing = (None,) * len(schema)
+    for words in table.select(on).unique(maintain_order=True).iter_rows():
+        try:
+            rows.append((*words, *understand_one(words), None))
+        except CodedError as error:
+            rows.append((*words, *nothing, len(errors)))
+            errors.append(error)
+    meanings = pl.DataFrame(
+        rows, schema={**dict.fromkeys(on, pl.String), **schema, "problem": pl.Int32}, orient="row", strict=False
+    )
+    table = table.join(meanings, on=list(on), how="left")
+    if errors:
+        bad = table.filter(pl.col("problem").is_not_null())
+        refusals.append(_refused(bad.with_columns(pl.col(column).cast(pl.String).alias("written")), column, errors))
+        table = table.filter(pl.col("problem").is_null())
+    return table.drop("problem")
+
+
+def _refused(bad: pl.DataFrame, column: str, errors: Sequence[CodedError]) -> pl.DataFrame:
+    told = pl.DataFrame(
+        {
+            "problem": list(range(len(errors))),
+            "code": [e.code.name for e in errors],
+            "column": [column if not e.path else e.path[-1] for e in errors],
+            "params": [json.dumps({k: str(v) for k, v in e.params.items()}, ensure_ascii=False) for e in errors],
+        },
+        schema={"problem": pl.Int32, "code": pl.String, "column": pl.String, "params": pl.String},
+    )
+    joined = bad.with_columns(pl.col("problem").cast(pl.Int32)).join(told, on="problem", how="left")
+    return joined.select(pl.col(name).cast(kind) for name, kind in _REFUSED.items())
+
+
+def _refuse_negatives(understood: Understood) -> None:
+    never = [i for i, s in enumerate(understood.streams) if not s.may_be_negative]
+    bad = understood.lines.filter((pl.col("quantity") < 0) & pl.col("stream").is_in(never))
+    keys = bad.select("row").with_row_index("problem")
+    errors = [
+        NEGATIVE_QUANTITY(quantity=quantity, stream=understood.streams[stream].code)
+        for stream, quantity in bad.select("stream", "quantity").iter_rows()
+    ]
+    understood.refuse(keys, ["row"], "quantity", errors)
+
+
+def _refuse_repeats(understood: Understood) -> None:
+    """Within one file too a stream is recorded as often as its cadence says: the first row stays."""
+    for cadence, slot in ((Cadence.MONTHLY, pl.col("day").dt.month_start()), (Cadence.DAILY, pl.col("day"))):
+        of = [i for i, s in enumerate(understood.streams) if s.cadence is cadence]
+        if not of:
+            continue
+        mine = understood.lines.filter(pl.col("stream").is_in(of)).with_columns(slot.alias("slot"))
+        first = pl.col("row").min().over("stream", "slot").alias("first")
+        bad = mine.with_columns(first).filter(pl.col("row") > pl.col("first"))
+        errors = [
+            MONTH_ALREADY_RECORDED(
+                stream=understood.streams[stream].code, cadence=cadence.value, when=when, earlier=f"row {earlier}"
+            )
+            for stream, when, earlier in bad.select("stream", "slot", "first").iter_rows()
+        ]
+        understood.refuse(bad.select("row").with_row_index("problem"), ["row"], "month", errors)
+
+
+@functools.lru_cache(maxsize=4096)
+def read_day(written: str) -> date:
+    """A day, or the first day of a month. Errors: UNKNOWN_MONTH, CELL_EMPTY."""
+    tidied = clean(written).replace(" 00:00:00", "")
+    if not tidied:
+        raise CELL_EMPTY(field="月份/month")
+    found = _MONTH.fullmatch(tidied.replace(" ", ""))
+    try:
+        if found:
+            return date(int(found[1]), int(found[2]), int(found[3] or 1))
+        if re.fullmatch(r"\d{5}(\.0)?", tidied):  # the day number of a spreadsheet
+            return _EXCEL_EPOCH + timedelta(days=int(float(tidied)))
+    except ValueError as error:
+        raise UNKNOWN_MONTH(written=written[:40]) from error
+    raise UNKNOWN_MONTH(written=written[:40])

@@ -1,0 +1,25 @@
+"""Jobs of the accounting slice."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from backend.accounting.service.imports import JOB, STEPS, ImportService
+from backend.kit.database import UnitOfWork
+from backend.kit.jobs.context import JobContext
+from backend.kit.jobs.registry import job
+
+
+@job(JOB)
+async def run_import(context: JobContext, import_id: UUID) -> dict[str, Any] | None:
+    """Read the file, then keep its rows together with the end of the job: a broken attempt leaves nothing behind."""
+    service = context.services.get(ImportService)
+    read = await service.read(context.tenant_id, import_id, context.progress)
+    await context.progress(3, STEPS, "storing")
+
+    async def effect(unit: UnitOfWork) -> dict[str, Any]:
+        return await service.store(unit, read)
+
+    answer = await context.finish(effect)
+    return None if answer is None else dict(answer)

@@ -1,0 +1,311 @@
+"""Use cases on imports: ask for one, carry it out, look at what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import polars as pl
+
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, BatchOrigin, new_batch_id, slot
+from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
+from backend.accounting.domain.records import RESULT_OVERLAPS
+from backend.accounting.domain.sources import Cadence
+from backend.accounting.files.directory import Directory
+from backend.accounting.files.tables import ROW, fields_of, read_table
+from backend.accounting.files.understood import Understood, understand
+from backend.accounting.files.writer import HEADERS, write_csv
+from backend.accounting.repository import activity as activity_rows
+from backend.accounting.repository import imports as rows
+from backend.accounting.repository import sources as source_rows
+from backend.accounting.repository.frames import packs_of
+from backend.accounting.service.factors import ensure_coefficients
+from backend.evidence.domain import Document, DocumentState
+from backend.evidence.service import EvidenceReader, keep_made
+from backend.kit.database import RollBack, UnitOfWork
+from backend.kit.errors import CodedError, code_named
+from backend.kit.ids import uuid7
+from backend.kit.jobs.outbox import enqueue
+from backend.kit.pages import Page, PageRequest
+from backend.kit.toolbox import Toolbox
+from tenants.access import Permission, Principal, require
+from tenants.commands import Actor, Change, Done, perform
+
+JOB: Final = "accounting.import"
+Report = Callable[[int, int, str], Awaitable[None]]
+STEPS: Final = 4
+
+
+@dataclass(slots=True)
+class Read:
+    """A file as it was understood before the database was asked, or why it could not be read at all."""
+
+    asked: ActivityImport
+    understood: Understood | None
+    table: pl.DataFrame | None
+    problem: CodedError | None
+    rows: int
+
+
+class ImportService:
+    """Activity from files, in the background."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def ask(self, actor: Actor, new: NewImport) -> Done[ActivityImport]:
+        """Import a stored document into an organisation and all below it. The same file again is the same import.
+
+        Errors: NOT_FOUND, FORBIDDEN, DOCUMENT_STATE.
+        """
+
+        async def work(change: Change) -> ActivityImport:
+            await change.require(Permission.EMISSION_RECORD, new.organisation_id)
+            document = await EvidenceReader.stored(change.unit, new.document_id)
+            await change.require(Permission.EMISSION_READ, document.organisation_id)
+            earlier = await rows.same_file(change.unit, new.organisation_id, document.sha256, new.sheet)
+            if earlier is not None:
+                return earlier
+            key = uuid7()
+            job_id = await enqueue(
+                change.unit,
+                JOB,
+                {"import_id": key},
+                organisation_id=new.organisation_id,
+                created_by=actor.principal.member_id,
+            )
+            made = ActivityImport(
+                id=key,
+                organisation_id=new.organisation_id,
+                document_id=document.id,
+                sheet=new.sheet,
+                mode=new.mode,
+                state=ImportState.QUEUED,
+                job_id=job_id,
+                rows=None,
+                stored=None,
+                refused=None,
+                problem=None,
+                error_document_id=None,
+                sha256=document.sha256,
+                asked_by=actor.principal.member_id,
+                created_at=self.toolbox.clock.now(),
+                finished_at=None,
+            )
+            if not await rows.insert(change.unit, made):
+                # Somebody asked for the same at the same moment: their import it is, and no second job.
+                first = await rows.same_file(change.unit, new.organisation_id, document.sha256, new.sheet)
+                raise RollBack(Done(first, replayed=True))
+            await change.audit("ActivityImport", key, new.organisation_id, after=made)
+            return made
+
+        done = await perform(self.toolbox, actor, "importActivity", new, ActivityImport, work)
+        self.toolbox.wake_relay()
+        return done
+
+    async def read(self, tenant_id: UUID, key: UUID, report: Report) -> Read:
+        """Fetch the file and understand its rows; writes nothing."""
+        async with self.toolbox.database.read(tenant_id) as session:
+            asked = (await rows.imports(session, [key]))[key]
+            document = await EvidenceReader.stored(session, asked.document_id)
+            directory = Directory(await rows.directory(session, asked.organisation_id), asked.organisation_id)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "file"
+            await EvidenceReader.fetch(self.toolbox, tenant_id, document, path)
+            await report(1, STEPS, "reading")
+            try:
+                table = await asyncio.to_thread(read_table, path, document.file_name, asked.sheet)
+            except CodedError as error:
+                return Read(asked, None, None, error, 0)
+        await report(2, STEPS, "understanding")
+        today = self.toolbox.clock.today()
+        understood = await asyncio.to_thread(understand, table, directory.resolve, today)
+        return Read(asked, understood, table if understood.refusals else None, None, table.height)
+
+    async def store(self, unit: UnitOfWork, read: Read) -> dict[str, Any]:
+        """Judge what only the database knows, keep the good rows, list the others; the import is finished with it.
+
+        Errors: PERIOD_LOCKED and the like when another writer was faster; then nothing is kept.
+        """
+        finished = {"finished_at": self.toolbox.clock.now()}
+        if read.problem is not None or read.understood is None:
+            assert read.problem is not None
+            problem = {"code": read.problem.code.name, "params": {k: str(v) for k, v in read.problem.params.items()}}
+            await rows.finish(unit, read.asked.id, state=ImportState.FAILED.value, problem=problem, **finished)
+            return {"state": ImportState.FAILED.value}
+        # A copy: this may be run again when writers met.
+        understood = replace(read.understood, refusals=list(read.understood.refusals))
+        await _refuse_what_the_database_knows(unit, understood)
+        refused = understood.refused
+        none = read.asked.mode is ImportMode.ALL_OR_NOTHING and refused.height > 0
+        stored = 0 if none else understood.lines.height
+        if stored:
+            await _keep(unit, understood, read.asked.asked_by)
+        errors = await self._error_file(unit, read, refused) if refused.height else None
+        if refused.height:
+            await rows.insert_refusals(unit, read.asked.id, refused)
+        state = ImportState.REFUSED if none else ImportState.DONE
+        counts = {"rows": read.rows, "stored": stored, "refused": refused.height}
+        await rows.finish(
+            unit, read.asked.id, state=state.value, error_document_id=errors and errors.id, **counts, **finished
+        )
+        return {"state": state.value, **counts}
+
+    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame) -> Document | None:
+        """The refused rows with what was wrong: to be corrected and sent again."""
+        if read.table is None:
+            return None
+        source = await EvidenceReader.stored(unit, read.asked.document_id)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "errors.csv"
+            await asyncio.to_thread(_write_errors, path, read.table, refused)
+            name = f"{Path(source.file_name).stem[:150]}-错误行.csv"
+            document = Document(
+                id=uuid7(),
+                organisation_id=read.asked.organisation_id,
+                title=name,
+                file_name=name,
+                media_type="text/csv",
+                size=path.stat().st_size,
+                sha256=await asyncio.to_thread(_digest, path),
+                replaces_id=None,
+                state=DocumentState.STORED,
+                keep_until=None,
+                legal_hold=False,
+                withdrawn_because=None,
+                uploaded_by=read.asked.asked_by,
+                created_at=self.toolbox.clock.now(),
+                stored_at=self.toolbox.clock.now(),
+            )
+            await keep_made(self.toolbox, unit, document, path)
+        return document
+
+    async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityImport]:
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.imports(session, keys, principal)
+
+    async def page(
+        self, principal: Principal, organisation_id: UUID | None, request: PageRequest
+    ) -> Page[ActivityImport]:
+        """Errors: NOT_FOUND, FORBIDDEN for an organisation out of reach."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            if organisation_id is not None:
+                await require(session, principal, Permission.EMISSION_READ, organisation_id)
+            return await rows.page(session, principal, organisation_id, request)
+
+    async def refusals(self, principal: Principal, key: UUID, request: PageRequest) -> Page[Refusal]:
+        """The refused rows of an import the caller was given already."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.page_of_refusals(session, key, request)
+
+
+async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
+    """Streams without a coefficient, months that are declared, months and days that are recorded already."""
+    months = understood.lines.select("stream", pl.col("day").dt.month_start().alias("month")).unique()
+    await _refuse_what_has_no_factor(unit, understood, months)
+    declared = await rows.declared_of(unit, list({s.source_id for s in understood.streams}))
+    clashes = [
+        ((n, month), RESULT_OVERLAPS(gas=stream.gas, earlier=f"DECLARED {month:%Y-%m}"))
+        for n, stream in enumerate(understood.streams)
+        for month in declared.get((stream.source_id, stream.gas), ())
+    ]
+    _refuse(understood, clashes, ("stream", "month"))
+    often = [n for n, s in enumerate(understood.streams) if s.cadence is Cadence.EVENT]
+    limited = list(months.filter(~pl.col("stream").is_in(often)).iter_rows())
+    number = {understood.streams[s].id: s for s, _ in limited}
+    taken = await activity_rows.taken(unit, [(understood.streams[s].id, m) for s, m in limited])
+    _refuse(understood, list(_already(understood, taken, number, Cadence.MONTHLY)), ("stream", "month"))
+    _refuse(understood, list(_already(understood, taken, number, Cadence.DAILY)), ("stream", "day"))
+
+
+def _already(
+    understood: Understood, taken: list[tuple[UUID, date, UUID]], number: dict[UUID, int], cadence: Cadence
+) -> Iterator[tuple[tuple[int, date], CodedError]]:
+    seen: set[tuple[Any, ...]] = set()
+    for stream_id, day, record in taken:
+        stream = understood.streams[number[stream_id]]
+        key = (stream_id, slot(cadence, day))
+        if stream.cadence is cadence and key not in seen:
+            seen.add(key)
+            when = day.replace(day=1) if cadence is Cadence.MONTHLY else day
+            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=record)
+            yield (number[stream_id], when), error
+
+
+async def _refuse_what_has_no_factor(unit: UnitOfWork, understood: Understood, months: pl.DataFrame) -> None:
+    streams = await source_rows.streams(unit, [s.id for s in understood.streams])
+    years = months.select("stream", pl.col("month").dt.year().alias("year")).unique()
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    missing = await ensure_coefficients(
+        unit, ((streams[understood.streams[s].id], year) for s, year in years.iter_rows())
+    )
+    _refuse(understood, [((number[s], year), error) for (s, year), error in missing.items()], ("stream", "year"))
+
+
+def _refuse(understood: Understood, bad: list[tuple[tuple[int, Any], CodedError]], on: tuple[str, str]) -> None:
+    if not bad:
+        return
+    kinds: dict[str, Any] = {"stream": pl.UInt32, "month": pl.Date, "day": pl.Date, "year": pl.Int32}
+    keys = pl.DataFrame(
+        [(*key, n) for n, (key, _) in enumerate(bad)],
+        schema={on[0]: kinds[on[0]], on[1]: kinds[on[1]], "problem": pl.UInt32},
+        orient="row",
+    )
+    day = pl.col("day")
+    extra = {"month": day.dt.month_start(), "year": day.dt.year(), "day": day}[on[1]]
+    columns = understood.lines.columns
+    understood.lines = understood.lines.with_columns(extra.alias(on[1]))
+    understood.refuse(keys, list(on), "month", [error for _, error in bad])
+    understood.lines = understood.lines.select(columns)
+
+
+async def _keep(unit: UnitOfWork, understood: Understood, member: UUID) -> None:
+    batches = [Batch(new_batch_id(), *words, origin=BatchOrigin.IMPORT) for words in understood.batches]
+    packs = await asyncio.to_thread(
+        packs_of, understood.lines, [s.id for s in understood.streams], [b.id for b in batches]
+    )
+    await activity_rows.store(unit, batches, packs, member)
+
+
+def _write_errors(path: Path, table: pl.DataFrame, refused: pl.DataFrame) -> None:
+    fields = list(fields_of(table))
+    bad = table.join(refused.select(ROW, "code", "params", "column"), on=ROW).sort(ROW)
+
+    def lines() -> Iterator[Sequence[object]]:
+        for row in bad.iter_rows(named=True):
+            error = Refusal(row[ROW], row["column"], row["code"], _params(row["params"]), "")
+            yield [*(row[f] for f in fields), row[ROW], row["code"], message_of(error, "zh-CN")]
+
+    numeric = [fields.index("quantity")]
+    write_csv(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"], lines(), numbers=numeric)
+
+
+def _params(written: str) -> dict[str, str]:
+    found: dict[str, str] = orjson.loads(written)
+    return found
+
+
+def message_of(refusal: Refusal, locale: Any) -> str:
+    """What was wrong with a row, in a language."""
+    error = code_named(refusal.code)(**refusal.params)
+    return error.message(locale)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def problem_of(asked: ActivityImport) -> CodedError | None:
+    """Why a file could not be read."""
+    if asked.problem is None:
+        return None
+    return code_named(asked.problem["code"])(**asked.problem["params"])
