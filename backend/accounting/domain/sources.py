@@ -178,7 +178,7 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class EmissionSource:
-    """A source of emissions under an organisation, normally a site (8.2.3)."""
+    """A source of emissions under an organisation, normally a site (8.2.3); in a unit and at a device, if said."""
 
     id: UUID
     organisation_id: UUID
@@ -187,6 +187,8 @@ class EmissionSource:
     name_en: str
     category: Category
     direct_kind: DirectKind | None
+    unit_id: UUID | None = None
+    device_id: UUID | None = None
 
 
 def checked_source(new: NewSource) -> NewSource:

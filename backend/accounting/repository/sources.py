@@ -55,6 +55,8 @@ def _source(row: Row[Any]) -> EmissionSource:
         name_en=row.name_en,
         category=Category(row.category),
         direct_kind=row.direct_kind and DirectKind(row.direct_kind),
+        unit_id=row.unit_id,
+        device_id=row.device_id,
     )
 
 
@@ -92,6 +94,8 @@ async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> No
             "name_en": s.name_en,
             "category": s.category.value,
             "direct_kind": s.direct_kind and s.direct_kind.value,
+            "unit_id": s.unit_id,
+            "device_id": s.device_id,
         }
         for s in made
     ]
@@ -147,10 +151,14 @@ async def sources(
 
 
 async def page_of_sources(
-    session: ReadSession, principal: Principal, organisation_id: UUID | None, request: PageRequest
+    session: ReadSession,
+    principal: Principal,
+    organisation_id: UUID | None,
+    request: PageRequest,
+    *conditions: Any,
 ) -> Page[EmissionSource]:
     """Those the caller may read, of one organisation and what lies below it, by code."""
-    statement = _SOURCE.where(may_read(principal))
+    statement = _SOURCE.where(may_read(principal), *conditions)
     if organisation_id is not None:
         statement = statement.where(below(organisation_id))
     statement = keyset(statement, request, emission_source.c.code, emission_source.c.id)

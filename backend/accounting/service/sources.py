@@ -172,6 +172,11 @@ class SourceService:
             return await rows.streams_of(session, source_ids)
 
 
+def prepared_stream(source_id: UUID, new: NewStream, library: Library) -> Stream:
+    """A stream ready to be kept. Errors: UNKNOWN_MATERIAL, FACTOR_OR_MATERIAL …"""
+    return _stream(source_id, new, basis_of(new, library))
+
+
 def _understood(stream: NewStream, library: Library, position: int) -> Basis:
     try:
         return basis_of(stream, library)

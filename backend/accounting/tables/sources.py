@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, DateTime, ForeignKey, Integer, Numeric, Text, Uuid
+from sqlalchemy import Boolean, Column, Date, DateTime, ForeignKey, ForeignKeyConstraint, Integer, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
@@ -16,8 +16,23 @@ emission_source = tenant_table(
     text_or_empty("name_en"),
     Column("category", Text, nullable=False),
     Column("direct_kind", Text),
+    Column("unit_id", Uuid),
+    Column("device_id", Uuid),
     moment("created_at"),
     belongs_to("organisation", "organisation_id"),
+    ForeignKeyConstraint(
+        ["tenant_id", "organisation_id", "unit_id"],
+        ["emission_unit.tenant_id", "emission_unit.organisation_id", "emission_unit.id"],
+    ),
+    ForeignKeyConstraint(
+        ["tenant_id", "organisation_id", "unit_id", "device_id"],
+        [
+            "emission_device.tenant_id",
+            "emission_device.organisation_id",
+            "emission_device.unit_id",
+            "emission_device.id",
+        ],
+    ),
 )
 
 emission_stream = tenant_table(
