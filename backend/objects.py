@@ -8,11 +8,11 @@ from backend.kit.objects.files import FileStore
 from backend.kit.objects.s3 import S3Store
 
 
-def open_objects(clock: Clock) -> FileStore | S3Store:
-    """By the environment; nothing is called before the first object is."""
+def open_objects(clock: Clock, public_url: str | None = None) -> FileStore | S3Store:
+    """By the environment; nothing is called before the first object is. `public_url`: where files are served from."""
     settings = ObjectSettings()
     if settings.bucket is None:
-        return FileStore(StateSettings().state_dir / "objects", ApiSettings().public_url, clock)
+        return FileStore(StateSettings().state_dir / "objects", public_url or ApiSettings().public_url, clock)
     return S3Store(
         settings.bucket,
         endpoint=settings.endpoint,

@@ -30,6 +30,7 @@ __all__ = [
     "reachable",
     "refusals",
     "require",
+    "require_organisation",
     "within",
 ]
 
@@ -106,6 +107,12 @@ _ABOVE: Final = text(
     ORDER BY r.depth
     """
 )
+
+
+async def require_organisation(session: ReadSession, organisation_id: UUID, *path: str) -> None:
+    """Refuse (NOT_FOUND) an organisation the tenant does not have: a role that holds everywhere makes none exist."""
+    if await session.scalar("SELECT 1 FROM organisation WHERE id = :id", {"id": organisation_id}) is None:
+        raise NOT_FOUND(path=path, what="Organisation", key=str(organisation_id))
 
 
 async def held(session: ReadSession, principal: Principal, node: UUID | None) -> list[Grant]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from backend.app import Parts, create_app
 from backend.cli.common import as_owner, bring_up, console, databases
 from backend.cli.health import examine
-from backend.config import BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
+from backend.config import ApiSettings, BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
 from backend.databases import Databases
 from backend.identity.local import LocalIssuer, trial_administrator
 from backend.kit import logs
@@ -46,7 +46,10 @@ def serve(
 def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> None:
     """Serve until interrupted."""
     beside = WorkerThread(lambda: _worker(found)) if with_worker else None
-    application = create_app(Parts(found.open_app(), beside, IdentitySettings(), open_objects(Clock())))
+    # Files go to the address this process listens on, unless the address that clients see was given.
+    given = "public_url" in ApiSettings().model_fields_set
+    objects = open_objects(Clock(), None if given else f"http://{host}:{port}")
+    application = create_app(Parts(found.open_app(), beside, IdentitySettings(), objects))
     uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
 
 

@@ -25,7 +25,7 @@ from backend.kit.objects.store import SignedRequest
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal, require
+from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
 
@@ -49,6 +49,7 @@ class DocumentService:
 
         async def work(change: Change) -> Document:
             await change.require(Permission.EMISSION_RECORD, new.organisation_id)
+            await require_organisation(change.unit, new.organisation_id, "organisationId")
             if new.replaces_id is not None:
                 replaced = await self._own(change, new.replaces_id, Permission.EMISSION_RECORD)
                 if replaced.organisation_id != new.organisation_id:

@@ -41,6 +41,8 @@ class Permission(StrEnum):
     """Define sources, choose methods and factors (8.2.3, 8.2.5)."""
     EMISSION_APPROVE = "emission.approve"
     """Approve an inventory that others prepared."""
+    EMISSION_VERIFY = "emission.verify"
+    """Confirm an approved inventory as the third party (8.4.4)."""
     ASSET_READ = "asset.read"
     """See carbon-asset accounts, lots and transfers (8.3)."""
     ASSET_MANAGE = "asset.manage"
@@ -118,7 +120,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
         }
     ),
     Role.TOP_MANAGEMENT: _READ_ALL | {_P.AUDIT_READ, _P.EMISSION_APPROVE, _P.MANAGEMENT_WRITE},
-    Role.OVERALL_LEAD: frozenset(Permission) - {_P.TENANT_MANAGE, _P.ASSET_SYNC},
+    Role.OVERALL_LEAD: frozenset(Permission) - {_P.TENANT_MANAGE, _P.ASSET_SYNC, _P.EMISSION_VERIFY},
     Role.NEUTRALITY_TEAM: _READ_ALL
     | {
         _P.BOUNDARY_MANAGE,
@@ -137,7 +139,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ASSET_MANAGER: frozenset({_P.ORGANISATION_READ, _P.TOTALS_READ, _P.ASSET_READ, _P.ASSET_MANAGE}),
     Role.INTERNAL_AUDITOR: _READ_ALL | {_P.AUDIT_READ},
     Role.GROUP_TOTALS_VIEWER: frozenset({_P.ORGANISATION_READ, _P.TOTALS_READ}),
-    Role.THIRD_PARTY_VERIFIER: _READ_ALL | {_P.AUDIT_READ},
+    Role.THIRD_PARTY_VERIFIER: _READ_ALL | {_P.AUDIT_READ, _P.EMISSION_VERIFY},
     Role.PARTNER_CLIENT: frozenset({_P.ORGANISATION_READ, _P.ASSET_READ, _P.ASSET_SYNC, _P.EMISSION_RECORD}),
 }
 

@@ -44,11 +44,16 @@ class Api:
 
     def run(self, operation: str, variables: Mapping[str, Any]) -> Any:
         """The one root field of a named operation. Errors: ApiError with what the API said."""
+        (found,) = self.data(operation, variables).values()
+        return found
+
+    def data(self, operation: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """All root fields of a named operation. Errors: ApiError with what the API said."""
         sent = {"query": documents()[operation], "operationName": operation, "variables": variables}
         answer = self._client.post("/graphql", json=sent).json()
         if answer.get("errors"):
             raise ApiError(f"{operation}: {answer['errors']}")
-        (found,) = answer["data"].values()
+        found: dict[str, Any] = answer["data"]
         return found
 
     def change(self, operation: str, change: Mapping[str, Any]) -> Any:

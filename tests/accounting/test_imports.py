@@ -97,7 +97,7 @@ async def finished(works: Works, key: str) -> dict[str, Any]:
 
 ROWS: list[tuple[object, ...]] = [
     ("S1", "锅炉", "烟煤", "2024-01", "１,２３４.５", "吨", "磅单 1", ""),
-    ("S1", "BOILER", "", "2024年2月", "1,000", "kg", "磅单 2", "=1+1"),
+    ("", "BOILER", "", "2024年2月", "1,000", "kg", "磅单 2", "=1+1"),
     ("S1 厂区", "boiler", "BITUMINOUS_COAL", "2024/3", "-5", "t", "", "外售"),
 ]
 
@@ -172,6 +172,30 @@ async def test_each_bad_row_is_told_apart(works: Works, objects: FileStore) -> N
         "2024-01",
         "2024-08",
     ]
+
+
+async def test_full_width_digits_alone(works: Works, objects: FileStore) -> None:
+    source = await boiler(works)
+    await bring(works, objects, csv_bytes([("S1", "BOILER", "", "2024-01", "３９１２０", "t", "", "")]))
+    (result,) = await works.results(source, 2024)
+    assert result["records"] == 1
+
+
+async def test_a_broken_import_gives_its_place_free(works: Works, objects: FileStore) -> None:
+    await boiler(works)
+    document = await upload(works, objects, csv_bytes(ROWS), "活动数据.csv")
+    call = {"organisationId": works.group_id, "documentId": document}
+    first = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
+    (same,) = [(await works.monitor.do("importActivity", call, IMPORT))["activityImport"]]
+    assert same["id"] == first["id"]
+    job = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { job { id } } } }"
+    job_id = (await works.monitor.ask(job, id=first["id"]))["node"]["job"]["id"]
+    await works.monitor.do("cancelJob", {"id": job_id}, "job { state }")
+    second = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
+    assert second["id"] != first["id"]
+    query = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { state problem { code } } } }"
+    shown = (await works.monitor.ask(query, id=first["id"]))["node"]
+    assert shown == {"state": "FAILED", "problem": {"code": "IMPORT_BROKEN"}}
 
 
 async def test_all_or_nothing(works: Works, objects: FileStore) -> None:

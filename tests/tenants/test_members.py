@@ -106,7 +106,8 @@ async def test_a_lead_gives_only_what_he_holds(world: World, role: Role) -> None
     made = await lead.attempt("addMember", person("x", where))
     within = ROLES[role] <= ROLES[Role.OVERALL_LEAD]
     assert codes(made) == ([] if within else ["ROLE_BEYOND_OWN"])
-    assert within == (role not in {Role.TENANT_ADMINISTRATOR, Role.PARTNER_CLIENT})
+    # Whoever is verified does not choose the verifier.
+    assert within == (role not in {Role.TENANT_ADMINISTRATOR, Role.PARTNER_CLIENT, Role.THIRD_PARTY_VERIFIER})
     elsewhere = await lead.attempt("addMember", person("y", {**where, "organisationId": ids["KILN"]}))
     assert codes(elsewhere) == ["NOT_FOUND"]
     nowhere = await lead.attempt("addMember", person("z"))

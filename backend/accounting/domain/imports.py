@@ -54,6 +54,11 @@ FILE_TOO_LONG = invalid(
     en="The file has {rows} rows; at most {most} are read at once. Split it.",
     zh="文件有 {rows} 行，一次最多读取 {most} 行。请拆分。",
 )
+IMPORT_BROKEN = invalid(
+    "IMPORT_BROKEN",
+    en="The job that read this file ended without a result; nothing was stored. Import the file again.",
+    zh="读取该文件的任务未能完成，未存入任何数据。请重新导入。",
+)
 CELL_IS_A_FORMULA = invalid(
     "CELL_IS_A_FORMULA",
     en="The cell holds a formula without a stored value; paste its value instead.",

@@ -41,6 +41,8 @@ class Directory:
         """Errors: UNKNOWN_SOURCE (also when the organisation is unknown or out of reach), STREAM_NOT_CHOSEN."""
         where = self._organisations.get(_fold(organisation)) if organisation else self._home
         found = self._sources.get((where, _fold(source))) if where else None
+        if found is None and not organisation:
+            found = self._only(_fold(source))
         if found is None:
             raise UNKNOWN_SOURCE(path=("source",), source=source[:60], organisation=organisation[:60] or "-")
         entries = self._streams[found]
@@ -51,6 +53,11 @@ class Directory:
             known = ", ".join(e.code for _, e in entries)
             raise STREAM_NOT_CHOSEN(path=("stream",), source=source[:60], streams=known)
         return fitting[0]
+
+    def _only(self, source: str) -> UUID | None:
+        """The source of that name where no other organisation below home has one."""
+        named = {found for (_, name), found in self._sources.items() if name == source}
+        return named.pop() if len(named) == 1 else None
 
 
 @functools.lru_cache(maxsize=65536)
@@ -63,6 +70,7 @@ def _entry(row: Any) -> StreamEntry:
     return StreamEntry(
         id=row.stream_id,
         source_id=row.source_id,
+        organisation_id=row.organisation_id,
         code=row.stream_code,
         unit=row.unit,
         gas=row.gas,

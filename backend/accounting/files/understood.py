@@ -26,7 +26,7 @@ from backend.kit.errors import CodedError
 from backend.kit.quantity import NUMBER_OUT_OF_RANGE, fitted_unit, read_number
 from backend.kit.text import clean, tidy
 
-PLAIN_NUMBER: Final = r"^-?\d{1,15}(\.\d{1,12})?$"
+PLAIN_NUMBER: Final = r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$"
 WHO: Final = ("organisation", "source", "stream", "unit")
 SHARED: Final = ("unit", "evidence", "note")
 ROWS_AT_ONCE: Final = 200_000
@@ -42,6 +42,7 @@ class StreamEntry:
 
     id: UUID
     source_id: UUID
+    organisation_id: UUID
     code: str
     unit: str
     gas: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, monitoring, readings, records, sources, units
+from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
+from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
@@ -24,6 +25,7 @@ class Queries(
     ReadingQueries,
     RecordQueries,
     ImportQueries,
+    InventoryQueries,
     FactorQueries,
 ):
     """Root queries of the slice."""
@@ -38,6 +40,7 @@ class Mutations(
     ReadingMutations,
     RecordMutations,
     ImportMutations,
+    InventoryMutations,
 ):
     """Root mutations of the slice."""
 
@@ -48,6 +51,7 @@ NODES = {
     **records.NODES,
     **factors.NODES,
     **imports.NODES,
+    **inventories.NODES,
     **units.NODES,
     **monitoring.NODES,
     **readings.NODES,

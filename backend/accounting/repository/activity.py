@@ -110,7 +110,8 @@ async def withdraw(unit: UnitOfWork, record: ActivityRecord, because: str, withd
     await share(unit)
     if not await unit.execute(_WITHDRAW, withdrawal | {"because": because, "withdrawn_by": withdrawn_by}):
         return False
-    await unit.execute(_TAKE_AWAY, key)
+    with overlap_coded():
+        await unit.execute(_TAKE_AWAY, key)
     await unit.execute(_DROP_EMPTY, {"stream_id": record.stream_id, "month": record.month})
     return True
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Uuid, column, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
-from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, Refusal
+from backend.accounting.domain.imports import IMPORT_BROKEN, ActivityImport, ImportMode, ImportState, Refusal
 from backend.accounting.tables.imports import activity_import, import_refusal
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
@@ -45,6 +45,20 @@ async def same_file(
     )
     row = await session.first(statement)
     return _import(row) if row else None
+
+
+async def close_broken(unit: UnitOfWork, now: datetime) -> None:
+    """Imports whose job has ended without them are over: their files may be imported again."""
+    problem = {"code": IMPORT_BROKEN.name, "params": {}}
+    ended = text("SELECT id FROM job WHERE state IN ('FAILED', 'CANCELLED')").columns(column("id", Uuid))
+    await unit.execute(
+        activity_import.update()
+        .where(
+            activity_import.c.state == ImportState.QUEUED.value,
+            activity_import.c.job_id.in_(select(ended.subquery().c.id)),
+        )
+        .values(state=ImportState.FAILED.value, problem=problem, finished_at=now)
+    )
 
 
 async def finish(unit: UnitOfWork, key: UUID, **values: Any) -> None:

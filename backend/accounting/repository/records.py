@@ -124,7 +124,8 @@ async def supersede(unit: UnitOfWork, key: UUID, reason: str) -> bool:
         .where(declared_result.c.id == key, declared_result.c.superseded_at.is_(None))
         .values(superseded_at=func.now(), superseded_because=reason)
     )
-    return await unit.execute(statement) == 1
+    with overlap_coded():
+        return await unit.execute(statement) == 1
 
 
 _OVERLAPPING: Final = """

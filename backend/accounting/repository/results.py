@@ -15,10 +15,12 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
+from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS
 from backend.accounting.domain.results import CategoryTotal, Origin, SourceResult
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.database import ReadSession, UnitOfWork, translate
+from backend.kit.errors import CodedError
 from backend.kit.quantity import trimmed
 
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
@@ -74,18 +76,28 @@ WHERE c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.superseded_a
 
 @contextmanager
 def overlap_coded() -> Iterator[None]:
-    """Two writers met over the same source, gas and time: the database lets one of them in."""
+    """Two writers met over the same source, gas and time, or over a period that is frozen: one of them is let in."""
     try:
         yield
     except DBAPIError as error:
         clash = RESULT_OVERLAPS(path=("rows",), gas="the same gas", earlier="recorded just now")
         names = ("one_origin_per_gas_and_month", "declared_result_no_overlap")
-        raise translate(error, dict.fromkeys(names, lambda: clash)) from error
+        codes = dict.fromkeys(names, lambda: clash) | {"period_is_open": _locked}
+        raise translate(error, codes) from error
+
+
+def _locked() -> CodedError:
+    return PERIOD_LOCKED(path=("rows",), period="this time", state="submitted")
 
 
 async def share(unit: UnitOfWork) -> None:
     """Write beside others, never while somebody rebuilds or recalculates."""
     await unit.execute(_SHARE, {"tenant": str(unit.tenant_id)})
+
+
+async def alone(unit: UnitOfWork) -> None:
+    """Nobody writes while this transaction lasts: for what copies or computes everything anew."""
+    await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
 
 
 async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> None:
@@ -107,14 +119,16 @@ async def recalculate(unit: UnitOfWork, stream_ids: Sequence[UUID] | None, from_
 
     `stream_ids` None: of every stream. A month whose chosen coefficient is the one it was computed with stays.
     """
-    await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
+    await alone(unit)
     streams = None if stream_ids is None else list(stream_ids)
-    return await unit.execute(_RECALCULATE, {"streams": streams, "from_month": from_month, "to_month": to_month})
+    given = {"streams": streams, "from_month": from_month, "to_month": to_month}
+    with overlap_coded():
+        return await unit.execute(_RECALCULATE, given)
 
 
 async def rebuild(unit: UnitOfWork) -> int:
     """Forget every stream-month of the tenant and derive it again from the packs; writers wait. How many there are."""
-    await unit.execute(_ALONE, {"tenant": str(unit.tenant_id)})
+    await alone(unit)
     await unit.execute("DELETE FROM stream_month")
     await _plan_for(unit, many=True)
     return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL))

@@ -38,6 +38,7 @@ from backend.accounting.service.batches import (
     common_organisation,
     reach_record,
     reach_sources,
+    refuse_locked,
     refused_rows,
     sift,
     stop_if_refused,
@@ -116,10 +117,18 @@ class ActivityService:
             return _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
         lines = sift(dict(enumerate(new)), line, errors)
+        await self._refuse(change, lines, errors)
+        return lines, errors
+
+    async def _refuse(self, change: Change, lines: dict[int, _Line], errors: Errors) -> None:
+        """What only the database knows."""
+        spans = {i: (x.source.organisation_id, Period(x.row.month)) for i, x in lines.items()}
+        for i, error in (await refuse_locked(change.unit, spans)).items():
+            errors[i] = error
+            del lines[i]
         await self._refuse_what_is_there(change, lines, errors)
         await self._refuse_what_has_no_factor(change, lines, errors)
         await self._refuse_what_is_declared(change, lines, errors)
-        return lines, errors
 
     @staticmethod
     async def _refuse_what_has_no_factor(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
@@ -215,11 +224,7 @@ class ActivityService:
         entered = read_number(row.quantity)
         line = _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
         errors: Errors = {}
-        await self._refuse_what_is_there(change, {0: line}, errors)
-        for error in errors.values():
-            raise error
-        await self._refuse_what_has_no_factor(change, {0: line}, errors)
-        await self._refuse_what_is_declared(change, {0: line}, errors)
+        await self._refuse(change, {0: line}, errors)
         for error in errors.values():
             raise error
         return (await _keep(change, {0: line}, old.line_id))[0]

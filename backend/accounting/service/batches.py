@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+from backend.accounting.domain.inventories import PERIOD_LOCKED
+from backend.accounting.domain.records import Period
 from backend.accounting.domain.sources import EmissionSource
+from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
-from backend.kit.database import RollBack
+from backend.kit.database import ReadSession, RollBack
 from backend.kit.errors import NOT_FOUND, CodedError, invalid
 from tenants.access import Permission
 from tenants.commands import Change, Done, Refused
@@ -99,6 +102,19 @@ async def reach_record(
         return found, look_up(found.source_id)
     except CodedError as error:
         raise (absent if error.code is NOT_FOUND else error) from None
+
+
+async def refuse_locked(session: ReadSession, spans: Mapping[int, tuple[UUID, Period]]) -> Errors:
+    """Which rows (organisation, period) lie in a period whose inventory is frozen. Errors per row: PERIOD_LOCKED."""
+    frozen = await inventory_rows.frozen(session, list({organisation for organisation, _ in spans.values()}))
+    return {
+        i: PERIOD_LOCKED(path=("month",), period=found.period, state=found.state)
+        for i, (organisation, period) in spans.items()
+        for found in frozen
+        if found.organisation_id == organisation
+        and found.first_month <= period.last_month
+        and period.first_month < found.after
+    }
 
 
 def common_organisation(sources: Sequence[EmissionSource]) -> UUID | None:

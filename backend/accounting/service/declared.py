@@ -30,6 +30,7 @@ from backend.accounting.service.batches import (
     common_organisation,
     reach_record,
     reach_sources,
+    refuse_locked,
     refused_rows,
     sift,
     stop_if_refused,
@@ -116,6 +117,10 @@ class DeclaredResultService:
             return _Line(checked, source, weigh(checked.gas, checked.mass_t, gwp_set, library), gwp_set)
 
         lines = sift(dict(enumerate(new)), line, errors)
+        spans = {i: (x.source.organisation_id, x.period) for i, x in lines.items()}
+        for i, error in (await refuse_locked(change.unit, spans)).items():
+            errors[i] = error
+            del lines[i]
         _refuse_repeats(lines, errors)
         await self._refuse_overlaps(change, lines, errors)
         return lines, errors

@@ -17,6 +17,7 @@ import polars as pl
 
 from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, BatchOrigin, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
+from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
@@ -25,6 +26,7 @@ from backend.accounting.files.understood import Understood, understand
 from backend.accounting.files.writer import HEADERS, write_csv
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
+from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.frames import packs_of
 from backend.accounting.service.factors import ensure_coefficients
@@ -36,7 +38,7 @@ from backend.kit.ids import uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal, require
+from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
 JOB: Final = "accounting.import"
@@ -69,8 +71,10 @@ class ImportService:
 
         async def work(change: Change) -> ActivityImport:
             await change.require(Permission.EMISSION_RECORD, new.organisation_id)
+            await require_organisation(change.unit, new.organisation_id, "organisationId")
             document = await EvidenceReader.stored(change.unit, new.document_id)
             await change.require(Permission.EMISSION_READ, document.organisation_id)
+            await rows.close_broken(change.unit, self.toolbox.clock.now())
             earlier = await rows.same_file(change.unit, new.organisation_id, document.sha256, new.sheet)
             if earlier is not None:
                 return earlier
@@ -210,6 +214,7 @@ class ImportService:
 async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
     """Streams without a coefficient, months that are declared, months and days that are recorded already."""
     months = understood.lines.select("stream", pl.col("day").dt.month_start().alias("month")).unique()
+    await _refuse_what_is_locked(unit, understood)
     await _refuse_what_has_no_factor(unit, understood, months)
     declared = await rows.declared_of(unit, list({s.source_id for s in understood.streams}))
     clashes = [
@@ -224,6 +229,18 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
     taken = await activity_rows.taken(unit, [(understood.streams[s].id, m) for s, m in limited])
     _refuse(understood, list(_already(understood, taken, number, Cadence.MONTHLY)), ("stream", "month"))
     _refuse(understood, list(_already(understood, taken, number, Cadence.DAILY)), ("stream", "day"))
+
+
+async def _refuse_what_is_locked(unit: UnitOfWork, understood: Understood) -> None:
+    frozen = await inventory_rows.frozen(unit, list({s.organisation_id for s in understood.streams}))
+    locked = [
+        ((n, month), PERIOD_LOCKED(period=found.period, state=found.state))
+        for found in frozen
+        for n, stream in enumerate(understood.streams)
+        if stream.organisation_id == found.organisation_id
+        for month in found.each_month
+    ]
+    _refuse(understood, locked, ("stream", "month"))
 
 
 def _already(

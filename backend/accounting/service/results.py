@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from backend.accounting.domain.results import CategoryTotal, SourceResult
+from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import results as rows
 from backend.kit.database import ReadSession
 from backend.kit.toolbox import Toolbox
@@ -45,3 +46,10 @@ class EmissionReader:
         One set-wise statement. Biogenic CO2 is left out; an organisation without results has no row.
         """
         return await rows.category_totals(session, organisation_ids, from_year, to_year)
+
+    @staticmethod
+    async def approved_totals(
+        session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
+    ) -> Sequence[CategoryTotal]:
+        """The same of approved inventories alone: what is pending stays out."""
+        return await inventory_rows.approved_totals(session, organisation_ids, from_year, to_year)

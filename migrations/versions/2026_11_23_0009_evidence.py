@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import append_only, protect, run
 
-revision = "0011"
-down_revision = "0010"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import append_only, protect, run
 
-revision = "0012"
-down_revision = "0011"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import append_only, protect, run
 
-revision = "0010"
-down_revision = "0009"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
