@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, Select, func, or_, select, text
 
-from backend.accounting.domain.coefficients import Coefficient, Step, StepKind
+from backend.accounting.domain.derivation import Coefficient, GasTerm, StepKind, as_json, from_json
 from backend.accounting.domain.factors import (
     Factor,
     FactorFilter,
@@ -20,11 +21,14 @@ from backend.accounting.domain.factors import (
     Purpose,
     Region,
 )
+from backend.accounting.domain.methods.kinds import MethodKind
+from backend.accounting.domain.records import Method
 from backend.accounting.tables.library import factor, factor_region, factor_set
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
+from tenants.domain import GwpSet
 
 _FACTOR: Final[Select[Any]] = select(factor)
 _IN_USE: Final = factor.c.superseded_at.is_(None)
@@ -92,17 +96,21 @@ async def page_of_factors(session: ReadSession, wanted: FactorFilter, request: P
     return Page.cut(rows, request, lambda f: (f.set_code, f.code, f.id))
 
 
+def _gas_term(kept: Mapping[str, Any]) -> GasTerm:
+    key = kept.get("gwp_factor_id")
+    return GasTerm(kept["gas"], Decimal(kept["value"]), Decimal(kept["gwp"]), UUID(key) if key else None)
+
+
 def _coefficient(row: Row[Any]) -> Coefficient:
-    steps = tuple(
-        Step(StepKind(s["kind"]), s["written"], s["unit"], UUID(s["factor_id"]) if s["factor_id"] else None)
-        for s in row.steps
-    )
-    return Coefficient(row.co2e_per_unit, row.unit, row.gas, steps)
+    steps = tuple(from_json(s) for s in row.steps)
+    kind = MethodKind.OWN_FACTOR if steps[0].kind is StepKind.OWN_FACTOR else MethodKind.LIBRARY
+    gases = tuple(_gas_term(g) for g in row.gases)
+    return Coefficient(row.co2e_per_unit, row.unit, gases, GwpSet(row.gwp_set), Method(row.method), kind, steps)
 
 
 _KEPT: Final = text(
     """
-    SELECT w.stream_id, w.year, c.co2e_per_unit, c.unit, c.steps, t.gas
+    SELECT w.stream_id, w.year, c.co2e_per_unit, c.unit, c.method, c.gases, c.gwp_set, c.steps
     FROM unnest(CAST(:streams AS uuid[]), CAST(:years AS integer[])) AS w (stream_id, year)
     JOIN emission_stream t ON t.id = w.stream_id
     JOIN stream_coefficient c ON c.tenant_id = t.tenant_id AND c.stream_id = w.stream_id AND c.superseded_at IS NULL
@@ -128,16 +136,17 @@ async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], 
             "last_month": f"{year}-12-01",
             "value": str(c.value),
             "unit": c.unit,
-            "gases": [{"gas": c.gas, "value": str(c.value), "gwp": "1"}],
-            "steps": [
+            "gwp_set": c.gwp_set.value,
+            "gases": [
                 {
-                    "kind": s.kind.value,
-                    "written": s.written,
-                    "unit": s.unit,
-                    "factor_id": str(s.factor_id) if s.factor_id else None,
+                    "gas": t.gas,
+                    "value": str(t.value),
+                    "gwp": str(t.gwp),
+                    "gwp_factor_id": str(t.gwp_factor_id) if t.gwp_factor_id else None,
                 }
-                for s in c.steps
+                for t in c.gases
             ],
+            "steps": [as_json(s) for s in c.steps],
         }
         for (stream_id, year), c in made.items()
     ]
@@ -145,10 +154,10 @@ async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], 
         """
         INSERT INTO stream_coefficient (tenant_id, id, stream_id, method, first_month, last_month, co2e_per_unit, unit,
                                         gases, gwp_set, steps, chosen)
-        SELECT tenant_id, id, stream_id, 'FACTOR', first_month, last_month, value, unit, gases, 'AR5', steps, true
+        SELECT tenant_id, id, stream_id, 'FACTOR', first_month, last_month, value, unit, gases, gwp_set, steps, true
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
           tenant_id uuid, id uuid, stream_id uuid, first_month date, last_month date, value numeric, unit text,
-          gases jsonb, steps jsonb)
+          gwp_set text, gases jsonb, steps jsonb)
         ORDER BY stream_id, first_month
         ON CONFLICT DO NOTHING
         """,

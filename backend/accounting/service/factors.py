@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.domain.coefficients import Coefficient, derive
+from backend.accounting.domain.coefficients import derive
+from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.factors import Factor, FactorFilter, FactorSet, Region
 from backend.accounting.domain.sources import Stream
 from backend.accounting.repository import factors as rows
