@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from uuid import UUID
 
 from backend.accounting.domain.methods.kinds import MethodKind
-from backend.accounting.domain.methods.spec import GivenParameter
 from backend.accounting.domain.months import Span
+from backend.accounting.domain.parameters import BasisParameter
 from backend.accounting.domain.records import Method
 from backend.kit.errors import conflict, invalid
 
@@ -28,36 +27,6 @@ PARAMETER_TWICE = invalid(
     en="The parameter '{name}' is given twice; give it once.",
     zh="参数 '{name}' 重复给出，请只给一次。",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BasisParameter:
-    """A parameter as it was given: its name in the method, value, unit, and where it comes from."""
-
-    name: str
-    value: Decimal
-    unit: str
-    source: str = ""
-    factor_id: UUID | None = None
-
-    @property
-    def given(self) -> GivenParameter:
-        return GivenParameter(self.value, self.unit, self.source, self.factor_id)
-
-
-@dataclass(frozen=True, slots=True)
-class NewBasis:
-    """A method with its parameters for a stream and a span of months; `gas` for methods that account one gas,
-    `formula` for the tenant's own.
-    """
-
-    kind: MethodKind
-    parameters: tuple[BasisParameter, ...] = ()
-    span: Span = Span()
-    gas: str = ""
-    formula: str = ""
-    reason: str = ""
-    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ FACTOR_OR_MATERIAL = invalid(
     en="A stream names either a material of the library or an own factor with value, unit and source.",
     zh="流须指明因子库物料，或给出自有因子（数值、单位、来源），二者择一。",
 )
+UNIT_MISSING = invalid(
+    "STREAM_UNIT_MISSING",
+    en="A stream without a material of the library says in which unit it is measured: t, 1e4Nm3, MWh, GJ, t*km.",
+    zh="未指定因子库物料的流须给出计量单位：t、1e4Nm3、MWh、GJ、t*km。",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ def basis_of(new: NewStream, library: Library) -> Basis:
     UNKNOWN_FACTOR_SET, UNKNOWN_UNIT, NO_COEFFICIENT, STREAM_UNIT_DOES_NOT_FIT.
     """
     own = new.own_factor
+    if new.method is not None and own is None:
+        return _by_method(new, library)
     if (own is None) == (new.material is None) or (own is not None and not own.source.strip()):
         raise FACTOR_OR_MATERIAL(path=("material",))
     if own is not None:
@@ -67,6 +74,18 @@ def basis_of(new: NewStream, library: Library) -> Basis:
     if unit not in units:
         raise STREAM_UNIT(path=("unit",), material=material, fitting=" / ".join(units), unit=(new.unit or "")[:40])
     return Basis(material, unit, CO2, factor_set, region)
+
+
+def _by_method(new: NewStream, library: Library) -> Basis:
+    """The unit is what is measured; the method says whether it fits."""
+    material = library.material(new.material) if new.material else None
+    units = _units(library.offered(material, new.factor_set), new.flow) if material else []
+    if new.unit is None and not units:
+        raise UNIT_MISSING(path=("unit",))
+    unit = units[0] if new.unit is None else read_unit(new.unit).canonical
+    factor_set = library.inventory_set(new.factor_set) if new.factor_set else None
+    region = library.region(new.region) if new.region else None
+    return Basis(material, unit, CO2 if material else CO2E, factor_set, region)
 
 
 def _units(offered: list[Factor], flow: Flow) -> list[str]:
@@ -89,7 +108,14 @@ def _per(factor: Factor) -> str:
 def derive(stream: Stream, year: int, library: Library, gwp_set: GwpSet = DEFAULT_GWP_SET) -> Coefficient:
     """The coefficient of a stream for activity of a year, where no method was chosen for it.
 
-    Errors: FACTOR_NOT_FOUND. Source: formula (2); rules of the programme for oxidation; clause 8.2.5.3 note 5.
+    Errors: FACTOR_NOT_FOUND, STREAM_UNIT_DOES_NOT_FIT. Source: formula (2); rules of the programme for oxidation;
+    clause 8.2.5.3 note 5.
     """
+    if stream.own_factor is None:
+        # A stream with a method of its own may be measured in another unit than the factors of its material.
+        units = _units(library.offered(stream.material or "", stream.factor_set), stream.flow)
+        if units and stream.unit not in units:
+            fitting = " / ".join(units)
+            raise STREAM_UNIT(path=("unit",), material=stream.material, fitting=fitting, unit=stream.unit)
     kind = MethodKind.LIBRARY if stream.own_factor is None else MethodKind.OWN_FACTOR
     return derive_by(kind, {}, Context(stream, date(year, 1, 1), library, gwp_set))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-
+from typing import Final
 
 from backend.accounting.domain.records import EARLIEST
 from backend.kit.errors import invalid
-
-
 
 BAD_SPAN = invalid(
     "BAD_MONTHS",
@@ -37,7 +35,7 @@ def months_between(first: date, last: date) -> list[date]:
 class Span:
     """From a first month to a last one, both included; without a last one, for good."""
 
-    first: date = EARLIEST
+    first: date
     last: date | None = None
 
     def __contains__(self, month: date) -> bool:
@@ -68,6 +66,9 @@ class Span:
         """Its months in a year."""
         first, last = max(self.first, date(year, 1, 1)), min(self.end, date(year, 12, 1))
         return months_between(first, last) if first <= last else []
+
+
+ALWAYS: Final = Span(EARLIEST)
 
 
 def checked_span(first: date, last: date | None, *path: str) -> Span:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from backend.accounting.domain.coefficients import Coefficient
+from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.months import months_between
 from backend.accounting.domain.records import Method
 
@@ -32,7 +32,8 @@ class Piece:
         return months_between(self.first_month, self.last_month)
 
     def says(self, other: Piece | None) -> bool:
-        return other is not None and (self.basis_id, self.coefficient) == (other.basis_id, other.coefficient)
+        """Whether another piece comes to the same by the same derivation."""
+        return other is not None and self.coefficient == other.coefficient
 
 
 @dataclass(frozen=True, slots=True)

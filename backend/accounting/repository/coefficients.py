@@ -64,12 +64,14 @@ def _years(wanted: Collection[StreamYear]) -> dict[str, Any]:
     return {"streams": [w[0] for w in wanted], "years": [w[1] for w in wanted]}
 
 
+def _gas(kept: Mapping[str, Any]) -> GasTerm:
+    key = kept.get("gwp_factor_id")
+    return GasTerm(kept["gas"], Decimal(kept["value"]), Decimal(kept["gwp"]), UUID(key) if key else None)
+
+
 def coefficient_of(row: Row[Any]) -> Coefficient:
     """A row of the table as the domain knows it."""
-    gases = tuple(
-        GasTerm(g["gas"], Decimal(g["value"]), Decimal(g["gwp"]), UUID(g["factor_id"]) if g.get("factor_id") else None)
-        for g in row.gases
-    )
+    gases = tuple(_gas(g) for g in row.gases)
     steps = tuple(from_json(step) for step in row.steps)
     return Coefficient(
         row.co2e_per_unit,
@@ -95,9 +97,7 @@ async def kept(session: ReadSession, wanted: Collection[StreamYear]) -> dict[Str
     """The coefficients of streams and years that hold now, by month and class."""
     found: dict[StreamYear, list[Kept]] = {}
     for r in await session.rows(_KEPT, _years(wanted)):
-        piece = Piece(
-            r.stream_id, Method(r.method), r.first_month, r.last_month, coefficient_of(r), r.basis_id
-        )
+        piece = Piece(r.stream_id, Method(r.method), r.first_month, r.last_month, coefficient_of(r), r.basis_id)
         found.setdefault((r.stream_id, r.year), []).append(Kept(r.id, piece))
     return found
 
@@ -126,7 +126,7 @@ def _body(c: Coefficient) -> dict[str, Any]:
         "unit": c.unit,
         "gases": [
             {"gas": g.gas, "value": str(g.value), "gwp": str(g.gwp)}
-            | ({"factor_id": str(g.gwp_factor_id)} if g.gwp_factor_id else {})
+            | ({"gwp_factor_id": str(g.gwp_factor_id)} if g.gwp_factor_id else {})
             for g in c.gases
         ],
         "gwp_set": c.gwp_set.value,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -12,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import Row, Select, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
-from backend.accounting.domain.bases import BASIS_OVERLAPS, BasisParameter, StreamBasis
+from backend.accounting.domain.bases import BASIS_OVERLAPS, StreamBasis
 from backend.accounting.domain.choices import SourceMethod
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.months import Span
+from backend.accounting.domain.parameters import BasisParameter
 from backend.accounting.domain.records import Method
 from backend.accounting.repository.sources import may_read
 from backend.accounting.tables.methods import divergence_threshold, source_method, stream_basis
@@ -130,9 +130,7 @@ def _choice(row: Row[Any]) -> SourceMethod:
     )
 
 
-async def insert_choices(
-    unit: UnitOfWork, made: Sequence[tuple[UUID, Method, Span, str]], recorded_by: UUID
-) -> None:
+async def insert_choices(unit: UnitOfWork, made: Sequence[tuple[UUID, Method, Span, str]], recorded_by: UUID) -> None:
     """Source, class, months, reason."""
     rows = [
         {
@@ -208,5 +206,3 @@ async def set_threshold(unit: UnitOfWork, source_id: UUID, share: Decimal | None
     if share is not None:
         row = {"tenant_id": unit.tenant_id, "id": uuid7(), "source_id": source_id, "share": share, "reason": reason}
         await unit.execute(of.insert(), [row | {"recorded_by": by}])
-
-

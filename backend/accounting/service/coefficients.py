@@ -13,12 +13,12 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import Part, StreamBasis, parts
+from backend.accounting.domain.coefficients import derive
 from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.factors import Library
 from backend.accounting.domain.inventories import Inventory
-from backend.accounting.domain.methods.kinds import MethodKind
-from backend.accounting.domain.methods.registry import derive
-from backend.accounting.domain.methods.spec import Context
+from backend.accounting.domain.methods.registry import derive as derive_by
+from backend.accounting.domain.methods.spec import Context, GivenParameter
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.revisions import Piece, revise
@@ -43,14 +43,14 @@ Failures = dict[tuple[StreamYear, Part], CodedError]
 
 @dataclass(frozen=True, slots=True)
 class Rederivation:
-    """What deriving anew does: coefficients superseded and made, each stream-month that changes, which stream-years
-    have no value now (they keep what they had), and the inventories whose months are frozen and stay.
+    """What deriving anew does: coefficients superseded and made, each stream-month that changes, which classes of
+    which stream-years have no value now (they keep what they had), and the inventories whose months are frozen and stay.
     """
 
     superseded: int
     made: int
     changes: tuple[MonthChange, ...]
-    errors: Mapping[StreamYear, CodedError]
+    errors: Mapping[tuple[StreamYear, Method], CodedError]
     frozen: tuple[Inventory, ...]
 
 
@@ -77,9 +77,7 @@ async def ensure_coefficients(unit: UnitOfWork, wanted: Iterable[tuple[Stream, i
 
 def _uncovered(wanted: Iterable[Part], covered: Collection[rows.Months]) -> list[Part]:
     return [
-        p
-        for p in wanted
-        if not any(m is p.method and first <= p.first_month <= last for m, first, last, _ in covered)
+        p for p in wanted if not any(m is p.method and first <= p.first_month <= last for m, first, last, _ in covered)
     ]
 
 
@@ -111,7 +109,7 @@ async def kept_or_derived(session: ReadSession, wanted: Iterable[tuple[Stream, i
     return found
 
 
-async def rederive(  # noqa: PLR0913 - what, when, why
+async def rederive(
     unit: UnitOfWork,
     stream_ids: Collection[UUID] | None,
     from_month: date,
@@ -130,7 +128,7 @@ async def rederive(  # noqa: PLR0913 - what, when, why
         await unit.execute("SAVEPOINT rehearsal")
     years = await rows.stream_years(unit, stream_ids, from_month, to_month)
     superseded = made = 0
-    errors: dict[StreamYear, CodedError] = {}
+    errors: dict[tuple[StreamYear, Method], CodedError] = {}
     frozen: dict[UUID, Inventory] = {}
     for start in range(0, len(years), _AT_ONCE):
         some = await _revised(unit, years[start : start + _AT_ONCE], from_month, to_month)
@@ -151,7 +149,7 @@ async def rederive(  # noqa: PLR0913 - what, when, why
 class _Revised:
     superseded: list[UUID]
     made: list[Piece]
-    errors: dict[StreamYear, CodedError]
+    errors: dict[tuple[StreamYear, Method], CodedError]
     frozen: dict[UUID, Inventory]
 
 
@@ -166,7 +164,7 @@ async def _revised(unit: UnitOfWork, years: Sequence[StreamYear], first: date, l
     for key in years:
         failures: Failures = {}
         wanted = list(deriver.pieces(key, deriver.parts(key), failures))
-        done.errors.update({k: error for (k, _), error in failures.items()})
+        done.errors.update({(k, part.method): error for (k, part), error in failures.items()})
         closed = [i for i in inventories if i.organisation_id == deriver.owners[key[0]]]
         lost = [part for _, part in failures]
         for method in Method:
@@ -256,9 +254,7 @@ def derived(stream: Stream, part: Part, library: Library, gwp_set: GwpSet) -> Co
     """The coefficient of a part of a stream's year. Errors: FACTOR_NOT_FOUND, UNKNOWN_GAS, those of the method."""
     basis = part.basis
     if basis is None:
-        kind = MethodKind.LIBRARY if stream.own_factor is None else MethodKind.OWN_FACTOR
-        return derive(kind, {}, Context(stream, part.first_month, library, gwp_set))
-    context = Context(
-        stream, part.first_month, library, gwp_set, gas=basis.gas or None, formula=basis.formula or None
-    )
-    return derive(basis.kind, {p.name: p.given for p in basis.parameters}, context)
+        return derive(stream, part.first_month.year, library, gwp_set)
+    context = Context(stream, part.first_month, library, gwp_set, gas=basis.gas or None, formula=basis.formula or None)
+    given = {p.name: GivenParameter(p.value, p.unit, p.source, p.factor_id) for p in basis.parameters}
+    return derive_by(basis.kind, given, context)
