@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql import (
+    factors,
+    imports,
+    inventories,
+    methods,
+    monitoring,
+    readings,
+    records,
+    sources,
+    units,
+)
+from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -19,6 +30,7 @@ from backend.kit.graphql.types import object_type
 @object_type
 class Queries(
     SourceQueries,
+    ChoiceQueries,
     UnitQueries,
     PackQueries,
     MonitoringPlanQueries,
@@ -34,6 +46,7 @@ class Queries(
 @object_type
 class Mutations(
     SourceMutations,
+    ChoiceMutations,
     UnitMutations,
     PackMutations,
     MonitoringPlanMutations,
@@ -48,6 +61,7 @@ class Mutations(
 subjects.register()
 NODES = {
     **sources.NODES,
+    **methods.NODES,
     **records.NODES,
     **factors.NODES,
     **imports.NODES,
