@@ -101,7 +101,9 @@ class MethodDescription:
     direct_kinds: list[DirectKind]
     """Direct kinds it fits, where the category is DIRECT."""
     takes_gas: bool
-    """Whether it must be told which gas it accounts."""
+    """Whether it can be told which gas it accounts."""
+    needs_gas: bool
+    """Whether it must be."""
     takes_formula: bool
     """Whether it takes a formula of the tenant's own."""
     needs_material: bool
