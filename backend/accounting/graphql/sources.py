@@ -48,10 +48,7 @@ from tenants.access import Permission
 from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
 
-enum_type(Category, name="EmissionCategory")
-enum_type(DirectKind, name="DirectEmissionKind")
 enum_type(Programme, name="ReportingProgramme")
-enum_type(Flow, name="CarbonFlow")
 enum_type(Cadence, name="RecordingCadence")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]

@@ -244,8 +244,7 @@ class _Deriver:
     def parts(self, key: StreamYear) -> list[Part]:
         """How a stream is accounted through a year."""
         stream = self.asked[key]
-        by_default = stream.material is not None or stream.own_factor is not None
-        return parts(self.bases.get(stream.id, ()), key[1], by_default=by_default)
+        return parts(self.bases.get(stream.id, ()), key[1], by_default=stream.has_default)
 
     async def prepare(self, wanted: Collection[StreamYear]) -> None:
         """Read what deriving these needs: the library, and the GWP set of each owner at the end of each year."""
