@@ -1,31 +1,13 @@
-"""Conservative values where calibration or measurement fell short: emissions are never understated, production never
-overstated (verification guide of MEE, 2026; rules 5).
-"""
+"""Conservative values for coal that was not analysed, or not validly (rules 5): emissions are never understated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import Step, StepKind
-from backend.accounting.domain.monitored import Covered, surcharge
-from backend.accounting.domain.monitoring import Direction
-
-
-def corrected(
-    reading: Decimal, day: date, required: Decimal, calibrations: Sequence[Covered], direction: Direction
-) -> Fraction:
-    """A reading of a day: as it is when its instrument was calibrated in time and in class, else × (1 ± surcharge),
-    upwards for fuel and downwards for production. Late calibration corrects only the days it leaves uncovered.
-    """
-    share = surcharge(day, required, calibrations)
-    sign = 1 if direction is Direction.INPUT else -1
-    return Fraction(reading) + sign * share * abs(Fraction(reading))
 
 
 class Coal(StrEnum):

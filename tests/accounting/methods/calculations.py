@@ -8,16 +8,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from backend.accounting.domain.continuous import daily_mass_t, mass_concentration
-from backend.accounting.domain.corrections import corrected
+from backend.accounting.domain.dimensions import unit_of
+from backend.accounting.domain.expressions.values import Value, evaluate
 from backend.accounting.domain.means import Displayed, MonthMean, Sample, State, display, month_mean, year_mean
 from backend.accounting.domain.methods.cement import substitution_rate
 from backend.accounting.domain.methods.energy import steam_heat_gj
 from backend.accounting.domain.methods.kinds import MethodKind as M
-from backend.accounting.domain.monitored import Covered
-from backend.accounting.domain.monitoring import Direction
+from backend.accounting.domain.monitored import Covered, surcharge
 from backend.accounting.domain.records import weigh
-from backend.accounting.domain.stocks import StockMonth, consumption
 from backend.accounting.domain.uncertainty import Uncertainty, of_product
 from tenants.domain import GwpSet
 from tests.accounting.methods.bench import made, tonnes
@@ -172,27 +170,27 @@ def _heat_value(given: Figures) -> dict[str, Any]:
 
 
 def _stock(given: Figures) -> dict[str, Any]:
-    return {"consumption": consumption(StockMonth(DAY, **{name: Decimal(v) for name, v in given.items()}))}
+    """The stock book as a formula; the book itself is tried through the API."""
+    parts = {name: Value(Fraction(v), unit_of("t").bases) for name, v in given.items()}
+    return {"consumption": evaluate("opening + purchased − closing − sold", parts).value}
 
 
 def _uncalibrated(given: Figures) -> dict[str, Any]:
-    return {"used": corrected(Decimal(given["reading"]), DAY, given["required_accuracy"], [], Direction.INPUT)}
+    return {"used": Fraction(given["reading"]) * (1 + surcharge(DAY, given["required_accuracy"], []))}
 
 
 def _out_of_class(given: Figures) -> dict[str, Any]:
     poor = [Covered(DAY, DAY, given["calibrated"])]
-    return {"used": corrected(Decimal(given["reading"]), DAY, given["required"], poor, Direction.INPUT)}
+    return {"used": Fraction(given["reading"]) * (1 + surcharge(DAY, given["required"], poor))}
 
 
 def _measured_day(given: Figures) -> dict[str, Any]:
     flow, concentration = given["dry_flow_1e4Nm3_per_d"], given["conc_g_per_m3"]
-    by_method = tonnes(str(flow), made(M.SAMPLED, "1e4Nm3", concentration=f"{concentration} g/m3"))
-    assert Fraction(by_method) == daily_mass_t(Decimal(flow), Decimal(concentration))
-    return {"t_per_d": by_method}
+    return {"t_per_d": tonnes(str(flow), made(M.SAMPLED, "1e4Nm3", concentration=f"{concentration} g/m3"))}
 
 
 def _by_volume(given: Figures) -> dict[str, Any]:
-    return {"g_per_m3": mass_concentration(Decimal(given["vol_pct"]))}
+    return {"g_per_m3": made(M.SAMPLED, "1e4Nm3", volumeShare=f"{given['vol_pct']} %").steps[0].shown}
 
 
 def _product_uncertainty(given: Figures) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Weights, display, stock books, conservative corrections, quality scores."""
+"""Weights, display, punitive values, quality scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.accounting.domain.corrections import PUNITIVE, Coal, corrected
+from backend.accounting.domain.corrections import PUNITIVE, Coal
 from backend.accounting.domain.means import (
     Displayed,
     MonthMean,
@@ -22,10 +22,7 @@ from backend.accounting.domain.means import (
     weighted_mean,
     year_mean,
 )
-from backend.accounting.domain.monitored import Covered
-from backend.accounting.domain.monitoring import Direction
 from backend.accounting.domain.quality import QualityScores, total
-from backend.accounting.domain.stocks import StockMonth, check_continuity, consumption, escaped
 from backend.kit.errors import CodedError
 
 D = Decimal
@@ -86,47 +83,6 @@ def test_a_mean_lies_between_and_splitting_a_batch_changes_nothing(items: list[t
 )
 def test_display_rounds_half_up_and_allowances_down(value: str, what: Displayed, shown: str) -> None:
     assert display(D(value), what) == D(shown)
-
-
-def test_the_stock_book_of_the_vector() -> None:
-    book = StockMonth(JAN, opening=D(12000), purchased=D(100000), closing=D(15000), sold=D(2000))
-    assert consumption(book) == 95000
-    check_continuity([StockMonth(FEB, opening=D(15000)), book])
-    with pytest.raises(CodedError, match=r"STOCK_NOT_CONTINUOUS.*2024-02 opens with 14000"):
-        check_continuity([book, StockMonth(FEB, opening=D(14000))])
-
-
-def test_consumption_below_zero_is_shown_with_its_parts() -> None:
-    book = StockMonth(JAN, opening=D(10), closing=D(50), losses=D(1))
-    with pytest.raises(CodedError, match=r"NEGATIVE_CONSUMPTION.*-41.*closing 50.*losses 1"):
-        consumption(book)
-    assert consumption(book, negative_allowed=True) == -41
-    with pytest.raises(CodedError, match=r"STOCK_PART_NEGATIVE.*sold"):
-        consumption(StockMonth(JAN, sold=D(-1)))
-    with pytest.raises(CodedError, match="STOCK_PART_NEGATIVE"):
-        consumption(StockMonth(JAN, sold=D("NaN")))
-
-
-def test_a_refrigerant_balance() -> None:
-    lost = escaped(JAN, opening=D(5), purchased=D(20), closing=D(6), returned=D(2), capacity_increase=D(10))
-    assert lost == 7
-
-
-@pytest.mark.parametrize(
-    ("calibrations", "direction", "used"),
-    [
-        ([], Direction.INPUT, "100500"),
-        ([Covered(JAN, MAR, D("0.008"))], Direction.INPUT, "100300"),
-        ([Covered(JAN, MAR, D("0.004"))], Direction.INPUT, "100000"),
-        ([], Direction.OUTPUT, "99500"),
-        ([Covered(JAN, FEB, D("0.001"))], Direction.INPUT, "100500"),
-    ],
-    ids=["calib-fuel-late", "calib-fuel-out", "in time and class", "production", "run out"],
-)
-def test_readings_without_calibration_are_corrected(
-    calibrations: list[Covered], direction: Direction, used: str
-) -> None:
-    assert corrected(D(100000), date(2024, 2, 20), D("0.005"), calibrations, direction) == Fraction(used)
 
 
 def test_punitive_values_of_coal() -> None:
