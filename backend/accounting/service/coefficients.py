@@ -19,6 +19,7 @@ from backend.accounting.domain.factors import Library
 from backend.accounting.domain.inventories import Inventory
 from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context, GivenParameter
+from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.revisions import Piece, revise
@@ -63,7 +64,12 @@ class CoefficientService:
         self.toolbox = toolbox
 
     async def pieces(self, principal: Principal, wanted: Sequence[tuple[Stream, int]]) -> dict[StreamYear, list[Piece]]:
-        """All classes of each stream and year, by month: as kept, or as they would be derived today."""
+        """All classes of each stream and year, by month: as kept, or as they would be derived today.
+
+        Errors: YEAR_OUT_OF_RANGE.
+        """
+        for _, year in wanted:
+            checked_year(year, "year")
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await kept_or_derived(session, wanted)
 
