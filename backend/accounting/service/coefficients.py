@@ -179,7 +179,7 @@ async def rederive(
     changes = await result_rows.pending(unit, stream_ids, from_month, to_month)
     if dry_run:
         await unit.execute("ROLLBACK TO SAVEPOINT rehearsal")
-    elif changes:
+    elif superseded or made:
         await result_rows.recalculate(unit, stream_ids, from_month, to_month)
     return Rederivation(superseded, made, tuple(changes), errors, tuple(frozen.values()))
 
