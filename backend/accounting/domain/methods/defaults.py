@@ -9,9 +9,8 @@ from backend.accounting.domain.factors import CO2E, Parameter
 from backend.accounting.domain.methods.fuels import FUEL_COMBUSTION
 from backend.accounting.domain.methods.inputs import MINUS, Inputs, from_factor
 from backend.accounting.domain.methods.kinds import MethodKind
-from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, within
+from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, per_activity
 from backend.accounting.domain.sources import Category, Flow
-from backend.kit.quantity import CANONICAL_UNITS
 
 
 def _library(inputs: Inputs) -> list[Step]:
@@ -45,7 +44,7 @@ _FACTOR: Final = ParameterSpec(
     "EF",
     "排放因子",
     "Emission factor",
-    tuple(within(f"tCO2e/{unit}") for unit in CANONICAL_UNITS),
+    per_activity("tCO2e"),
     StepKind.OWN_FACTOR,
     per_unit=True,
 )

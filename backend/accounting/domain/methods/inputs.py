@@ -21,7 +21,7 @@ from backend.accounting.domain.methods.spec import (
     ParameterSpec,
     Range,
 )
-from backend.kit.errors import CodedError, invalid
+from backend.kit.errors import CodedError, invalid, rule
 from backend.kit.quantity import trimmed
 from backend.kit.text import tidy
 
@@ -34,6 +34,12 @@ UNKNOWN_PARAMETER = invalid(
     "UNKNOWN_PARAMETER",
     en="The method {method} has no parameter '{name}'; it takes: {known}.",
     zh="方法 {method} 没有参数 '{name}'；可用参数：{known}。",
+)
+PARAMETER_UNUSED = rule(
+    "PARAMETER_UNUSED",
+    en="{name} would not be used: the unit or programme of the stream, or another parameter, rules it out. Leave it "
+    "out; {method} uses here: {used}.",
+    zh="参数 {name} 不会被采用：流的单位、核算规则或其他参数已将其排除。请省略；{method} 此处采用：{used}。",
 )
 PARAMETER_MISSING = invalid(
     "PARAMETER_MISSING",
@@ -72,6 +78,7 @@ class Inputs:
 
     def __init__(self, spec: MethodSpec, given: Given, context: Context) -> None:
         self.spec, self.given, self.context = spec, given, context
+        self.used: set[str] = set()
 
     @property
     def unit(self) -> str:
@@ -90,6 +97,7 @@ class Inputs:
         """
         spec = self.spec.parameter(name)
         assert spec is not None, name
+        self.used.add(name)
         if name in self.given:
             return self._given(spec, self.given[name])
         if isinstance(spec.default, Constant):
@@ -112,6 +120,13 @@ class Inputs:
             label_zh=spec.name_zh,
             fitting=_listed(self.ranges(spec)),
         )
+
+    def check_all_used(self) -> None:
+        """Nothing that somebody gave is passed over in silence. Errors: PARAMETER_UNUSED."""
+        for name in self.given:
+            if name not in self.used:
+                used = ", ".join(p.name for p in self.spec.parameters if p.name in self.used) or "-"
+                raise PARAMETER_UNUSED(path=("parameters", name), name=name, method=self.spec.kind, used=used)
 
     def choose(self, material: str, parameter: Parameter) -> Factor:
         """The value of the library for this stream and year. Errors: FACTOR_NOT_FOUND."""
