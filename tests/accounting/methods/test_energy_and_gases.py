@@ -11,7 +11,7 @@ from backend.accounting.domain.derivation import recomputed
 from backend.accounting.domain.methods.energy import hot_water_heat_gj, steam_heat_gj
 from backend.accounting.domain.methods.kinds import MethodKind as M
 from backend.accounting.domain.records import Method
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 
 def test_electricity_bought_and_sold() -> None:

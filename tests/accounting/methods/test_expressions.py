@@ -14,7 +14,7 @@ from backend.accounting.domain.dimensions import unit_of
 from backend.accounting.domain.expressions.values import Value, evaluate
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.kit.errors import CodedError
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 T, GJ = unit_of("t").bases, unit_of("GJ").bases
 VALUES = {"热值": Value(Fraction(20), GJ), "质量": Value(Fraction(4), T), "x": Value(Fraction(3))}

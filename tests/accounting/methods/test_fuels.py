@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.accounting.domain.derivation import StepKind, as_json, from_json, recomputed
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.records import Method
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 FUEL, CARBON, GAS, BALANCE = (
     MethodKind.FUEL_COMBUSTION,

@@ -8,7 +8,7 @@ from fractions import Fraction
 from backend.accounting.domain.methods.cement import substitution_rate
 from backend.accounting.domain.methods.kinds import MethodKind as M
 from backend.accounting.domain.methods.steel import COUNTED, Counted
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 
 def test_clinker_less_carbide_slag_of_the_vector() -> None:

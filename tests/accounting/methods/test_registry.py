@@ -28,7 +28,7 @@ from backend.accounting.domain.methods.spec import Context, FromLibrary, GivenPa
 from backend.accounting.domain.sources import Category, DirectKind, Programme
 from backend.kit.errors import CodedError
 from backend.kit.quantity import times
-from tests.accounting.methods.bench import JUNE, a_stream, made, refused
+from tests.accounting.methods.making import JUNE, a_stream, made, refused
 from tests.accounting.test_coefficients import library
 
 MATERIALS = {
@@ -154,6 +154,7 @@ def test_every_unit_of_the_library_that_may_be_a_term_is_read() -> None:
 def test_a_bad_parameter_is_named_with_what_would_be_right(given: dict[str, str], code: str, says: str) -> None:
     error = refused(code, MethodKind.FUEL_COMBUSTION, "t", **given)
     assert says in str(error)
+    assert error.path[0] == "parameters"
 
 
 def test_where_a_method_does_not_fit() -> None:

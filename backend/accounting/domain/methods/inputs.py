@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import CARBON_TO_CO2, Step, StepKind
-from backend.accounting.domain.dimensions import unit_of
+from backend.accounting.domain.dimensions import Unit, unit_of
 from backend.accounting.domain.factors import Factor, Parameter
 from backend.accounting.domain.methods.spec import (
     Constant,
@@ -157,7 +157,7 @@ class Inputs:
         value = usable(spec.name, given.value)
         if not tidy(given.source) and given.factor_id is None:
             raise PARAMETER_SOURCE(path=path, name=spec.name)
-        ranges, unit = self.ranges(spec), unit_of(given.unit)
+        ranges, unit = self.ranges(spec), read_unit_of(spec.name, given.unit)
         fitting = next((r for r in ranges if unit_of(r.unit).fits(unit)), None)
         if fitting is None:
             raise PARAMETER_UNIT(path=path, name=spec.name, unit=given.unit[:40], fitting=_listed(ranges))
@@ -181,6 +181,14 @@ def _readable(unit: str) -> bool:
     except CodedError:
         return False
     return True
+
+
+def read_unit_of(name: str, unit: str) -> Unit:
+    """The unit of a parameter. Errors: UNREADABLE_UNIT, at the parameter."""
+    try:
+        return unit_of(unit)
+    except CodedError as error:
+        raise error.at("parameters", name) from error
 
 
 def usable(name: str, value: Decimal) -> Decimal:
