@@ -151,7 +151,7 @@ def test_the_formula_of_a_lime_kiln() -> None:
 
 
 def test_values_of_the_library_by_their_symbol() -> None:
-    own = made(OWN, material="烟煤".replace("烟煤", "BITUMINOUS_COAL"), formula="NCV*CC*OF*k")
+    own = made(OWN, material="BITUMINOUS_COAL", formula="NCV*CC*OF*k")
     assert own.co2e_per_unit == made(MethodKind.LIBRARY, material="BITUMINOUS_COAL").co2e_per_unit
     assert own.steps[0].parts[0].factor_id is not None
 

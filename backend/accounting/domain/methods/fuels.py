@@ -44,7 +44,13 @@ CARBON_PER_HEAT: Final = ParameterSpec(
     FromLibrary(Parameter.CARBON_PER_HEAT),
 )
 OXIDATION: Final = ParameterSpec(
-    "oxidation", "OF", "碳氧化率", "Oxidation rate", SHARE, StepKind.OXIDATION, FromLibrary(Parameter.OXIDATION)
+    "oxidation",
+    "OF",
+    "碳氧化率",
+    "Oxidation rate",
+    (within("%", "50", "100"),),
+    StepKind.OXIDATION,
+    FromLibrary(Parameter.OXIDATION),
 )
 _CATEGORIES: Final = frozenset({Category.DIRECT, Category.TRANSPORT})
 
