@@ -56,6 +56,11 @@ def test_nitrous_oxide_of_adipic_acid_by_every_set(gwp_set: str, co2e: str) -> N
     refused("PARAMETER_UNIT_DOES_NOT_FIT", M.OTHER_GAS, "t", gas="N2O", factor="3 kgCH4/t")
 
 
+def test_vented_natural_gas_by_volume() -> None:
+    assert tonnes("0.5", made(M.OTHER_GAS, "1e4Nm3", gas="CH4", factor="7.17 tCH4/1e4Nm3")) == Decimal("100.38")
+    refused("PARAMETER_OUT_OF_RANGE", M.OTHER_GAS, "t", gas="CH4", factor="7.17 tCH4/t")
+
+
 def test_refrigerants_and_sf6() -> None:
     assert tonnes("0.012", made(M.REFRIGERANT_BALANCE, gas="R410A")) == Decimal("0.012") * Decimal("1923.5")
     assert tonnes("0.5", made(M.LEAK_RATE, gas="SF6", leakRate="0.5 %")) == Decimal("0.0025") * 23500

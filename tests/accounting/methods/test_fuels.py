@@ -132,3 +132,8 @@ def test_the_steel_guide_fixes_the_heat_value_of_coke() -> None:
 def test_analysed_carbon_of_a_gas_has_no_moisture() -> None:
     refused("PARAMETER_UNIT_DOES_NOT_FIT", CARBON, "1e4Nm3", carbonAsReceived="0.6 tC/t", oxidation="99 %")
     refused("PARAMETER_UNUSED", CARBON, "1e4Nm3", carbonAsReceived="6 tC/1e4Nm3", oxidation="99 %", totalMoisture="1 %")
+
+
+def test_what_the_library_does_not_have_must_be_given() -> None:
+    assert "ncv" in str(refused("PARAMETER_MISSING", FUEL, material="LIMESTONE"))
+    refused("FACTOR_NOT_FOUND", MethodKind.PURCHASED_ELECTRICITY, "MWh", region="CN-XX")

@@ -34,6 +34,14 @@ def _less(inputs: Inputs, factor: str, share: str) -> list[Step]:
     return [inputs.step(factor), rest]
 
 
+# A tonne holds at most a tonne of the gas; 10⁴ Nm3 of the heaviest, SF6, weigh 65 t.
+_MASS_PER_UNIT: Final = (
+    within("t/t", "0", "1"),
+    within("t/1e4Nm3", "0", "70"),
+    within("t/GJ", "0", "1"),
+    within("t/MWh", "0", "1"),
+    within("t/t*km", "0", "1"),
+)
 OTHER_GAS: Final = MethodSpec(
     MethodKind.OTHER_GAS,
     "其他气体因子",
@@ -45,7 +53,7 @@ OTHER_GAS: Final = MethodSpec(
             "EF",
             "气体排放因子",
             "Mass of gas per unit",
-            per_activity("t", "1"),
+            _MASS_PER_UNIT,
             StepKind.GAS_FACTOR,
             per_unit=True,
         ),

@@ -110,7 +110,7 @@ class Inputs:
                 label_en=spec.name_en,
                 source=spec.default.source,
             )
-        if isinstance(spec.default, FromLibrary) and (material := spec.default.code or self.context.stream.material):
+        if isinstance(spec.default, FromLibrary) and (material := self._material_with(spec.default)):
             return from_factor(self.choose(material, spec.default.parameter), spec.kind, spec.symbol)
         raise PARAMETER_MISSING(
             path=("parameters", name),
@@ -120,6 +120,15 @@ class Inputs:
             label_zh=spec.name_zh,
             fitting=_listed(self.ranges(spec)),
         )
+
+    def _material_with(self, default: FromLibrary) -> str | None:
+        """The material whose value stands in, if the library has any of it."""
+        stream = self.context.stream
+        material = default.code or stream.material
+        if material is None:
+            return None
+        offered = self.context.library.offered(material, stream.factor_set)
+        return material if any(f.parameter is default.parameter for f in offered) else None
 
     def check_all_used(self) -> None:
         """Nothing that somebody gave is passed over in silence. Errors: PARAMETER_UNUSED."""
