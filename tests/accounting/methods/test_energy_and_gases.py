@@ -52,6 +52,11 @@ def test_transport_by_work_and_by_fuel() -> None:
 def test_nitrous_oxide_of_adipic_acid_by_every_set(gwp_set: str, co2e: str) -> None:
     acid = made(M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatement="90 %", gwp_set=gwp_set)
     assert tonnes("1000", acid) == Decimal(30) * Decimal(co2e)
+    acid = made(
+        M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatement="90 %", abatementUse="80 %", gwp_set=gwp_set
+    )
+    assert tonnes("1000", acid) == Decimal(84) * Decimal(co2e)
+    refused("PARAMETER_UNUSED", M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatementUse="80 %")
     assert made(M.OTHER_GAS, "t", gas="n2o", factor="0.3 t/t").gases[0].gas == "N2O"
     refused("PARAMETER_UNIT_DOES_NOT_FIT", M.OTHER_GAS, "t", gas="N2O", factor="3 kgCH4/t")
 
