@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql import (
+    factors,
+    imports,
+    inventories,
+    monitoring,
+    own_sets,
+    readings,
+    records,
+    sources,
+    units,
+)
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
+from backend.accounting.graphql.own_sets import OwnSetMutations, OwnSetQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
@@ -27,6 +38,7 @@ class Queries(
     ImportQueries,
     InventoryQueries,
     FactorQueries,
+    OwnSetQueries,
 ):
     """Root queries of the slice."""
 
@@ -41,6 +53,7 @@ class Mutations(
     RecordMutations,
     ImportMutations,
     InventoryMutations,
+    OwnSetMutations,
 ):
     """Root mutations of the slice."""
 
@@ -50,6 +63,7 @@ NODES = {
     **sources.NODES,
     **records.NODES,
     **factors.NODES,
+    **own_sets.NODES,
     **imports.NODES,
     **inventories.NODES,
     **units.NODES,

@@ -21,6 +21,7 @@ from backend.accounting.domain.sources import (
     NewStream,
     OwnFactor,
     Programme,
+    Subtype,
 )
 from backend.accounting.graphql.factors import Coefficient
 from backend.accounting.service.factors import FactorService
@@ -39,6 +40,7 @@ from tenants.graphql import Organisation, fetch_organisations
 
 enum_type(Category, name="EmissionCategory")
 enum_type(DirectKind, name="DirectEmissionKind")
+enum_type(Subtype, name="EmissionSubtype")
 enum_type(Programme, name="ReportingProgramme")
 enum_type(Flow, name="CarbonFlow")
 enum_type(Cadence, name="RecordingCadence")
@@ -69,11 +71,14 @@ class EmissionStream(Node):
     unit: str
     """Canonical unit its quantities are kept in: t, 1e4Nm3, MWh, GJ, t*km, tCO2e."""
     factor_set: str | None
-    """Factor set chosen for it; null: the library's default."""
+    """Factor set chosen for it, of the tenant's own as CODE@VERSION; null: what its organisation has adopted, before
+    the library's defaults."""
     region: str | None
     """Region of its factor; null: the nation."""
     factor_year: int | None
     """Year its factor is pinned to; null: the latest that holds."""
+    technology: str
+    """Technology its factor is for; empty: values that hold for any."""
     own_factor: Decimal | None
     """Emission factor of the tenant's own, tCO2e per unit."""
     own_factor_source: str
@@ -137,6 +142,8 @@ class EmissionSource(Node):
     """Which of the six categories of 8.2.2 it belongs to."""
     direct_kind: DirectKind | None
     """Which term of formula (3) it is; null unless direct."""
+    subtype: Subtype | None
+    """What it is within its category (8.2.2, notes 5 to 7); null when not said."""
 
     @batched
     async def organisation(parents: list[ASource], info: Info) -> list[Organisation | None]:
@@ -194,11 +201,13 @@ class NewEmissionStreamInput:
     unit: str | None = None
     """GJ for a fuel that is metered by its heat; otherwise the library's unit."""
     factor_set: str | None = None
-    """Factor set; the library's default when not given."""
+    """Factor set, of the library or the tenant's own; when not given, the adopted one before the library's defaults."""
     region: str | None = None
     """Region of an electricity factor: a province (CN-SD, 山东), a grid, or CN."""
     factor_year: int | None = None
     """Pins the factor to one published year; otherwise the latest not after the activity."""
+    technology: str = ""
+    """Technology, where values differ by it; empty: values that hold for any."""
     own_factor: OwnFactorInput | None = None
     """Instead of a material: an emission factor of the tenant's own."""
     cadence: Cadence = Cadence.MONTHLY
@@ -227,6 +236,8 @@ class NewEmissionSourceInput:
     """One of the six categories of 8.2.2."""
     direct_kind: DirectKind | None = None
     """For DIRECT, and only there: the term of formula (3)."""
+    subtype: Subtype | None = None
+    """What it is within an indirect category; `emissionSubtypes` lists what fits."""
     streams: list[NewEmissionStreamInput] = strawberry.field(default_factory=list)
     """Its streams; none when only declared results will be recorded."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from backend.accounting.domain.coefficients import Basis, basis_of
@@ -14,6 +14,8 @@ from backend.accounting.domain.sources import (
     NewSource,
     NewStream,
     Stream,
+    Subtype,
+    check_subtype,
     checked_code,
     checked_source,
 )
@@ -28,10 +30,10 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND, REASON_MISSING, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import tidy
+from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, Refused, perform
@@ -149,6 +151,27 @@ class SourceService:
         body = {"source_id": source_id, "stream": new}
         return await perform(self.toolbox, actor, "createEmissionStream", body, Stream, work)
 
+    async def classify(
+        self, actor: Actor, source_id: UUID, subtype: Subtype | None, reason: str
+    ) -> Done[EmissionSource]:
+        """Say what a source is within its category. Errors: NOT_FOUND, FORBIDDEN, SUBTYPE_MISMATCH, REASON_MISSING."""
+
+        async def work(change: Change) -> EmissionSource:
+            look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
+            before = look_up(source_id)
+            check_subtype(before.category, subtype)
+            if not tidy(reason):
+                raise REASON_MISSING(path=("reason",))
+            await rows.set_subtype(change.unit, source_id, subtype)
+            after = replace(before, subtype=subtype)
+            noted = {"subtype": subtype, "reason": tidy(reason)}
+            was = {"subtype": before.subtype}
+            await change.audit("EmissionSource", source_id, before.organisation_id, before=was, after=noted)
+            return after
+
+        body = {"source_id": source_id, "subtype": subtype, "reason": reason}
+        return await perform(self.toolbox, actor, "classifyEmissionSource", body, EmissionSource, work)
+
     async def page(
         self, principal: Principal, organisation_id: UUID | None, request: PageRequest
     ) -> Page[EmissionSource]:
@@ -190,7 +213,14 @@ def _batch(count: int, made: dict[int, EmissionSource], refused: dict[int, Refus
 
 def _source(new: NewSource) -> EmissionSource:
     return EmissionSource(
-        uuid7(), new.organisation_id, new.code, new.name_zh, new.name_en, new.category, new.direct_kind
+        uuid7(),
+        new.organisation_id,
+        new.code,
+        new.name_zh,
+        new.name_en,
+        new.category,
+        new.direct_kind,
+        subtype=new.subtype,
     )
 
 
@@ -214,4 +244,5 @@ def _stream(source_id: UUID, new: NewStream, basis: Basis) -> Stream:
         own_factor_source=tidy(own.source) if own else "",
         cadence=new.cadence,
         evidence_required=new.evidence_required,
+        technology=clean(new.technology),
     )
