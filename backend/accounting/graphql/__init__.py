@@ -13,6 +13,7 @@ from backend.accounting.graphql import (
     sources,
     units,
 )
+from backend.accounting.graphql.categories import CategoryMutations, CategoryQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -39,6 +40,7 @@ class Queries(
     InventoryQueries,
     FactorQueries,
     OwnSetQueries,
+    CategoryQueries,
 ):
     """Root queries of the slice."""
 
@@ -54,6 +56,7 @@ class Mutations(
     ImportMutations,
     InventoryMutations,
     OwnSetMutations,
+    CategoryMutations,
 ):
     """Root mutations of the slice."""
 

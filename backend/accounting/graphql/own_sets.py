@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -103,6 +103,9 @@ class OwnFactorSetPayload(Payload):
     """The set."""
 
 
+P = TypeVar("P", bound=OwnFactorSetPayload)
+
+
 @object_type
 class CreateOwnFactorSetPayload(OwnFactorSetPayload):
     """The new set with its first draft."""
@@ -193,13 +196,13 @@ class OwnSetMutations:
     async def create_own_factor_set(self, info: Info, input: CreateOwnFactorSetInput) -> CreateOwnFactorSetPayload:
         """Begin a factor set of an organisation, with an empty first draft."""
         done = await info.context.use(OwnSetService).create(info.context.actor(input), input.command())
-        return CreateOwnFactorSetPayload(**_shown(done))
+        return _shown(CreateOwnFactorSetPayload, done)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def draft_own_factor_set(self, info: Info, input: DraftOwnFactorSetInput) -> DraftOwnFactorSetPayload:
         """Begin the next version of a factor set with the values of the one before."""
         done = await info.context.use(OwnSetService).draft(info.context.actor(input), input.step())
-        return DraftOwnFactorSetPayload(**_shown(done))
+        return _shown(DraftOwnFactorSetPayload, done)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def record_own_factors(self, info: Info, input: RecordOwnFactorsInput) -> RecordOwnFactorsPayload:
@@ -227,25 +230,25 @@ class OwnSetMutations:
         """Take values out of a draft; versions before it go on holding them."""
         keys = [key_of(x, "EmissionFactor", "factorIds", str(i)) for i, x in enumerate(input.factor_ids)]
         done = await info.context.use(OwnSetService).remove(info.context.actor(input), input.step(), keys)
-        return RemoveOwnFactorsPayload(**_shown(done))
+        return _shown(RemoveOwnFactorsPayload, done)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def propose_own_factor_set(self, info: Info, input: ProposeOwnFactorSetInput) -> ProposeOwnFactorSetPayload:
         """Put a draft forward for approval by somebody else."""
         done = await info.context.use(OwnSetService).propose(info.context.actor(input), input.step())
-        return ProposeOwnFactorSetPayload(**_shown(done))
+        return _shown(ProposeOwnFactorSetPayload, done)
 
     @mutation(requires(Permission.EMISSION_APPROVE))
     async def approve_own_factor_set(self, info: Info, input: ApproveOwnFactorSetInput) -> ApproveOwnFactorSetPayload:
         """Approve a version that others made; nothing is recalculated before an organisation adopts it."""
         done = await info.context.use(OwnSetService).approve(info.context.actor(input), input.step())
-        return ApproveOwnFactorSetPayload(**_shown(done))
+        return _shown(ApproveOwnFactorSetPayload, done)
 
     @mutation(requires(Permission.EMISSION_APPROVE))
     async def reject_own_factor_set(self, info: Info, input: RejectOwnFactorSetInput) -> RejectOwnFactorSetPayload:
         """Send a proposed version back to its makers."""
         done = await info.context.use(OwnSetService).reject(info.context.actor(input), input.step())
-        return RejectOwnFactorSetPayload(**_shown(done))
+        return _shown(RejectOwnFactorSetPayload, done)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def withdraw_own_factor_set(
@@ -253,11 +256,11 @@ class OwnSetMutations:
     ) -> WithdrawOwnFactorSetPayload:
         """Give up the version in the making, or close the approved one to new adoptions (which needs an approver)."""
         done = await info.context.use(OwnSetService).withdraw(info.context.actor(input), input.step())
-        return WithdrawOwnFactorSetPayload(**_shown(done))
+        return _shown(WithdrawOwnFactorSetPayload, done)
 
 
-def _shown(done: Done[domain.OwnSet]) -> dict[str, object]:
-    return {"errors": [], "set": OwnFactorSet.of(done.value), "replayed": done.replayed}
+def _shown(payload: type[P], done: Done[domain.OwnSet]) -> P:
+    return payload(errors=[], set=OwnFactorSet.of(done.value), replayed=done.replayed)
 
 
 async def fetch_sets(keys: Sequence[UUID], info: Info) -> dict[UUID, OwnFactorSet]:

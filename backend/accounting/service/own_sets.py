@@ -212,8 +212,8 @@ class OwnSetService:
             if version.state is SetState.DRAFT:
                 await rows.undo_draft(change.unit, of.id, version.version)
             me, now = actor.principal.member_id, self.toolbox.clock.now()
-            ended = {"ended_by": me, "ended_at": now, "ended_because": _reason(step)}
-            return await _moved(change, of, before, replace(version, state=SetState.WITHDRAWN, **ended))
+            ended = replace(version, ended_by=me, ended_at=now, ended_because=_reason(step))
+            return await _moved(change, of, before, replace(ended, state=SetState.WITHDRAWN))
 
         return await perform(self.toolbox, actor, "withdrawOwnFactorSet", step, OwnSet, work)
 

@@ -1,0 +1,24 @@
+"""Totals over an organisation and all below it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from backend.accounting.domain.categories import SubtypeTotal
+from backend.accounting.repository import totals as rows
+from backend.kit.toolbox import Toolbox
+from tenants.access import Permission, Principal, require, require_organisation
+
+
+class TotalService:
+    """What organisations emitted, for those who may read it."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def by_subtype(self, principal: Principal, organisation_id: UUID, year: int) -> list[SubtypeTotal]:
+        """tCO2e of a year by category and sub-type. Errors: NOT_FOUND, FORBIDDEN."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            await require(session, principal, Permission.EMISSION_READ, organisation_id)
+            await require_organisation(session, organisation_id, "organisationId")
+            return await rows.by_subtype(session, organisation_id, year)
