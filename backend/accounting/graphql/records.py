@@ -89,7 +89,7 @@ class ActivityRecord(Node):
         """What the quantity is multiplied by, explained."""
         streams = await fetch_streams(list({p.record.stream_id for p in parents}), info)
         reachable = [p.record for p in parents if p.record.stream_id in streams]
-        wanted = [(streams[r.stream_id].record, r.month.year) for r in reachable]
+        wanted = [(streams[r.stream_id].record, r.month, r.month) for r in reachable]
         found = dict(zip((r.id for r in reachable), await coefficients(info, wanted), strict=True))
         return [found.get(p.record.id) for p in parents]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -24,7 +24,7 @@ from backend.accounting.domain.sources import (
     Subtype,
 )
 from backend.accounting.graphql.factors import Coefficient
-from backend.accounting.service.factors import FactorService
+from backend.accounting.service.coefficients import CoefficientService
 from backend.accounting.service.results import ResultService
 from backend.accounting.service.sources import SourceService
 from backend.kit.graphql.fields import batched, mutation, query
@@ -90,17 +90,20 @@ class EmissionStream(Node):
 
     @batched
     async def coefficient(parents: list[AStream], info: Info, year: Year) -> list[Coefficient | None]:
-        """What quantities of a year are multiplied by, explained; null when the library has no value for that year."""
-        return await coefficients(info, [(p.record, year) for p in parents])
+        """What quantities of a year are multiplied by, explained; the first of the year that counts. Null when nothing
+        of the class that counts can be derived for that year.
+        """
+        return await coefficients(info, [(p.record, date(year, 1, 1), date(year, 12, 1)) for p in parents])
 
     @classmethod
     def of(cls, record: domain.Stream) -> EmissionStream:
         return build(cls, record, id=to_id("EmissionStream", record.id), record=record)
 
 
-async def coefficients(info: Info, wanted: Sequence[tuple[domain.Stream, int]]) -> list[Coefficient | None]:
-    found = await info.context.use(FactorService).coefficients(info.context.principal, wanted)
-    made = [found.get((stream.id, year)) for stream, year in wanted]
+async def coefficients(info: Info, wanted: Sequence[tuple[domain.Stream, date, date]]) -> list[Coefficient | None]:
+    """What counts for each stream between two months of a year."""
+    found = await info.context.use(CoefficientService).that_count(info.context.principal, wanted)
+    made = [found.get((stream.id, first)) for stream, first, _ in wanted]
     return [Coefficient.of(c, info) if c else None for c in made]
 
 

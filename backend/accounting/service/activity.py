@@ -43,7 +43,7 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import read_number, to_canonical
 from backend.kit.text import tidy

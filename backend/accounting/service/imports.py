@@ -29,7 +29,7 @@ from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.frames import packs_of
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.evidence.domain import Document, DocumentState
 from backend.evidence.service import EvidenceReader, keep_made
 from backend.kit.database import RollBack, UnitOfWork

@@ -4,6 +4,7 @@ from backend.accounting.tables import (
     imports,
     inventories,
     library,
+    methods,
     monitoring,
     own_sets,
     records,
@@ -12,4 +13,15 @@ from backend.accounting.tables import (
     units,
 )
 
-__all__ = ["imports", "inventories", "library", "monitoring", "own_sets", "records", "results", "sources", "units"]
+__all__ = [
+    "imports",
+    "inventories",
+    "library",
+    "methods",
+    "monitoring",
+    "own_sets",
+    "records",
+    "results",
+    "sources",
+    "units",
+]
