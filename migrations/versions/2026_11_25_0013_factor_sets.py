@@ -228,11 +228,11 @@ def _adoptions() -> None:
           tenant_id uuid NOT NULL,
           id uuid NOT NULL,
           organisation_id uuid NOT NULL,
-          factor_set text NOT NULL CHECK (factor_set <> ''),
+          factor_set text CHECK (factor_set <> ''),
           from_month date NOT NULL CHECK (from_month >= '1990-01-01' AND extract(day FROM from_month) = 1),
           to_month date CHECK (to_month >= from_month AND extract(day FROM to_month) = 1),
           reason text NOT NULL CHECK (reason <> ''),
-          setting_id uuid NOT NULL,
+          setting_id uuid,
           changed_months integer NOT NULL CHECK (changed_months >= 0),
           before_t numeric(38, 9) NOT NULL,
           after_t numeric(38, 9) NOT NULL,
@@ -240,7 +240,8 @@ def _adoptions() -> None:
           adopted_at timestamptz NOT NULL DEFAULT now(),
           PRIMARY KEY (tenant_id, id),
           FOREIGN KEY (tenant_id, organisation_id) REFERENCES organisation,
-          FOREIGN KEY (tenant_id, setting_id) REFERENCES boundary_setting
+          FOREIGN KEY (tenant_id, setting_id) REFERENCES boundary_setting,
+          CONSTRAINT what_is_adopted_is_set CHECK ((factor_set IS NULL) = (setting_id IS NULL))
         )
         """,
         "CREATE INDEX factor_adoption_of_organisation ON factor_adoption (tenant_id, organisation_id, id)",

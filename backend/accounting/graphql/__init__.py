@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.accounting.graphql import (
+    adoption,
     factors,
     imports,
     inventories,
@@ -13,6 +14,7 @@ from backend.accounting.graphql import (
     sources,
     units,
 )
+from backend.accounting.graphql.adoption import AdoptionMutations, AdoptionQueries
 from backend.accounting.graphql.categories import CategoryMutations, CategoryQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
@@ -41,6 +43,7 @@ class Queries(
     FactorQueries,
     OwnSetQueries,
     CategoryQueries,
+    AdoptionQueries,
 ):
     """Root queries of the slice."""
 
@@ -57,6 +60,7 @@ class Mutations(
     InventoryMutations,
     OwnSetMutations,
     CategoryMutations,
+    AdoptionMutations,
 ):
     """Root mutations of the slice."""
 
@@ -67,6 +71,7 @@ NODES = {
     **records.NODES,
     **factors.NODES,
     **own_sets.NODES,
+    **adoption.NODES,
     **imports.NODES,
     **inventories.NODES,
     **units.NODES,

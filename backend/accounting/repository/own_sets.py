@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -215,6 +216,25 @@ async def in_use(session: ReadSession) -> tuple[list[FactorSet], list[Factor]]:
         if row.from_version <= version and (row.until_version is None or row.until_version > version)
     ]
     return sets_, factors
+
+
+async def today(session: ReadSession) -> date:
+    """The day in the tenant's zone."""
+    day: date = await session.scalar("SELECT tenant_today()")
+    return day
+
+
+async def offered_at(session: ReadSession, organisation_ids: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """For each organisation the sets of organisations at or above it."""
+    rows = await session.rows(
+        """
+        SELECT c.descendant_id, array_agg(DISTINCT s.id) AS sets FROM tenant_factor_set s
+        JOIN organisation_closure c ON c.tenant_id = s.tenant_id AND c.ancestor_id = s.organisation_id
+        WHERE c.descendant_id = ANY (:keys) GROUP BY c.descendant_id
+        """,
+        {"keys": list(organisation_ids)},
+    )
+    return {row.descendant_id: frozenset(row.sets) for row in rows}
 
 
 async def names(session: ReadSession) -> list[FactorSet]:

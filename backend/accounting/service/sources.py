@@ -20,8 +20,8 @@ from backend.accounting.domain.sources import (
     checked_code,
     checked_source,
 )
-from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import sources as rows
+from backend.accounting.service.adopted import libraries, library_at
 from backend.accounting.service.bases import first_choices, keep_bases, prepared_basis
 from backend.accounting.service.batches import (
     Errors,
@@ -106,7 +106,7 @@ class SourceService:
 
     async def _judge(self, change: Change, new: Sequence[NewSource]) -> tuple[dict[int, _Ready], Errors]:
         errors: Errors = {}
-        library = await factor_rows.library(change.unit)
+        seen = await libraries(change.unit, {n.organisation_id for n in new})
         verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in new})
         known = await rows.organisations_known(change.unit, {n.organisation_id for n in new})
         checked = sift(dict(enumerate(new)), checked_source, errors)
@@ -120,7 +120,7 @@ class SourceService:
                 raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
-            made = _ready(row, library)
+            made = _ready(row, seen[row.organisation_id])
             taken.add((row.organisation_id, row.code))
             return made
 
@@ -144,7 +144,7 @@ class SourceService:
         async def work(change: Change) -> Stream:
             look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
             source = look_up(source_id)
-            library = await factor_rows.library(change.unit)
+            library = await library_at(change.unit, source.organisation_id)
             made = prepared_stream(source.id, new, library)
             bases = _bases(source, made, new, library)
             await rows.insert_streams(change.unit, [made])
