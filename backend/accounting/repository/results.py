@@ -72,8 +72,13 @@ ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET
   records = stream_month.records + excluded.records,
   last_recorded_at = greatest(stream_month.last_recorded_at, excluded.last_recorded_at)
 """
+# Months of submitted inventories stay as they are, whatever became of their coefficients.
 _WHICH: Final = """m.month BETWEEN :from_month AND :to_month
-  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))"""
+  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))
+  AND NOT EXISTS (
+    SELECT FROM inventory i WHERE i.tenant_id = m.tenant_id AND i.organisation_id = m.organisation_id
+      AND i.state NOT IN ('OPEN', 'REOPENED') AND m.month >= i.first_month
+      AND m.month < i.first_month + make_interval(months => i.months))"""
 _RECALCULATE: Final = """
 UPDATE stream_month m SET coefficient_id = c.id, co2e_t = round(m.quantity * c.co2e_per_unit, 9)
 FROM source_method h, stream_coefficient c

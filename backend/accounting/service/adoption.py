@@ -32,9 +32,9 @@ _REHEARSED: Final = "rehearsal"
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The record of an adoption (None when a set was given up where nothing is recorded), and what it changed."""
+    """The record of an adoption, and what it changed."""
 
-    adoption: Adoption | None
+    adoption: Adoption
     report: AdoptionReport
 
 
@@ -62,7 +62,8 @@ class AdoptionService:
         """Adopt a set from a month on (to a month) for an organisation and all below it, and restate what follows.
 
         Months of frozen inventories stay as they are. Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING,
-        UNKNOWN_FACTOR_SET, FACTOR_SET_STATE, FACTOR_SET_LACKS_VALUES, NOTHING_ADOPTED.
+        UNKNOWN_FACTOR_SET, FACTOR_SET_STATE, FACTOR_SET_LACKS_VALUES, INVALID_INPUT
+        when nothing is adopted that could be given up.
         """
 
         async def work(change: Change) -> Adopted:
@@ -76,8 +77,6 @@ class AdoptionService:
                 raise domain.SET_LACKS_VALUES(
                     path=("factorSet",), count=len(report.lacking), first=f"{first.year}: {first.message_en}"
                 )
-            if setting_id is None:
-                return Adopted(None, report)
             made = _record(new, reason, report, setting_id, actor.principal.member_id)
             await rows.insert(change.unit, made)
             await change.audit("FactorAdoption", made.id, made.organisation_id, after=made)
@@ -97,11 +96,11 @@ class AdoptionService:
             return await rows.by_ids(session, keys, principal)
 
 
-def _record(new: NewAdoption, reason: str, report: AdoptionReport, setting_id: UUID, me: UUID) -> Adoption:
+def _record(new: NewAdoption, reason: str, report: AdoptionReport, setting_id: UUID | None, me: UUID) -> Adoption:
     return Adoption(
         id=uuid7(),
         organisation_id=new.organisation_id,
-        factor_set=report.factor_set or "",
+        factor_set=report.factor_set,
         from_month=new.span.first,
         to_month=new.span.last,
         reason=reason,
