@@ -326,6 +326,10 @@ class Library:
     def _gwp(self) -> dict[str, dict[str, Factor]]:
         return {s.value: {f.code: f for f in self.factors if f.set_code == s.value} for s in GwpSet}
 
+    def potentials(self, gwp_set: GwpSet) -> dict[str, Decimal]:
+        """The global warming potential of every gas of a set; biogenic CO2 weighs nothing."""
+        return {code: f.value for code, f in self._gwp[gwp_set.value].items()} | {BIOGENIC_CO2: Decimal(0)}
+
     def gwp(self, gas: str, gwp_set: GwpSet) -> Factor:
         """The global warming potential of a gas. Errors: UNKNOWN_GAS."""
         known = self._gwp[gwp_set.value]

@@ -7,6 +7,7 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    methods,
     monitoring,
     own_sets,
     readings,
@@ -16,6 +17,7 @@ from backend.accounting.graphql import (
 )
 from backend.accounting.graphql.adoption import AdoptionMutations, AdoptionQueries
 from backend.accounting.graphql.categories import CategoryMutations, CategoryQueries
+from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -33,6 +35,7 @@ from backend.kit.graphql.types import object_type
 @object_type
 class Queries(
     SourceQueries,
+    ChoiceQueries,
     UnitQueries,
     PackQueries,
     MonitoringPlanQueries,
@@ -51,6 +54,7 @@ class Queries(
 @object_type
 class Mutations(
     SourceMutations,
+    ChoiceMutations,
     UnitMutations,
     PackMutations,
     MonitoringPlanMutations,
@@ -68,6 +72,7 @@ class Mutations(
 subjects.register()
 NODES = {
     **sources.NODES,
+    **methods.NODES,
     **records.NODES,
     **factors.NODES,
     **own_sets.NODES,

@@ -15,8 +15,9 @@ from backend.accounting.domain.adoption import NewAdoption
 from backend.accounting.domain.months import checked_span
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import Category, DirectKind
+from backend.accounting.graphql.choosing import EmissionChange
 from backend.accounting.graphql.inventories import Inventory
-from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
+from backend.accounting.graphql.sources import EmissionStream, fetch_streams
 from backend.accounting.service.adoption import AdoptionService
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
@@ -33,39 +34,7 @@ from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
 
 AnAdoption = Annotated["FactorAdoption", strawberry.lazy("backend.accounting.graphql.adoption")]
-AMonth = Annotated["RestatedMonth", strawberry.lazy("backend.accounting.graphql.adoption")]
 ALack = Annotated["LackingFactor", strawberry.lazy("backend.accounting.graphql.adoption")]
-
-
-@object_type
-class RestatedMonth:
-    """A month of a stream whose emission changes with its coefficient."""
-
-    record: strawberry.Private[MonthChange]
-    month: Month
-    """The month."""
-    quantity: Decimal
-    """Its quantity, in the stream's unit."""
-    old_value: Decimal | None
-    """Coefficient before, tCO2e per unit; null: there was none."""
-    new_value: Decimal | None
-    """Coefficient after; null: there is none."""
-    old_t: Decimal
-    """tCO2e before."""
-    new_t: Decimal
-    """tCO2e after."""
-
-    @batched
-    async def source(parents: list[AMonth], info: Info) -> list[EmissionSource | None]:
-        """The source; null when the caller may not see it."""
-        found = await fetch_sources(list({p.record.source_id for p in parents}), info)
-        return [found.get(p.record.source_id) for p in parents]
-
-    @batched
-    async def stream(parents: list[AMonth], info: Info) -> list[EmissionStream | None]:
-        """The stream; null when the caller may not see it."""
-        found = await fetch_streams(list({p.record.stream_id for p in parents}), info)
-        return [found.get(p.record.stream_id) for p in parents]
 
 
 @object_type
@@ -126,13 +95,13 @@ class FactorAdoptionReport:
     """Submitted inventories in the time: their months are not touched."""
 
     @strawberry.field
-    def changes(self, first: First = None, after: After = None) -> Connection[RestatedMonth]:
+    def changes(self, first: First = None, after: After = None) -> Connection[EmissionChange]:
         """Month by month of each stream what changes, by source, stream and month."""
         request = PageRequest.read(first, after)
         behind = tuple(request.key(UUID, UUID, date.fromisoformat)) if request.after else None
         rows = [c for c in self.record.changes if behind is None or _key(c) > behind]
         page = Page.cut(rows[: request.first + 1], request, _key)
-        return Connection.of(page.map(lambda c: build(RestatedMonth, c, record=c)))
+        return Connection.of(page.map(lambda c: build(EmissionChange, c)))
 
     @classmethod
     def of(cls, report: domain.AdoptionReport, info: Info) -> FactorAdoptionReport:

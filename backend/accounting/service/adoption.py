@@ -166,5 +166,5 @@ async def _version(session: ReadSession, organisation_id: UUID, written: str) ->
 def _lacking(done: Rederivation) -> tuple[Lacking, ...]:
     return tuple(
         Lacking(stream_id, year, error.code.name, error.message("zh-CN"), error.message("en"))
-        for (stream_id, year), error in sorted(done.errors.items())
+        for ((stream_id, year), _), error in sorted(done.errors.items(), key=lambda item: item[0])
     )

@@ -68,7 +68,7 @@ class MethodService:
 
         async def work(change: Change) -> BasisSet:
             stream, source = await _stream(change, stream_id)
-            return await set_basis(change, source, stream, new)
+            return await set_basis(change, source, stream, new, self.toolbox.clock.today())
 
         return await perform(
             self.toolbox, actor, "setStreamMethod", {"stream_id": stream_id, "new": new}, BasisSet, work
