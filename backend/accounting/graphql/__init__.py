@@ -21,6 +21,7 @@ from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
+from backend.accounting.graphql.known import KnownQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.own_sets import OwnSetMutations, OwnSetQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
@@ -46,6 +47,7 @@ class Queries(
     FactorQueries,
     OwnSetQueries,
     CategoryQueries,
+    KnownQueries,
     AdoptionQueries,
 ):
     """Root queries of the slice."""
