@@ -17,9 +17,9 @@ from backend.accounting.domain.comparison import DataState
 from backend.accounting.domain.methods.registry import METHODS
 from backend.accounting.domain.methods.spec import Constant, MethodSpec, ParameterSpec
 from backend.accounting.domain.revisions import Piece
-from backend.accounting.domain.sources import Category, DirectKind, Flow, Stream
+from backend.accounting.domain.sources import Stream
 from backend.accounting.graphql.coefficients import Coefficient
-from backend.accounting.graphql.enums import Method, MethodKind
+from backend.accounting.graphql.enums import Category, DirectKind, Flow, Method, MethodKind
 from backend.accounting.service.coefficients import CoefficientService
 from backend.accounting.service.methods import MethodService
 from backend.evidence.graphql import Document, attached
