@@ -71,7 +71,7 @@ async def test_the_report_is_what_adoption_does(works: Works, own: OwnSets) -> N
     assert [(c["month"], Decimal(c["oldT"]), Decimal(c["newT"])) for c in changes] == [
         (month, before[month], after[month]) for month in ("2024-02", "2024-03")
     ]
-    electricity = sum((await tonnes(works, power)).values())
+    electricity = sum((await tonnes(works, power)).values(), Decimal(0))
     shown = {c["category"]: (Decimal(c["beforeT"]), Decimal(c["afterT"])) for c in foretold["categories"]}
     moved = before["2024-02"] + before["2024-03"], after["2024-02"] + after["2024-03"]
     assert shown["DIRECT"] == (moved[0] + electricity * 2 / 3, moved[1] + electricity * 2 / 3)

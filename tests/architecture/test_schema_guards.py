@@ -30,6 +30,7 @@ SIGNED_IN = {
     "emissionFactors": "the factor library is the same for everyone",
     "materials": "the factor library is the same for everyone; own sets are those the caller may read",
     "emissionSubtypes": "the categories of the standards are the same for everyone",
+    "methodKinds": "the registry of methods is the same for everyone",
 }
 
 

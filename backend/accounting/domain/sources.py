@@ -233,6 +233,11 @@ class Stream:
     evidence_required: bool
     technology: str = ""
 
+    @property
+    def has_default(self) -> bool:
+        """Whether it can be accounted without a method of its own: by a material of the library, or its own factor."""
+        return self.material is not None or self.own_factor is not None
+
 
 @dataclass(frozen=True, slots=True)
 class NewSource:

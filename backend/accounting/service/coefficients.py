@@ -251,8 +251,7 @@ class _Deriver:
     def parts(self, key: StreamYear) -> list[Part]:
         """How a stream is accounted through a year."""
         stream = self.asked[key]
-        by_default = stream.material is not None or stream.own_factor is not None
-        whole = parts(self.bases.get(stream.id, ()), key[1], by_default=by_default)
+        whole = parts(self.bases.get(stream.id, ()), key[1], by_default=stream.has_default)
         owner = self.owners[stream.id]
         return [
             replace(part, first_month=first, last_month=last)

@@ -68,7 +68,10 @@ class MethodService:
 
         async def work(change: Change) -> BasisSet:
             stream, source = await _stream(change, stream_id)
-            return await set_basis(change, source, stream, new, self.toolbox.clock.today())
+            try:
+                return await set_basis(change, source, stream, new, self.toolbox.clock.today())
+            except CodedError as error:
+                raise error.at("method") from error
 
         return await perform(
             self.toolbox, actor, "setStreamMethod", {"stream_id": stream_id, "new": new}, BasisSet, work
