@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.inventories import Inventory
-from backend.accounting.domain.months import Span, next_month
+from backend.accounting.domain.months import BAD_SPAN, Span, checked_span, next_month
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.errors import rule
@@ -25,6 +25,14 @@ SET_LACKS_VALUES = rule(
     "that they keep what they have.",
     zh="{count} 个流将没有因子，首个：{first}。请从较晚月份开始采用、补全因子集，或注明其保留现有系数。",
 )
+
+
+def checked_months(first: date, last: date | None) -> Span:
+    """Errors: BAD_MONTHS, also beyond the last month there is."""
+    span = checked_span(first, last, "toMonth")
+    if max(span.first, span.last or span.first) > FOR_GOOD:
+        raise BAD_SPAN(path=("fromMonth",), first=f"{first:%Y-%m}", last=f"{last:%Y-%m}" if last else "…")
+    return span
 
 
 @dataclass(frozen=True, slots=True)

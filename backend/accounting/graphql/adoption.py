@@ -11,8 +11,7 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import adoption as domain
-from backend.accounting.domain.adoption import NewAdoption
-from backend.accounting.domain.months import checked_span
+from backend.accounting.domain.adoption import NewAdoption, checked_months
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.accounting.graphql.choosing import EmissionChange
@@ -185,7 +184,7 @@ class FactorAdoptionInput:
 
     def asked(self, reason: str = "", *, keep_lacking: bool = False) -> NewAdoption:
         owner = key_of(self.organisation_id, "Organisation", "organisationId")
-        span = checked_span(self.from_month, self.to_month, "toMonth")
+        span = checked_months(self.from_month, self.to_month)
         return NewAdoption(owner, self.factor_set, span, reason, keep_lacking)
 
 
