@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from asyncpg.exceptions import PostgresError
 
 from backend.accounting.domain.methods.allowed import allowed
 from backend.accounting.domain.records import Method
@@ -87,7 +88,7 @@ async def test_a_result_declared_by_another_method_stands_beside_activity(works:
     await works.burn(source, "2024-01", "100", "t", stream="coal")
     assert sum(Decimal(r["co2eT"]) for r in await works.results(source, 2024)) == 230
     january = figures(await comparison(works, source, 2024), "2024-01")
-    assert (january["MEASURED"]["counts"], Decimal(january["MEASURED"]["co2eT"])) == (True, 230)
+    assert (january["MEASURED"]["counts"], Decimal(january["MEASURED"]["co2eT"])) == (True, Decimal(230))
     assert Decimal(january["FACTOR"]["divergenceT"]) == COAL - 230
     # But then the factor cannot be made to count as well.
     done = await choose(works, source, "FACTOR", reason="x")
@@ -135,9 +136,9 @@ async def test_choosing_is_a_restatement_that_a_rehearsal_shows(works: Works) ->
     shown = [(c["month"], c["stream"]["code"], Decimal(c["oldT"]), Decimal(c["newT"])) for c in
              rehearsed["changes"]["months"]]  # fmt: skip
     assert shown == [
-        ("2024-02", "coal", 0, COAL),
-        ("2024-03", "coal", 0, COAL),
-        ("2024-02", "gas", 286, 0),
+        ("2024-02", "coal", Decimal(0), COAL),
+        ("2024-03", "coal", Decimal(0), COAL),
+        ("2024-02", "gas", Decimal(286), Decimal(0)),
     ]
     assert Decimal(rehearsed["changes"]["newT"]) - Decimal(rehearsed["changes"]["oldT"]) == COAL * 2 - 286
     assert {r["firstMonth"]: Decimal(r["co2eT"]) for r in await works.results(source, 2024)} == before
@@ -284,7 +285,7 @@ async def test_the_database_holds_that_one_counts(works: Works, database_url: st
             for statement in BROKEN[name]:
                 await connection.execute(statement, source)
 
-    with pytest.raises(asyncpg.PostgresError) as refused:
+    with pytest.raises(PostgresError) as refused:
         await attempt()
-    assert refused.value.sqlstate in {"23514", "23P01", "TH003"}
+    assert str(getattr(refused.value, "sqlstate", "")) in {"23514", "23P01", "TH003"}
     await connection.close()

@@ -40,6 +40,7 @@ READ_WITH: Final = {
     "DeclaredResult": ("emission_source",),
     "EmissionFactor": ("tenant_factor_set",),
     "EmissionStream": ("emission_source",),
+    "StreamBasis": ("emission_source", "emission_stream"),
 }
 # A TRANSFER has no beneficiary and reverses nothing.
 LEFT_OUT: Final = {("TransferInput", "beneficiaryId"), ("TransferInput", "transferId")}

@@ -113,25 +113,21 @@ class CategoryChange:
 
 @dataclass(frozen=True, slots=True)
 class AdoptionReport:
-    """What adopting a set changes. `frozen`: inventories whose months are not touched."""
+    """What adopting a set changes; tCO2e before and after of the stream-months that change.
+
+    `frozen`: inventories whose months are not touched. `changes` may be cut off; `changed_months` counts all.
+    """
 
     factor_set: str | None
     superseded: int
     made: int
+    changed_months: int
+    before_t: Decimal
+    after_t: Decimal
     changes: tuple[MonthChange, ...]
     categories: tuple[CategoryChange, ...]
     lacking: tuple[Lacking, ...]
     frozen: tuple[Inventory, ...]
-
-    @property
-    def before_t(self) -> Decimal:
-        """tCO2e of the stream-months that change, before."""
-        return sum((c.old_t for c in self.changes), Decimal(0))
-
-    @property
-    def after_t(self) -> Decimal:
-        """The same after."""
-        return sum((c.new_t for c in self.changes), Decimal(0))
 
 
 Term = tuple[Category, DirectKind | None]

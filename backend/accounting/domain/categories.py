@@ -9,20 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from backend.accounting.domain.sources import SUBTYPES, Category, Subtype
-from backend.kit.errors import invalid
-
-BAD_YEAR = invalid(
-    "BAD_YEAR",
-    en="Years lie between {first} and {last}; {year} does not.",
-    zh="年份须在 {first} 至 {last} 之间，{year} 不符合。",
-)
-FIRST_YEAR, LAST_YEAR = 1990, 2200
-
-
-def check_year(year: int) -> None:
-    """Errors: BAD_YEAR."""
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise BAD_YEAR(path=("year",), year=year, first=FIRST_YEAR, last=LAST_YEAR)
 
 
 class Scope(StrEnum):

@@ -95,7 +95,7 @@ class FactorAdoptionReport:
 
     @strawberry.field
     def changes(self, first: First = None, after: After = None) -> Connection[EmissionChange]:
-        """Month by month of each stream what changes, by source, stream and month."""
+        """Month by month of each stream what changes, by source, stream and month; of an adoption the first 1000."""
         request = PageRequest.read(first, after)
         behind = tuple(request.key(UUID, UUID, date.fromisoformat)) if request.after else None
         rows = [c for c in self.record.changes if behind is None or _key(c) > behind]
@@ -110,7 +110,7 @@ class FactorAdoptionReport:
             factor_set=report.factor_set,
             superseded_coefficients=report.superseded,
             new_coefficients=report.made,
-            changed_months=len(report.changes),
+            changed_months=report.changed_months,
             before_t=report.before_t,
             after_t=report.after_t,
             categories=[build(CategoryChange, c) for c in report.categories],

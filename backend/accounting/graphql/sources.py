@@ -11,6 +11,7 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import sources as domain
+from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.sources import NewSource, NewStream, OwnFactor
 from backend.accounting.graphql.coefficients import Coefficient
 from backend.accounting.graphql.enums import Cadence, Category, DirectKind, Flow, Method, Programme, Subtype
@@ -88,6 +89,7 @@ class EmissionStream(Node):
         """What quantities of a year are multiplied by, explained; the first of the year that counts. Null when nothing
         of the class that counts can be derived for that year.
         """
+        checked_year(year, "year")
         return await coefficients(info, [(p.record, date(year, 1, 1), date(year, 12, 1)) for p in parents])
 
     @batched

@@ -41,7 +41,7 @@ ORDER BY stream_id, first_month
 ON CONFLICT DO NOTHING
 """
 _SUPERSEDE: Final = """
-UPDATE stream_coefficient SET superseded_at = now(), superseded_because = :because
+UPDATE stream_coefficient SET superseded_at = greatest(now(), recorded_at), superseded_because = :because
 WHERE id = ANY (:keys) AND superseded_at IS NULL
 """
 _STREAM_YEARS: Final = """
@@ -61,6 +61,12 @@ JOIN source_method h ON h.tenant_id = t.tenant_id AND h.source_id = t.source_id 
   AND w.month >= h.first_month AND (h.last_month IS NULL OR w.month <= h.last_month)
 JOIN stream_coefficient c ON c.tenant_id = t.tenant_id AND c.stream_id = w.stream_id AND c.method = h.method
   AND c.superseded_at IS NULL AND w.month BETWEEN c.first_month AND c.last_month
+"""
+_STREAMS_BELOW: Final = """
+SELECT t.id FROM emission_stream t
+JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
+JOIN organisation_reach r ON r.descendant_id = o.organisation_id
+WHERE r.ancestor_id = :organisation
 """
 _OWNERS: Final = """
 SELECT t.id, o.organisation_id FROM emission_stream t
@@ -157,6 +163,11 @@ async def stream_years(
     if stream_ids is not None:
         given = {**given, "streams": list(stream_ids)}
     return [(r.stream_id, r.year) for r in await session.rows(_STREAM_YEARS.format(which=which), given)]
+
+
+async def streams_below(session: ReadSession, organisation_id: UUID) -> list[UUID]:
+    """The streams of an organisation's sources and of those of all below it."""
+    return [r.id for r in await session.rows(_STREAMS_BELOW, {"organisation": organisation_id})]
 
 
 async def counting_gases(

@@ -105,7 +105,7 @@ SELECT m.stream_id, m.source_id, m.organisation_id, m.category, m.direct_kind, m
 FROM stream_month m
 {counts}
 LEFT JOIN stream_coefficient k ON k.tenant_id = m.tenant_id AND k.id = m.coefficient_id
-WHERE m.coefficient_id IS DISTINCT FROM c.id AND {which}
+WHERE (k.co2e_per_unit IS DISTINCT FROM c.co2e_per_unit OR k.gases IS DISTINCT FROM c.gases) AND {which}
 ORDER BY m.source_id, m.stream_id, m.month
 """
 
@@ -170,7 +170,7 @@ def _which(stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 async def pending(
     session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 ) -> list[MonthChange]:
-    """What `recalculate` would change now, by source, stream and month."""
+    """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
     return [
         MonthChange(
             stream_id=r.stream_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -28,11 +29,12 @@ from tenants.domain.boundaries import BoundaryKey
 from tenants.service.boundaries import SetBoundary, put
 
 _REHEARSED: Final = "rehearsal"
+MOST_SHOWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The record of an adoption, and what it changed."""
+    """The record of an adoption, and what it changed: the first 1000 months one by one."""
 
     adoption: Adoption
     report: AdoptionReport
@@ -80,7 +82,8 @@ class AdoptionService:
             made = _record(new, reason, report, setting_id, actor.principal.member_id)
             await rows.insert(change.unit, made)
             await change.audit("FactorAdoption", made.id, made.organisation_id, after=made)
-            return Adopted((await rows.by_ids(change.unit, [made.id]))[made.id], report)
+            shown = replace(report, changes=report.changes[:MOST_SHOWN])
+            return Adopted((await rows.by_ids(change.unit, [made.id]))[made.id], shown)
 
         return await perform(self.toolbox, actor, "adoptFactorSet", new, Adopted, work)
 
@@ -105,7 +108,7 @@ def _record(new: NewAdoption, reason: str, report: AdoptionReport, setting_id: U
         to_month=new.span.last,
         reason=reason,
         setting_id=setting_id,
-        changed_months=len(report.changes),
+        changed_months=report.changed_months,
         before_t=report.before_t,
         after_t=report.after_t,
         adopted_by=me,
@@ -126,6 +129,9 @@ async def _adopt(change: Change, new: NewAdoption) -> tuple[UUID | None, Adoptio
         factor_set=reference,
         superseded=done.superseded,
         made=done.made,
+        changed_months=len(done.changes),
+        before_t=sum((c.old_t for c in done.changes), Decimal(0)),
+        after_t=sum((c.new_t for c in done.changes), Decimal(0)),
         changes=done.changes,
         categories=domain.by_category(before, done.changes),
         lacking=_lacking(done),
