@@ -80,6 +80,7 @@ async def put(change: Change, given: SetBoundary) -> BoundaryChanged:
 
     Errors: NOT_FOUND, REASON_NEEDED (8.2.2.7, 8.2.2.8), INVALID_INPUT.
     """
+    await lock_tree(change.unit)
     await existing(change.unit, given.organisation_id, "organisationId")
     where = (given.organisation_id, given.key, given.valid_from, given.valid_until)
     before = await repository.colliding(change.unit, *where)

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from backend.accounting.service.results import ResultService
 from tenants.access import Role
 from tests.fixtures.accounting import Works, uuid_of
-from tests.fixtures.factors import SET, WHOLE_COAL, OwnSets, value
-
-REPORT = """{ factorSet supersededCoefficients newCoefficients changedMonths beforeT afterT
-  categories { category directKind beforeT afterT } lacking { year code message stream { code } }
-  frozen { id state } changes(first: 1000) { nodes { month quantity oldValue newValue oldT newT source { code }
-    stream { id } } pageInfo { hasNextPage endCursor } } }"""
-ADOPTED = f"adoption {{ id factorSet fromMonth toMonth reason changedMonths beforeT afterT }} report {REPORT}"
+from tests.fixtures.factors import SET, WHOLE_COAL, OwnSets, adopt, report, tonnes, value
 
 
 @pytest.fixture
 def own(works: Works) -> OwnSets:
     return OwnSets(works.world, works.group_id)
-
-
-async def report(works: Works, factor_set: str | None, month: str, **fields: Any) -> dict[str, Any]:
-    given = {"organisationId": works.group_id, "factorSet": factor_set, "fromMonth": month, **fields}
-    query = f"query R($input: FactorAdoptionInput!) {{ factorAdoptionReport(input: $input) {REPORT} }}"
-    return dict((await works.engineer.ask(query, input=given))["factorAdoptionReport"])
-
-
-async def adopt(works: Works, factor_set: str | None, month: str, **fields: Any) -> dict[str, Any]:
-    top = await works.world.caller(Role.TOP_MANAGEMENT)
-    given = {"organisationId": works.group_id, "factorSet": factor_set, "fromMonth": month, "reason": "采用化验值"}
-    return await top.attempt("adoptFactorSet", {**given, **fields}, ADOPTED)
-
-
-async def tonnes(works: Works, source: str, year: int = 2024) -> dict[str, Decimal]:
-    return {r["firstMonth"]: Decimal(r["co2eT"]) for r in await works.results(source, year)}
 
 
 async def steps(works: Works, source: str, year: int = 2024) -> list[tuple[str, str, str]]:
@@ -47,6 +26,12 @@ async def steps(works: Works, source: str, year: int = 2024) -> list[tuple[str, 
     (stream,) = (await works.engineer.ask(query, id=source, year=year))["node"]["streams"]
     found = stream["coefficient"]["steps"]
     return [(s["kind"], s["factor"]["set"]["code"], s["factor"]["provenance"]) for s in found if s["factor"]]
+
+
+async def in_force(works: Works, organisation_id: str) -> str:
+    """The set the boundary of an organisation names today."""
+    query = "query B($id: ID!) { node(id: $id) { ... on Organisation { boundary { factorSet } } } }"
+    return str((await works.engineer.ask(query, id=organisation_id))["node"]["boundary"]["factorSet"])
 
 
 async def test_the_report_is_what_adoption_does(works: Works, own: OwnSets) -> None:
@@ -223,8 +208,7 @@ async def test_a_factor_set_is_adopted_not_set(works: Works) -> None:
     )
     assert refused["errors"][0]["code"] == "FACTOR_SET_IS_ADOPTED"
     await adopt(works, "GBT-32151.5-2015", "2024-01")
-    query = "query B($id: ID!) { node(id: $id) { ... on Organisation { boundary { factorSet } } } }"
-    assert (await admin.ask(query, id=works.site_id))["node"]["boundary"]["factorSet"] == "GBT-32151.5-2015"
+    assert await in_force(works, works.site_id) == "GBT-32151.5-2015"
 
 
 async def test_the_changes_come_in_pages(works: Works, own: OwnSets) -> None:
@@ -241,3 +225,46 @@ async def test_the_changes_come_in_pages(works: Works, own: OwnSets) -> None:
         seen += [n["month"] for n in page["nodes"]]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
     assert seen == [f"2024-0{month}" for month in range(1, 6)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_there_is_the_report_is_what_adoption_does(works: Works, own: OwnSets, seed: int) -> None:
+    """Random fuels, months, quantities and values: report, adoption, a rebuild and today's knowledge agree."""
+    dice = random.Random(seed)
+    fuels = dice.sample(["烟煤", "焦炭", "天然气", "柴油", "无烟煤"], 3)
+    sources = [await works.fuel(fuel) for fuel in fuels]
+    for source, fuel in zip(sources, fuels, strict=True):
+        for month in dice.sample(range(1, 13), 3):
+            quantity = str(dice.randrange(-(10**6), 10**6) / Decimal(1000))
+            await works.burn(source, f"2024-{month:02}", quantity, "万立方米" if fuel == "天然气" else "t")
+    rows = [
+        value("NCV", str(dice.randrange(10**6) / Decimal(10**4)), unit, material=fuel)
+        for fuel in dice.sample(fuels, 2)
+        for unit in ["GJ/1e4Nm3" if fuel == "天然气" else "GJ/t"]
+    ]
+    await own.approved(*rows)
+    first = f"2024-{dice.randrange(1, 13):02}"
+    last = dice.choice([None, "2024-12"])
+    before = [await tonnes(works, source) for source in sources]
+    foretold = await report(works, "OWN-HD", first, toMonth=last)
+    done = await adopt(works, "OWN-HD", first, toMonth=last)
+    assert (done["errors"], done["report"]) == ([], foretold)
+    after = [await tonnes(works, source) for source in sources]
+    total = sum((x for months in after for x in months.values()), Decimal(0))
+    moved = total - sum((x for months in before for x in months.values()), Decimal(0))
+    assert Decimal(foretold["afterT"]) - Decimal(foretold["beforeT"]) == moved
+    assert all(a[m] == b[m] for a, b in zip(after, before, strict=True) for m in a if m < first)
+    await works.world.services.get(ResultService).rebuild(works.world.tenant_id)
+    assert [await tonnes(works, source) for source in sources] == after
+
+
+async def test_of_two_who_adopt_at_once_one_comes_after_the_other(works: Works, own: OwnSets) -> None:
+    coal = await works.fuel("烟煤")
+    await works.burn(coal, "2024-01", "1000", "t")
+    await own.approved(*WHOLE_COAL)
+    await own.approved(value("EMISSION_FACTOR", "2", "tCO2/t"), code="OWN-EF")
+    both = await asyncio.gather(adopt(works, "OWN-HD", "2024-01"), adopt(works, "OWN-EF", "2024-01"))
+    assert [d["errors"] for d in both] == [[], []]
+    held = await in_force(works, works.site_id)
+    expected = {"OWN-HD@1": Decimal("1796.666666667"), "OWN-EF@1": Decimal(2000)}
+    assert list((await tonnes(works, coal)).values()) == [expected[held]]

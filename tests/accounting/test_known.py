@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.accounting.test_adoption import adopt, tonnes
 from tests.fixtures.accounting import Works
-from tests.fixtures.factors import WHOLE_COAL, OwnSets
+from tests.fixtures.factors import WHOLE_COAL, OwnSets, adopt, tonnes
 
 QUERY = """query K($at: ID!, $year: Int!, $k: DateTime!) {
   resultsAsKnown(organisationId: $at, year: $year, knownAt: $k) { knownT todayT differenceT

@@ -13,7 +13,9 @@ from backend.accounting.domain.factors import Parameter
 from backend.accounting.domain.own_sets import read_factor_unit
 from backend.kit.database import UnitOfWork
 from backend.kit.errors import CodedError
+from backend.kit.objects.files import FileStore
 from tenants.access import Role
+from tests.evidence.test_documents import stored
 from tests.fixtures.accounting import Works, uuid_of
 from tests.fixtures.factors import SET, WHOLE_COAL, OwnSets, value
 
@@ -302,3 +304,13 @@ def test_a_unit_that_is_no_ratio_says_what_would_be() -> None:
     with pytest.raises(CodedError) as refused:
         read_factor_unit(Parameter.NCV, "GJ/MWh", "X")
     assert refused.value.params["fitting"] == "GJ/1e4Nm3 / GJ/t"
+
+
+async def test_documents_prove_a_value(works: Works, own: OwnSets, objects: FileStore) -> None:
+    set_id = await own.begin()
+    (factor, *_) = await own.hold(set_id, *WHOLE_COAL)
+    key = await stored(works, objects)
+    await works.monitor.do("attachEvidence", {"id": key, "subjectIds": [factor]}, "attached")
+    query = "query F($id: ID!) { node(id: $id) { ... on EmissionFactor { code documents { id } } } }"
+    shown = (await works.engineer.ask(query, id=factor))["node"]
+    assert shown == {"code": "BITUMINOUS_COAL", "documents": [{"id": key}]}

@@ -12,7 +12,8 @@ import strawberry
 from backend.accounting.domain import factors as domain_factors
 from backend.accounting.domain.factors import Factor, FactorFilter, Parameter, Provenance, Purpose
 from backend.accounting.service.factors import FactorService
-from backend.kit.graphql.fields import query
+from backend.evidence.graphql import Document, attached
+from backend.kit.graphql.fields import batched, query
 from backend.kit.graphql.nodes import Node, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
@@ -22,6 +23,8 @@ from tenants.context import Info, SignedIn
 enum_type(Parameter, name="FactorParameter")
 enum_type(Provenance, name="FactorProvenance")
 enum_type(Purpose, name="FactorPurpose")
+
+AFactor = Annotated["EmissionFactor", strawberry.lazy("backend.accounting.graphql.factors")]
 
 
 @object_type
@@ -60,6 +63,7 @@ class FactorRegion:
 class EmissionFactor(Node):
     """One value of the factor library or of a set of the tenant's own, with its provenance (排放因子)."""
 
+    key: strawberry.Private[UUID]
     set: FactorSet
     """The set it was published in."""
     code: str
@@ -96,6 +100,11 @@ class EmissionFactor(Node):
     """The version of its own set that brought it; null in the library."""
     until_version: int | None
     """The first version of its own set that no longer holds it; null: it still holds."""
+
+    @batched
+    async def documents(parents: list[AFactor], info: Info) -> list[list[Document]]:
+        """The documents that prove a value of an own set; none in the library."""
+        return await attached("EmissionFactor", [p.key for p in parents], info)
 
 
 @input_type
@@ -138,6 +147,7 @@ async def factor_types(info: Info, factors: Sequence[Factor]) -> list[EmissionFa
             EmissionFactor,
             f,
             id=to_id("EmissionFactor", f.id),
+            key=f.id,
             set=set_type(sets[f.set_code]),
             region=build(FactorRegion, regions[f.region]),
         )
