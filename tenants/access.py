@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, column, exists, literal, select, table, text, true
+from sqlalchemy import ColumnElement, and_, column, exists, literal, or_, select, table, text, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -25,6 +25,7 @@ __all__ = [
     "Permission",
     "Principal",
     "Role",
+    "along",
     "held",
     "permitted",
     "reachable",
@@ -56,6 +57,20 @@ def below(organisation_id: ColumnElement[Any], nodes: list[UUID | None]) -> Colu
     return exists(
         select(literal(1)).where(and_(_REACH.c.descendant_id == organisation_id, _REACH.c.ancestor_id == given.any_()))
     )
+
+
+def along(principal: Principal, permission: Permission, organisation_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """SQL: the row's organisation lies where the caller has the permission, or above that: for what an organisation
+    hands down to all below it.
+    """
+    nodes = [g.organisation_id for g in principal.granting(permission)]
+    if None in nodes:
+        return true()
+    given = literal(nodes, ARRAY(Uuid))
+    above = exists(
+        select(literal(1)).where(and_(_REACH.c.ancestor_id == organisation_id, _REACH.c.descendant_id == given.any_()))
+    )
+    return or_(below(organisation_id, nodes), above)
 
 
 _WHERE_AM_I: Final = text(

@@ -34,6 +34,13 @@ _REGIONS: Final = text(
     ON CONFLICT (code) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en
     """
 )
+_WITHIN: Final = text(
+    """
+    UPDATE factor_region f SET within = r.within
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(code text, within text)
+    WHERE f.code = r.code AND f.within IS DISTINCT FROM r.within
+    """
+)
 _RETIRE: Final = text(
     """
     UPDATE factor SET superseded_at = now() WHERE superseded_at IS NULL AND id NOT IN
@@ -69,6 +76,12 @@ def library_rows() -> list[dict[str, str | None]]:
             years = {y: row[y] or None for y in ("year", "first_year", "last_year")}
             rows.append({**row, **years, "id": str(key)})
     return rows
+
+
+def place_regions(connection: Connection) -> None:
+    """Say which region lies in which, as the file says."""
+    rows = [{"code": row["code"], "within": row["within"] or None} for row in file_rows("regions")]
+    connection.execute(_WITHIN, {"rows": json.dumps(rows)})
 
 
 def load_library(connection: Connection) -> None:

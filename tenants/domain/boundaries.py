@@ -14,9 +14,16 @@ from enum import StrEnum
 from typing import Any, Final, cast
 from uuid import UUID
 
+from backend.kit.errors import rule
 from backend.kit.text import clean
 from tenants.domain.organisations import wrong
 from tenants.domain.tree import REASON_NEEDED
+
+FACTOR_SET_IS_ADOPTED = rule(
+    "FACTOR_SET_IS_ADOPTED",
+    en="A factor set is adopted by adoptFactorSet, which shows what would change and recalculates with your reason.",
+    zh="因子集须通过 adoptFactorSet 采用：先显示将发生的变化，再按说明的原因重新计算。",
+)
 
 
 class BoundaryKey(StrEnum):
@@ -168,6 +175,19 @@ def rest_of(old: BoundarySetting, since: date, until: date | None) -> list[NewSe
     return [
         NewSetting(old.organisation_id, old.key, old.written, a, b, old.reason, old.recorded_by) for a, b in periods
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """Days [since, until) in which a value set `depth` levels above reaches an organisation."""
+
+    depth: int
+    value: BoundaryValue
+    since: date
+    until: date | None
+
+    def holds_on(self, day: date) -> bool:
+        return self.since <= day and (self.until is None or day < self.until)
 
 
 class BoundaryOrigin(StrEnum):

@@ -17,7 +17,7 @@ from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
-from tenants.domain.boundaries import BoundaryKey, BoundarySetting, NewSetting
+from tenants.domain.boundaries import BoundaryKey, BoundarySetting, NewSetting, Spell, read
 from tenants.repository.rows import is_one_of
 from tenants.tables import boundary_setting
 
@@ -41,6 +41,25 @@ async def nearest(
     found: dict[UUID, dict[BoundaryKey, BoundarySetting]] = defaultdict(dict)
     for row in await session.rows(_NEAREST, {"keys": list(keys), "as_of": as_of, "known_at": known_at}):
         found[row.descendant_id][BoundaryKey(row.key)] = to_setting(row)
+    return found
+
+
+_SPELLS: Final = """
+SELECT c.descendant_id, c.depth, s.value, lower(s.valid * c.valid) AS since, upper(s.valid * c.valid) AS until
+FROM boundary_setting s
+JOIN organisation_closure c ON c.tenant_id = s.tenant_id AND c.ancestor_id = s.organisation_id AND c.valid && s.valid
+WHERE s.key = :key AND s.superseded_at IS NULL AND c.descendant_id = ANY (CAST(:keys AS uuid[]))
+"""
+
+
+async def spells(session: ReadSession, keys: Collection[UUID], key: BoundaryKey) -> dict[UUID, list[Spell]]:
+    """All settings of a key that reach these organisations at some time."""
+    if await session.scalar("SELECT NOT EXISTS (SELECT FROM boundary_setting WHERE key = :key)", {"key": key.value}):
+        return {}
+    found: dict[UUID, list[Spell]] = defaultdict(list)
+    for row in await session.rows(_SPELLS, {"keys": list(keys), "key": key.value}):
+        value = tuple(row.value) if isinstance(row.value, list) else row.value
+        found[row.descendant_id].append(Spell(row.depth, read(key, value), row.since, row.until))
     return found
 
 

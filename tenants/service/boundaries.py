@@ -14,11 +14,13 @@ from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 from tenants.domain.boundaries import (
+    FACTOR_SET_IS_ADOPTED,
     BoundaryKey,
     BoundarySetting,
     BoundaryValue,
     EffectiveBoundary,
     NewSetting,
+    Spell,
     check_reason,
     checked_value,
     effective,
@@ -65,6 +67,30 @@ class BoundaryReader:
         nearest = await repository.nearest(session, organisation_ids, as_of, known_at)
         return {key: effective(key, as_of, nearest.get(key, {})) for key in organisation_ids}
 
+    @staticmethod
+    async def over_time(
+        session: ReadSession, organisation_ids: Collection[UUID], key: BoundaryKey
+    ) -> dict[UUID, list[Spell]]:
+        """For each organisation all that is set for a key at it or above it, over time; those without are absent."""
+        return await repository.spells(session, organisation_ids, key)
+
+
+async def put(change: Change, given: SetBoundary) -> BoundaryChanged:
+    """Record a value in a change that has asked for the caller's right; what was set for these days becomes history.
+
+    Errors: NOT_FOUND, REASON_NEEDED (8.2.2.7, 8.2.2.8), INVALID_INPUT.
+    """
+    await lock_tree(change.unit)
+    await existing(change.unit, given.organisation_id, "organisationId")
+    where = (given.organisation_id, given.key, given.valid_from, given.valid_until)
+    before = await repository.colliding(change.unit, *where)
+    if given.value is None:
+        _check_removal(before, given.reason)
+    else:
+        above = await repository.is_set_above(change.unit, *where)
+        check_reason(given.key, given.reason, overrides=above, replaces=bool(before))
+    return await _record(change, given, before)
+
 
 class BoundaryService:
     """Boundary settings of a tenant's organisations."""
@@ -75,7 +101,7 @@ class BoundaryService:
     async def set(self, actor: Actor, given: SetBoundary, operation: str) -> Done[BoundaryChanged]:
         """Set a value at an organisation, or take it away; what was set for these days becomes history.
 
-        Errors: FORBIDDEN, NOT_FOUND, REASON_NEEDED (8.2.2.7, 8.2.2.8), INVALID_INPUT.
+        Errors: FORBIDDEN, NOT_FOUND, REASON_NEEDED (8.2.2.7, 8.2.2.8), INVALID_INPUT, FACTOR_SET_IS_ADOPTED.
         """
         if given.valid_until is not None and given.valid_until <= given.valid_from:
             raise wrong("validUntil lies behind validFrom", "validUntil 须晚于 validFrom", "validUntil")
@@ -85,15 +111,9 @@ class BoundaryService:
         async def work(change: Change) -> BoundaryChanged:
             await lock_tree(change.unit)
             await change.require(Permission.BOUNDARY_MANAGE, given.organisation_id)
-            await existing(change.unit, given.organisation_id, "organisationId")
-            where = (given.organisation_id, given.key, given.valid_from, given.valid_until)
-            before = await repository.colliding(change.unit, *where)
-            if value is None:
-                _check_removal(before, reason)
-            else:
-                above = await repository.is_set_above(change.unit, *where)
-                check_reason(given.key, reason, overrides=above, replaces=bool(before))
-            return await _record(change, replace(given, value=value, reason=reason), before)
+            if given.key is BoundaryKey.FACTOR_SET:
+                raise FACTOR_SET_IS_ADOPTED(path=("setting", given.key.value))
+            return await put(change, replace(given, value=value, reason=reason))
 
         return await perform(self.toolbox, actor, operation, given, BoundaryChanged, work)
 

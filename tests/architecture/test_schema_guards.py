@@ -28,6 +28,8 @@ SIGNED_IN = {
     "cancelJob": "the caller's own jobs; others' by job.manage where they belong",
     "retryJob": "the caller's own jobs; others' by job.manage where they belong",
     "emissionFactors": "the factor library is the same for everyone",
+    "materials": "the factor library is the same for everyone; own sets are those the caller may read",
+    "emissionSubtypes": "the categories of the standards are the same for everyone",
     "methodKinds": "the registry of methods is the same for everyone",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -73,6 +73,12 @@ class Provenance(StrEnum):
     """Computed from other values, or true by definition."""
     MEMORY = "MEMORY"
     """Recalled, not verified."""
+    SUPPLIER = "SUPPLIER"
+    """Stated by a supplier, in a contract, certificate or footprint report (供应商提供)."""
+    MEASURED = "MEASURED"
+    """Measured by the organisation or a laboratory for it (实测)."""
+    OWN_STUDY = "OWN_STUDY"
+    """Derived by the organisation in a study of its own (自行研究)."""
 
 
 class Purpose(StrEnum):
@@ -93,6 +99,13 @@ class Purpose(StrEnum):
     CONSTANT = "CONSTANT"
     """Conversion."""
 
+
+CONSUMED_BY: Final = (
+    frozenset({Parameter.NCV, Parameter.CARBON_PER_HEAT}),
+    frozenset({Parameter.EMISSION_FACTOR}),
+    frozenset({Parameter.DEDUCTION}),
+)
+"""By which parameters something consumed can be accounted; a set that holds one of these holds the material."""
 
 DEFAULT_GWP_SET: Final = GwpSet.AR5
 
@@ -126,7 +139,11 @@ UNKNOWN_GAS = invalid(
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One value of the library. `first_year` to `last_year`: the years of activity it is offered for by default."""
+    """One value of the library or of a set of the tenant's own.
+
+    `first_year` to `last_year`: the years of activity it is offered for by default. A value of an own set holds in the
+    versions of the set from `from_version` until `until_version` (without it), and was `entered` in its own words.
+    """
 
     id: UUID
     set_code: str
@@ -143,6 +160,11 @@ class Factor:
     provenance: Provenance
     basis: str
     source: str
+    technology: str = ""
+    set_id: UUID | None = None
+    from_version: int | None = None
+    until_version: int | None = None
+    entered: str | None = None
 
     def holds_in(self, year: int) -> bool:
         return (self.first_year or year) <= year <= (self.last_year or year)
@@ -157,20 +179,25 @@ class FactorSet:
     by_default: bool
     name_zh: str
     name_en: str
+    own_set_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A place factors hold for: the nation, a grid, a province (ISO 3166-2)."""
+    """A place factors hold for: the nation, a grid, a province (ISO 3166-2); and the region it lies `within`."""
 
     code: str
     name_zh: str
     name_en: str
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FactorFilter:
-    """Which factors to list; what is None does not narrow. `text` is looked for in code and names."""
+    """Which factors to list; what is None does not narrow. `text` is looked for in code and names.
+
+    `holds_in` is a year of activity; `with_regions_around` adds the grid, the nation and the world around `region`.
+    """
 
     text: str | None = None
     code: str | None = None
@@ -179,6 +206,10 @@ class FactorFilter:
     region: str | None = None
     year: int | None = None
     provenance: Provenance | None = None
+    purpose: Purpose | None = None
+    technology: str | None = None
+    holds_in: int | None = None
+    with_regions_around: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,10 +219,22 @@ class Library:
     sets: Sequence[FactorSet]
     regions: Sequence[Region]
     factors: Sequence[Factor]
+    adopted: str | None = None
 
     @cached_property
     def _set(self) -> dict[str, FactorSet]:
         return {s.code: s for s in self.sets}
+
+    @cached_property
+    def _by_material(self) -> dict[str, list[Factor]]:
+        found: dict[str, list[Factor]] = {}
+        for f in self.factors:
+            found.setdefault(f.code, []).append(f)
+        return found
+
+    def preferring(self, adopted: str | None) -> Library:
+        """The same values as an organisation sees them that has adopted a set."""
+        return replace(self, adopted=adopted) if adopted != self.adopted else self
 
     def material(self, written: str) -> str:
         """The code of a fuel or material, named by code or in either language. Errors: UNKNOWN_MATERIAL."""
@@ -219,20 +262,34 @@ class Library:
     def inventory_set(self, written: str) -> str:
         """The code of a set for inventories. Errors: UNKNOWN_FACTOR_SET."""
         known = {s.code: s for s in self.sets if s.purpose is Purpose.INVENTORY}
-        if clean(written) not in known:
+        name = clean(written)
+        versions = [code for code in known if code.partition("@")[0] == name]
+        if name not in known and versions:
+            return max(versions, key=version_of)
+        if name not in known:
             raise UNKNOWN_FACTOR_SET(
                 path=("factorSet",), name=written[:60], purpose=Purpose.INVENTORY, known=", ".join(known)
             )
-        return clean(written)
+        return name
 
     def offered(self, code: str, set_code: str | None) -> list[Factor]:
-        """The inventory values of a material: of the named set, else of the default sets."""
-        return [f for f in self.factors if f.code == code and self._usable(self._set[f.set_code], set_code)]
+        """The inventory values of a material: of the named set; else of the adopted one before the default sets.
+
+        A material the adopted set does not hold comes from the default sets. Of a material it holds in part, what it
+        lacks is taken from them parameter by parameter: every step of a derivation names its set.
+        """
+        values = self._by_material.get(code, [])
+        if set_code is not None:
+            return [f for f in values if f.set_code == set_code]
+        usual = [f for f in values if self._is_default(self._set[f.set_code])]
+        own = [f for f in values if f.set_code == self.adopted]
+        held = {f.parameter for f in own}
+        if any(formula <= held for formula in CONSUMED_BY):
+            held |= frozenset[Parameter]().union(*CONSUMED_BY)
+        return own + [f for f in usual if f.parameter not in held and f.set_code != self.adopted]
 
     @staticmethod
-    def _usable(a_set: FactorSet, wanted: str | None) -> bool:
-        if wanted is not None:
-            return a_set.code == wanted
+    def _is_default(a_set: FactorSet) -> bool:
         return a_set.by_default and a_set.purpose is Purpose.INVENTORY
 
     def choose(
@@ -244,13 +301,15 @@ class Library:
         set_code: str | None = None,
         region: str | None = None,
         factor_year: int | None = None,
+        technology: str = "",
     ) -> Factor:
         """The value for activity of `year`: of the pinned factor year, else the latest that holds in that year.
 
         Where a material differs by region (electricity), the region is the stream's, the nation when it names none;
-        there is no silent fall-back from a region to another. Errors: FACTOR_NOT_FOUND.
+        there is no silent fall-back from a region to another, nor from a technology. Errors: FACTOR_NOT_FOUND.
         """
-        candidates = [f for f in self.offered(code, set_code) if f.parameter is parameter]
+        offered = [f for f in self.offered(code, set_code) if f.parameter is parameter]
+        candidates = [f for f in offered if f.technology == technology]
         wanted_region = region or NATION
         here = [f for f in candidates if f.region == wanted_region]
         if region is None and not here:
@@ -263,20 +322,29 @@ class Library:
             )
         return max(fitting, key=lambda f: f.year or 0)
 
+    @cached_property
+    def _gwp(self) -> dict[str, dict[str, Factor]]:
+        return {s.value: {f.code: f for f in self.factors if f.set_code == s.value} for s in GwpSet}
+
     def potentials(self, gwp_set: GwpSet) -> dict[str, Decimal]:
         """The global warming potential of every gas of a set; biogenic CO2 weighs nothing."""
-        known = {f.code: f.value for f in self.factors if f.set_code == gwp_set.value}
-        return {**known, BIOGENIC_CO2: Decimal(0)}
+        return {code: f.value for code, f in self._gwp[gwp_set.value].items()} | {BIOGENIC_CO2: Decimal(0)}
 
     def gwp(self, gas: str, gwp_set: GwpSet) -> Factor:
         """The global warming potential of a gas. Errors: UNKNOWN_GAS."""
-        known = {f.code: f for f in self.factors if f.set_code == gwp_set.value}
+        known = self._gwp[gwp_set.value]
         folded = {code.casefold(): f for code, f in known.items()}
         found = folded.get(clean(gas).casefold())
         if found is None:
             named = ", ".join([*known, CO2E, BIOGENIC_CO2])
             raise UNKNOWN_GAS(path=("gas",), gas=gas[:40], gwp_set=gwp_set, known=named)
         return found
+
+
+def version_of(reference: str) -> int:
+    """The version in a reference to a set of the tenant's own: 2 of OWN-HD@2; 0 for a set of the library."""
+    number = reference.partition("@")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _fold(written: str) -> str:

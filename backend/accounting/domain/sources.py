@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
@@ -45,6 +47,65 @@ class DirectKind(StrEnum):
     """Fugitive emissions (逸散)."""
 
 
+class Subtype(StrEnum):
+    """What the indirect categories consist of (8.2.2, notes 5 to 7; ISO 14064-1 Annex B; GHG Protocol, scope 3)."""
+
+    ELECTRICITY = "ELECTRICITY"
+    """Purchased electricity (外购电力)."""
+    HEAT = "HEAT"
+    """Purchased heat (外购热力)."""
+    STEAM = "STEAM"
+    """Purchased steam (外购蒸汽)."""
+    COOLING = "COOLING"
+    """Purchased cooling (外购冷量)."""
+    COMPRESSED_AIR = "COMPRESSED_AIR"
+    """Purchased compressed air (外购压缩空气)."""
+    UPSTREAM_FREIGHT = "UPSTREAM_FREIGHT"
+    """Transport and distribution of what is bought (上游运输和配送)."""
+    DOWNSTREAM_FREIGHT = "DOWNSTREAM_FREIGHT"
+    """Transport and distribution of what is sold (下游运输和配送)."""
+    COMMUTING = "COMMUTING"
+    """Commuting of employees (雇员通勤)."""
+    BUSINESS_TRAVEL = "BUSINESS_TRAVEL"
+    """Business travel (商务旅行)."""
+    VISITORS = "VISITORS"
+    """Travel of customers and visitors (客户和访客交通)."""
+    PURCHASED_GOODS = "PURCHASED_GOODS"
+    """Purchased goods (外购商品)."""
+    PURCHASED_SERVICES = "PURCHASED_SERVICES"
+    """Purchased services (外购服务)."""
+    CAPITAL_GOODS = "CAPITAL_GOODS"
+    """Capital goods (资本商品)."""
+    FUEL_SUPPLY = "FUEL_SUPPLY"
+    """Supply of fuels and energy, upstream of their use (燃料和能源的上游供应)."""
+    WASTE = "WASTE"
+    """Disposal of waste of the operations (生产废弃物处置)."""
+    UPSTREAM_LEASES = "UPSTREAM_LEASES"
+    """Assets leased by the organisation (上游租赁资产)."""
+    PROCESSING = "PROCESSING"
+    """Processing of sold products (售出产品的加工)."""
+    USE_OF_PRODUCTS = "USE_OF_PRODUCTS"
+    """Use of sold products (售出产品的使用)."""
+    END_OF_LIFE = "END_OF_LIFE"
+    """Disposal of sold products (售出产品的废弃处理)."""
+    DOWNSTREAM_LEASES = "DOWNSTREAM_LEASES"
+    """Assets leased to others (下游租赁资产)."""
+    FRANCHISES = "FRANCHISES"
+    """Franchises (特许经营)."""
+    INVESTMENTS = "INVESTMENTS"
+    """Investments (投资)."""
+
+
+SUBTYPES: Final[Mapping[Category, tuple[Subtype, ...]]] = {
+    Category.DIRECT: (),
+    Category.IMPORTED_ENERGY: tuple(Subtype)[:5],
+    Category.TRANSPORT: tuple(Subtype)[5:10],
+    Category.PRODUCTS_USED: tuple(Subtype)[10:16],
+    Category.USE_OF_OWN_PRODUCTS: tuple(Subtype)[16:],
+    Category.OTHER: (),
+}
+
+
 class Programme(StrEnum):
     """The reporting programme whose rules a stream follows where programmes differ."""
 
@@ -83,6 +144,11 @@ KIND_MISMATCH = invalid(
     "DIRECT_KIND_MISMATCH",
     en="A source of category {category} {need}.",
     zh="类别为 {category} 的排放源{need_zh}。",
+)
+SUBTYPE_MISMATCH = invalid(
+    "SUBTYPE_MISMATCH",
+    en="{subtype} is no sub-type of {category}; it has: {fitting}.",
+    zh="{subtype} 不是类别 {category} 的子类；可选：{fitting}。",
 )
 BAD_CODE = invalid(
     "BAD_EMISSION_CODE",
@@ -137,6 +203,7 @@ class NewStream:
     factor_set: str | None = None
     region: str | None = None
     factor_year: int | None = None
+    technology: str = ""
     own_factor: OwnFactor | None = None
     cadence: Cadence = Cadence.MONTHLY
     evidence_required: bool = False
@@ -164,6 +231,7 @@ class Stream:
     own_factor_source: str
     cadence: Cadence
     evidence_required: bool
+    technology: str = ""
 
     @property
     def has_default(self) -> bool:
@@ -182,6 +250,7 @@ class NewSource:
     name_en: str = ""
     direct_kind: DirectKind | None = None
     streams: tuple[NewStream, ...] = ()
+    subtype: Subtype | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +266,12 @@ class EmissionSource:
     direct_kind: DirectKind | None
     unit_id: UUID | None = None
     device_id: UUID | None = None
+    subtype: Subtype | None = None
 
 
 def checked_source(new: NewSource) -> NewSource:
-    """The source in canonical form. Errors: BAD_EMISSION_CODE, NAME_MISSING, DIRECT_KIND_MISMATCH, STREAM_CODE_TAKEN.
+    """The source in canonical form. Errors: BAD_EMISSION_CODE, NAME_MISSING, DIRECT_KIND_MISMATCH, SUBTYPE_MISMATCH,
+    STREAM_CODE_TAKEN.
 
     Source: 8.2.2.1 to .6 and formula (3): exactly the direct sources have one of the four kinds.
     """
@@ -218,6 +289,7 @@ def checked_source(new: NewSource) -> NewSource:
             need=f"has no direct kind; {new.direct_kind} belongs to DIRECT",
             need_zh=f"没有直接排放种类；{new.direct_kind} 属于 DIRECT",
         )
+    check_subtype(new.category, new.subtype)
     if not tidy(new.name_zh):
         raise NAME_MISSING(path=("nameZh",))
     seen: set[str] = set()
@@ -227,6 +299,13 @@ def checked_source(new: NewSource) -> NewSource:
             raise STREAM_CODE_TAKEN(path=("streams", str(i), "code"), code=code)
         seen.add(code)
     return replace(new, code=checked_code(new.code, "code"), name_zh=tidy(new.name_zh), name_en=tidy(new.name_en))
+
+
+def check_subtype(category: Category, subtype: Subtype | None) -> None:
+    """Errors: SUBTYPE_MISMATCH."""
+    fitting = SUBTYPES[category]
+    if subtype is not None and subtype not in fitting:
+        raise SUBTYPE_MISMATCH(path=("subtype",), subtype=subtype, category=category, fitting=", ".join(fitting) or "-")
 
 
 def checked_code(written: str, *path: str) -> str:

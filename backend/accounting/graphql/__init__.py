@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from backend.accounting.graphql import (
+    adoption,
     factors,
     imports,
     inventories,
     methods,
     monitoring,
+    own_sets,
     readings,
     records,
     sources,
     units,
 )
+from backend.accounting.graphql.adoption import AdoptionMutations, AdoptionQueries
+from backend.accounting.graphql.categories import CategoryMutations, CategoryQueries
 from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
+from backend.accounting.graphql.known import KnownQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
+from backend.accounting.graphql.own_sets import OwnSetMutations, OwnSetQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
@@ -39,6 +45,10 @@ class Queries(
     ImportQueries,
     InventoryQueries,
     FactorQueries,
+    OwnSetQueries,
+    CategoryQueries,
+    KnownQueries,
+    AdoptionQueries,
 ):
     """Root queries of the slice."""
 
@@ -54,6 +64,9 @@ class Mutations(
     RecordMutations,
     ImportMutations,
     InventoryMutations,
+    OwnSetMutations,
+    CategoryMutations,
+    AdoptionMutations,
 ):
     """Root mutations of the slice."""
 
@@ -64,6 +77,8 @@ NODES = {
     **methods.NODES,
     **records.NODES,
     **factors.NODES,
+    **own_sets.NODES,
+    **adoption.NODES,
     **imports.NODES,
     **inventories.NODES,
     **units.NODES,

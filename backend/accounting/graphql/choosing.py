@@ -42,6 +42,7 @@ class EmissionChange:
     """What a change of method or coefficient does to a stream in a month."""
 
     stream_id: strawberry.Private[UUID]
+    source_id: strawberry.Private[UUID]
     month: Month
     """The month."""
     quantity: Decimal
@@ -60,6 +61,12 @@ class EmissionChange:
         """The stream."""
         found = await fetch_streams(list({p.stream_id for p in parents}), info)
         return [found.get(p.stream_id) for p in parents]
+
+    @batched
+    async def source(parents: list[AChange], info: Info) -> list[EmissionSource | None]:
+        """The source."""
+        found = await fetch_sources(list({p.source_id for p in parents}), info)
+        return [found.get(p.source_id) for p in parents]
 
 
 @object_type

@@ -11,8 +11,7 @@ import strawberry
 
 from backend.accounting.domain import derivation as domain
 from backend.accounting.domain.derivation import StepKind
-from backend.accounting.domain.methods.kinds import MethodKind
-from backend.accounting.domain.records import Method
+from backend.accounting.graphql.enums import Method, MethodKind
 from backend.accounting.graphql.factors import EmissionFactor, fetch_factors
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.types import build, enum_type, object_type
@@ -20,8 +19,6 @@ from tenants.context import Info
 from tenants.domain import GwpSet
 
 enum_type(StepKind, name="CoefficientStepKind")
-enum_type(Method, name="AccountingMethod")
-enum_type(MethodKind, name="MethodKind")
 
 AStep = Annotated["CoefficientStep", strawberry.lazy("backend.accounting.graphql.coefficients")]
 

@@ -7,10 +7,9 @@ from decimal import Decimal
 import strawberry
 
 from backend.accounting.domain.choices import NewChoice, NewDerivation
-from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.months import ALWAYS, Span
 from backend.accounting.domain.parameters import BasisParameter, NewBasis
-from backend.accounting.domain.records import Method
+from backend.accounting.graphql.enums import Method, MethodKind
 from backend.accounting.service.methods import NewThreshold
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput

@@ -12,18 +12,9 @@ import strawberry
 
 from backend.accounting.domain import sources as domain
 from backend.accounting.domain.months import checked_year
-from backend.accounting.domain.records import Method
-from backend.accounting.domain.sources import (
-    Cadence,
-    Category,
-    DirectKind,
-    Flow,
-    NewSource,
-    NewStream,
-    OwnFactor,
-    Programme,
-)
+from backend.accounting.domain.sources import NewSource, NewStream, OwnFactor
 from backend.accounting.graphql.coefficients import Coefficient
+from backend.accounting.graphql.enums import Cadence, Category, DirectKind, Flow, Method, Programme, Subtype
 from backend.accounting.graphql.method_inputs import StreamMethodInput
 from backend.accounting.graphql.methods import (
     MethodComparison,
@@ -43,14 +34,11 @@ from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload, UserError, user_error
-from backend.kit.graphql.types import build, enum_type, input_type, object_type
+from backend.kit.graphql.types import build, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
-
-enum_type(Programme, name="ReportingProgramme")
-enum_type(Cadence, name="RecordingCadence")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]
 ASource = Annotated["EmissionSource", strawberry.lazy("backend.accounting.graphql.sources")]
@@ -79,11 +67,14 @@ class EmissionStream(Node):
     unit: str
     """Canonical unit its quantities are kept in: t, 1e4Nm3, MWh, GJ, t*km, tCO2e."""
     factor_set: str | None
-    """Factor set chosen for it; null: the library's default."""
+    """Factor set chosen for it, of the tenant's own as CODE@VERSION; null: what its organisation has adopted, before
+    the library's defaults."""
     region: str | None
     """Region of its factor; null: the nation."""
     factor_year: int | None
     """Year its factor is pinned to; null: the latest that holds."""
+    technology: str
+    """Technology its factor is for; empty: values that hold for any."""
     own_factor: Decimal | None
     """Emission factor of the tenant's own, tCO2e per unit."""
     own_factor_source: str
@@ -141,6 +132,8 @@ class EmissionSource(Node):
     """Which of the six categories of 8.2.2 it belongs to."""
     direct_kind: DirectKind | None
     """Which term of formula (3) it is; null unless direct."""
+    subtype: Subtype | None
+    """What it is within its category (8.2.2, notes 5 to 7); null when not said."""
 
     @batched
     async def organisation(parents: list[ASource], info: Info) -> list[Organisation | None]:
@@ -210,11 +203,13 @@ class NewEmissionStreamInput:
     unit: str | None = None
     """GJ for a fuel that is metered by its heat; otherwise the library's unit."""
     factor_set: str | None = None
-    """Factor set; the library's default when not given."""
+    """Factor set, of the library or the tenant's own; when not given, the adopted one before the library's defaults."""
     region: str | None = None
     """Region of an electricity factor: a province (CN-SD, 山东), a grid, or CN."""
     factor_year: int | None = None
     """Pins the factor to one published year; otherwise the latest not after the activity."""
+    technology: str = ""
+    """Technology, where values differ by it; empty: values that hold for any."""
     own_factor: OwnFactorInput | None = None
     """Instead of a material: an emission factor of the tenant's own."""
     cadence: Cadence = Cadence.MONTHLY
@@ -245,6 +240,8 @@ class NewEmissionSourceInput:
     """One of the six categories of 8.2.2."""
     direct_kind: DirectKind | None = None
     """For DIRECT, and only there: the term of formula (3)."""
+    subtype: Subtype | None = None
+    """What it is within an indirect category; `emissionSubtypes` lists what fits."""
     streams: list[NewEmissionStreamInput] = strawberry.field(default_factory=list)
     """Its streams; none when only declared results will be recorded."""
 

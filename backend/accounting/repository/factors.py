@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, text
 
 from backend.accounting.domain.factors import (
     Factor,
@@ -18,10 +18,12 @@ from backend.accounting.domain.factors import (
     Purpose,
     Region,
 )
+from backend.accounting.repository import own_sets as own_rows
 from backend.accounting.tables.library import factor, factor_region, factor_set
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
+from tenants.access import Principal
 
 _FACTOR: Final[Select[Any]] = select(factor)
 _IN_USE: Final = factor.c.superseded_at.is_(None)
@@ -44,6 +46,7 @@ def _factor(row: Row[Any]) -> Factor:
         provenance=Provenance(row.provenance),
         basis=row.basis,
         source=row.source,
+        technology=row.technology,
     )
 
 
@@ -54,29 +57,57 @@ async def sets(session: ReadSession) -> list[FactorSet]:
 
 async def regions(session: ReadSession) -> list[Region]:
     found = await session.rows(select(factor_region).order_by(factor_region.c.code))
-    return [Region(r.code, r.name_zh, r.name_en) for r in found]
+    return [Region(r.code, r.name_zh, r.name_en, r.within) for r in found]
 
 
 async def library(session: ReadSession) -> Library:
-    """Every value in use: a few hundred rows."""
+    """Every value in use: a few hundred rows, and those of the tenant's own sets that are approved."""
     values = [_factor(r) for r in await session.rows(_FACTOR.where(_IN_USE))]
-    return Library(await sets(session), await regions(session), values)
+    own_sets, own_values = await own_rows.in_use(session)
+    return Library(await sets(session) + own_sets, await regions(session), values + own_values)
 
 
-async def factors(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, Factor]:
-    """By id, superseded ones too: results go on naming them."""
-    return {r.id: _factor(r) for r in await session.rows(_FACTOR.where(factor.c.id.in_(keys)))}
+async def factors(session: ReadSession, keys: Sequence[UUID], principal: Principal | None = None) -> dict[UUID, Factor]:
+    """By id, superseded ones too: results go on naming them. Of own sets those the principal may read."""
+    found = {r.id: _factor(r) for r in await session.rows(_FACTOR.where(factor.c.id.in_(keys)))}
+    own = [key for key in keys if key not in found]
+    return found | (await own_rows.values(session, own, principal) if own else {})
+
+
+_AROUND: Final = """
+WITH RECURSIVE around AS (
+  SELECT code, within FROM factor_region WHERE code = :region
+  UNION SELECT r.code, r.within FROM factor_region r JOIN around a ON r.code = a.within)
+SELECT code FROM around
+"""
+
+
+def _narrowed(wanted: FactorFilter) -> list[ColumnElement[bool]]:
+    """What is more than one column's equality."""
+    narrowed: list[ColumnElement[bool]] = []
+    if wanted.region is not None:
+        around = text(_AROUND).bindparams(region=wanted.region).columns(factor_region.c.code)
+        with_around = factor.c.region.in_(select(around.subquery().c.code))
+        narrowed.append(with_around if wanted.with_regions_around else factor.c.region == wanted.region)
+    if wanted.purpose is not None:
+        fitting = select(factor_set.c.code).where(factor_set.c.purpose == wanted.purpose.value)
+        narrowed.append(factor.c.set_code.in_(fitting))
+    if wanted.holds_in is not None:
+        first, last = factor.c.first_year, factor.c.last_year
+        narrowed.append(or_(first.is_(None), first <= wanted.holds_in))
+        narrowed.append(or_(last.is_(None), last >= wanted.holds_in))
+    return narrowed
 
 
 async def page_of_factors(session: ReadSession, wanted: FactorFilter, request: PageRequest) -> Page[Factor]:
     """Values in use, by set, code and id."""
-    statement = _FACTOR.where(_IN_USE)
+    statement = _FACTOR.where(_IN_USE, *_narrowed(wanted))
     for column, value in (
         (factor.c.code, wanted.code),
         (factor.c.parameter, wanted.parameter and wanted.parameter.value),
         (factor.c.set_code, wanted.set_code),
-        (factor.c.region, wanted.region),
         (factor.c.year, wanted.year),
+        (factor.c.technology, wanted.technology),
         (factor.c.provenance, wanted.provenance and wanted.provenance.value),
     ):
         if value is not None:

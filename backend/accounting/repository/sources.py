@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, exists, literal, select, table
 from sqlalchemy import column as sql_column
 from sqlalchemy.exc import DBAPIError
 
+from backend.accounting.domain.factors import UNKNOWN_FACTOR_SET, Purpose
 from backend.accounting.domain.sources import (
     SOURCE_CODE_TAKEN,
     STREAM_CODE_TAKEN,
@@ -20,6 +21,7 @@ from backend.accounting.domain.sources import (
     Flow,
     Programme,
     Stream,
+    Subtype,
 )
 from backend.accounting.tables.sources import emission_source, emission_stream
 from backend.kit.database import ReadSession, UnitOfWork, translate
@@ -57,6 +59,7 @@ def _source(row: Row[Any]) -> EmissionSource:
         direct_kind=row.direct_kind and DirectKind(row.direct_kind),
         unit_id=row.unit_id,
         device_id=row.device_id,
+        subtype=row.subtype and Subtype(row.subtype),
     )
 
 
@@ -79,6 +82,7 @@ def _stream(row: Row[Any]) -> Stream:
         own_factor_source=row.own_factor_source,
         cadence=Cadence(row.cadence),
         evidence_required=row.evidence_required,
+        technology=row.technology,
     )
 
 
@@ -99,6 +103,7 @@ async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> No
             "direct_kind": s.direct_kind and s.direct_kind.value,
             "unit_id": s.unit_id,
             "device_id": s.device_id,
+            "subtype": s.subtype and s.subtype.value,
         }
         for s in made
     ]
@@ -110,7 +115,7 @@ async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> No
 
 
 async def insert_streams(unit: UnitOfWork, made: Sequence[Stream]) -> None:
-    """Errors: STREAM_CODE_TAKEN."""
+    """Errors: STREAM_CODE_TAKEN; UNKNOWN_FACTOR_SET for one of an organisation that is not at or above the source."""
     names = [c.name for c in emission_stream.c if c.name not in {"tenant_id", "created_at", "flow", "programme"}]
     rows = [
         {n: getattr(s, n) for n in names}
@@ -121,7 +126,13 @@ async def insert_streams(unit: UnitOfWork, made: Sequence[Stream]) -> None:
         await unit.execute(emission_stream.insert(), rows)
     except DBAPIError as error:
         code = ", ".join(s.code for s in made[:3])
-        raise translate(error, {"emission_stream_code_key": lambda: STREAM_CODE_TAKEN(code=code)}) from error
+        named = ", ".join(sorted({s.factor_set for s in made if s.factor_set}))
+        unknown = UNKNOWN_FACTOR_SET(path=("factorSet",), name=named, purpose=Purpose.INVENTORY, known="-")
+        taken = {
+            "emission_stream_code_key": lambda: STREAM_CODE_TAKEN(code=code),
+            "factor_set_is_offered": lambda: unknown,
+        }
+        raise translate(error, taken) from error
 
 
 async def codes_taken(session: ReadSession, wanted: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
@@ -135,6 +146,11 @@ async def codes_taken(session: ReadSession, wanted: Sequence[tuple[UUID, str]]) 
         {"organisations": [w[0] for w in wanted], "codes": [w[1] for w in wanted]},
     )
     return {(r.organisation_id, r.code) for r in rows}
+
+
+async def set_subtype(unit: UnitOfWork, source_id: UUID, subtype: Subtype | None) -> None:
+    of = emission_source.c
+    await unit.execute(emission_source.update().where(of.id == source_id).values(subtype=subtype and subtype.value))
 
 
 async def organisations_known(session: ReadSession, keys: Iterable[UUID]) -> set[UUID]:

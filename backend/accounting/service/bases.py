@@ -24,10 +24,10 @@ from backend.accounting.domain.parameters import NewBasis
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import EmissionSource, Programme, Stream
-from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import methods as rows
 from backend.accounting.repository import results as result_rows
+from backend.accounting.service.adopted import library_at
 from backend.accounting.service.coefficients import derived, rederive
 from backend.kit.database import ReadSession
 from backend.kit.errors import rule
@@ -133,7 +133,8 @@ async def set_basis(change: Change, source: EmissionSource, stream: Stream, new:
     PERIOD_LOCKED, BASIS_OVERLAPS and RESTATEMENT_NEEDS_REASON without a reason.
     """
     await result_rows.alone(change.unit)
-    made = prepared_basis(source, stream, new, await factor_rows.library(change.unit), today)
+    library = await library_at(change.unit, source.organisation_id)
+    made = prepared_basis(source, stream, new, library, today)
     await refuse_frozen(change.unit, source.organisation_id, made.span)
     held = (await rows.bases_of(change.unit, [stream.id])).get(stream.id, [])
     before = [b for b in held if b.method is made.method and b.span.meets(made.span)]

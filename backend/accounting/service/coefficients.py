@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.adoption import AdoptedSets
 from backend.accounting.domain.bases import Part, StreamBasis, parts
 from backend.accounting.domain.coefficients import derive
 from backend.accounting.domain.derivation import Coefficient
@@ -31,6 +32,7 @@ from backend.accounting.repository import methods as method_rows
 from backend.accounting.repository import results as result_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.coefficients import StreamYear
+from backend.accounting.service.adopted import adopted_sets
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import CodedError
 from backend.kit.toolbox import Toolbox
@@ -237,25 +239,35 @@ class _Deriver:
         self.session, self.asked = session, asked
         self.bases: dict[UUID, list[StreamBasis]] = {}
         self.owners: dict[UUID, UUID] = {}
+        self.adopted = AdoptedSets()
         self.library: Library | None = None
+        self._seen: dict[str | None, Library] = {}
         self._gwp: dict[tuple[UUID, int], GwpSet] = {}
         self._known: dict[object, Coefficient | CodedError] = {}
 
     @classmethod
     async def of(cls, session: ReadSession, asked: Mapping[StreamYear, Stream]) -> _Deriver:
         made = cls(session, asked)
-        made.bases = await method_rows.bases_of(session, {key for key, _ in asked})
+        streams = {key for key, _ in asked}
+        made.bases = await method_rows.bases_of(session, streams)
+        made.owners = await rows.owners(session, streams)
+        made.adopted = await adopted_sets(session, set(made.owners.values()))
         return made
 
     def parts(self, key: StreamYear) -> list[Part]:
         """How a stream is accounted through a year."""
         stream = self.asked[key]
-        return parts(self.bases.get(stream.id, ()), key[1], by_default=stream.has_default)
+        whole = parts(self.bases.get(stream.id, ()), key[1], by_default=stream.has_default)
+        owner = self.owners[stream.id]
+        return [
+            replace(part, first_month=first, last_month=last)
+            for part in whole
+            for first, last in self.adopted.split(owner, part.first_month, part.last_month)
+        ]
 
     async def prepare(self, wanted: Collection[StreamYear]) -> None:
         """Read what deriving these needs: the library, and the GWP set of each owner at the end of each year."""
         self.library = await factor_rows.library(self.session)
-        self.owners = await rows.owners(self.session, {key for key, _ in wanted})
         for year in {year for _, year in wanted}:
             owners = {self.owners[key] for key, y in wanted if y == year}
             held = await BoundaryReader.effective(self.session, owners, date(year, 12, 31))
@@ -272,20 +284,23 @@ class _Deriver:
             yield Piece(key[0], part.method, part.first_month, part.last_month, found, basis)
 
     def _derived(self, key: StreamYear, part: Part) -> Coefficient | CodedError:
-        stream, gwp_set = self.asked[key], self._gwp[self.owners[key[0]], key[1]]
+        stream, owner = self.asked[key], self.owners[key[0]]
+        gwp_set, adopted = self._gwp[owner, key[1]], self.adopted.on(owner, part.first_month)
         like = replace(stream, id=_NOBODY, source_id=_NOBODY, code="", name_zh="", name_en="")
-        alike = (key[1], gwp_set, like, part.basis and (part.basis.id, part.first_month))
+        alike = (key[1], gwp_set, adopted, like, part.basis and (part.basis.id, part.first_month))
         if alike not in self._known:
             try:
-                self._known[alike] = derived(stream, part, self._library, gwp_set)
+                self._known[alike] = derived(stream, part, self._library(adopted), gwp_set)
             except CodedError as error:
                 self._known[alike] = error
         return self._known[alike]
 
-    @property
-    def _library(self) -> Library:
+    def _library(self, adopted: str | None) -> Library:
+        """As those see it who have adopted a set."""
         assert self.library is not None
-        return self.library
+        if adopted not in self._seen:
+            self._seen[adopted] = self.library.preferring(adopted)
+        return self._seen[adopted]
 
 
 def derived(stream: Stream, part: Part, library: Library, gwp_set: GwpSet) -> Coefficient:

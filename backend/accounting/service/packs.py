@@ -20,9 +20,9 @@ from backend.accounting.domain.packs import (
 )
 from backend.accounting.domain.sources import EmissionSource, NewSource, NewStream
 from backend.accounting.domain.units import EmissionDevice, EmissionUnit, UnitKind
-from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository import units as rows
+from backend.accounting.service.adopted import library_at
 from backend.accounting.service.bases import first_choices
 from backend.accounting.service.sources import prepared_stream
 from backend.accounting.service.units import require_site
@@ -156,7 +156,7 @@ async def _all(session: ReadSession) -> dict[str, Pack]:
 
 
 async def _sources(change: Change, plan: _Plan, wanted: Sequence[PackSource]) -> None:
-    library = await factor_rows.library(change.unit)
+    library = await library_at(change.unit, plan.site)
     taken = await source_rows.codes_taken(change.unit, [(plan.site, s.code) for s in wanted])
     sources: list[EmissionSource] = []
     streams = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -16,11 +16,13 @@ from backend.accounting.domain.sources import (
     NewSource,
     NewStream,
     Stream,
+    Subtype,
+    check_subtype,
     checked_code,
     checked_source,
 )
-from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import sources as rows
+from backend.accounting.service.adopted import libraries, library_at
 from backend.accounting.service.bases import first_choices, keep_bases, prepared_basis
 from backend.accounting.service.batches import (
     Errors,
@@ -31,10 +33,10 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND, REASON_MISSING, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import tidy
+from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, Refused, perform
@@ -105,7 +107,7 @@ class SourceService:
 
     async def _judge(self, change: Change, new: Sequence[NewSource]) -> tuple[dict[int, _Ready], Errors]:
         errors: Errors = {}
-        library = await factor_rows.library(change.unit)
+        seen = await libraries(change.unit, {n.organisation_id for n in new})
         verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in new})
         known = await rows.organisations_known(change.unit, {n.organisation_id for n in new})
         checked = sift(dict(enumerate(new)), checked_source, errors)
@@ -119,7 +121,7 @@ class SourceService:
                 raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
-            made = _ready(row, library, self.toolbox.clock.today())
+            made = _ready(row, seen[row.organisation_id], self.toolbox.clock.today())
             taken.add((row.organisation_id, row.code))
             return made
 
@@ -143,7 +145,7 @@ class SourceService:
         async def work(change: Change) -> Stream:
             look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
             source = look_up(source_id)
-            library = await factor_rows.library(change.unit)
+            library = await library_at(change.unit, source.organisation_id)
             made = prepared_stream(source.id, new, library)
             bases = _bases(source, made, new, library, self.toolbox.clock.today())
             await rows.insert_streams(change.unit, [made])
@@ -153,6 +155,27 @@ class SourceService:
 
         body = {"source_id": source_id, "stream": new}
         return await perform(self.toolbox, actor, "createEmissionStream", body, Stream, work)
+
+    async def classify(
+        self, actor: Actor, source_id: UUID, subtype: Subtype | None, reason: str
+    ) -> Done[EmissionSource]:
+        """Say what a source is within its category. Errors: NOT_FOUND, FORBIDDEN, SUBTYPE_MISMATCH, REASON_MISSING."""
+
+        async def work(change: Change) -> EmissionSource:
+            look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
+            before = look_up(source_id)
+            check_subtype(before.category, subtype)
+            if not tidy(reason):
+                raise REASON_MISSING(path=("reason",))
+            await rows.set_subtype(change.unit, source_id, subtype)
+            after = replace(before, subtype=subtype)
+            noted = {"subtype": subtype, "reason": tidy(reason)}
+            was = {"subtype": before.subtype}
+            await change.audit("EmissionSource", source_id, before.organisation_id, before=was, after=noted)
+            return after
+
+        body = {"source_id": source_id, "subtype": subtype, "reason": reason}
+        return await perform(self.toolbox, actor, "classifyEmissionSource", body, EmissionSource, work)
 
     async def page(
         self, principal: Principal, organisation_id: UUID | None, request: PageRequest
@@ -211,7 +234,14 @@ def _batch(count: int, made: dict[int, EmissionSource], refused: dict[int, Refus
 
 def _source(new: NewSource) -> EmissionSource:
     return EmissionSource(
-        uuid7(), new.organisation_id, new.code, new.name_zh, new.name_en, new.category, new.direct_kind
+        uuid7(),
+        new.organisation_id,
+        new.code,
+        new.name_zh,
+        new.name_en,
+        new.category,
+        new.direct_kind,
+        subtype=new.subtype,
     )
 
 
@@ -235,4 +265,5 @@ def _stream(source_id: UUID, new: NewStream, basis: Basis) -> Stream:
         own_factor_source=tidy(own.source) if own else "",
         cadence=new.cadence,
         evidence_required=new.evidence_required,
+        technology=clean(new.technology),
     )

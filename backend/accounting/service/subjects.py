@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.accounting.repository import activity, coefficients, methods, records, sources
+from backend.accounting.repository import activity, coefficients, methods, own_sets, records, sources
 from backend.evidence.subjects import subject
 from backend.kit.database import ReadSession
 
@@ -37,4 +37,5 @@ def register() -> None:
     subject("EmissionSource", _of_sources)
     subject("ActivityRecord", _of_activity)
     subject("DeclaredResult", _of_declared)
+    subject("EmissionFactor", own_sets.owners_of_values)
     subject("StreamBasis", _of_bases)

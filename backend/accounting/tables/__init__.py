@@ -6,10 +6,22 @@ from backend.accounting.tables import (
     library,
     methods,
     monitoring,
+    own_sets,
     records,
     results,
     sources,
     units,
 )
 
-__all__ = ["imports", "inventories", "library", "methods", "monitoring", "records", "results", "sources", "units"]
+__all__ = [
+    "imports",
+    "inventories",
+    "library",
+    "methods",
+    "monitoring",
+    "own_sets",
+    "records",
+    "results",
+    "sources",
+    "units",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Integer, Numeric, Table, Text, Uuid
 
-from backend.kit.tables import METADATA, moment
+from backend.kit.tables import METADATA, moment, text_or_empty
 
 factor_set = Table(
     "factor_set",
@@ -22,6 +22,7 @@ factor_region = Table(
     Column("code", Text, primary_key=True),
     Column("name_zh", Text, nullable=False),
     Column("name_en", Text, nullable=False),
+    Column("within", Text, ForeignKey("factor_region.code")),
 )
 
 factor = Table(
@@ -44,4 +45,5 @@ factor = Table(
     Column("source", Text, nullable=False),
     moment("loaded_at"),
     Column("superseded_at", DateTime(timezone=True)),
+    text_or_empty("technology"),
 )

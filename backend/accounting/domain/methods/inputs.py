@@ -147,6 +147,7 @@ class Inputs:
             set_code=stream.factor_set,
             region=stream.region,
             factor_year=stream.factor_year,
+            technology=stream.technology,
         )
 
     def ranges(self, spec: ParameterSpec) -> tuple[Range, ...]:
