@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.sources import Cadence
-from backend.kit.errors import conflict
+from backend.kit.errors import conflict, rule
 from backend.kit.ids import uuid7
 
 _LINES: Final = (1 << 32) - 1
@@ -25,6 +25,16 @@ MONTH_ALREADY_RECORDED = conflict(
     "MONTH_ALREADY_RECORDED",
     en="The stream '{stream}' is recorded {cadence}, and {when} has a record: {earlier}. Supersede that one.",
     zh="流 '{stream}' 的记录频次为 {cadence}，{when} 已有记录：{earlier}。请替换该记录。",
+)
+MONTH_IS_DERIVED = conflict(
+    "MONTH_IS_DERIVED",
+    en="What '{stream}' used in {month} follows from its {cause}; correct or withdraw that instead.",
+    zh="流 '{stream}' 在 {month} 的活动数据由{cause}得出；请更正或撤回该依据。",
+)
+RECORD_IS_DERIVED = rule(
+    "RECORD_IS_DERIVED",
+    en="This record follows from a stock ledger, meters or a stack monitor; supersede that, and the record goes too.",
+    zh="该记录由购产销存台账、计量表或烟气监测得出；请替换其依据，记录随之更新。",
 )
 
 
@@ -39,6 +49,12 @@ class BatchOrigin(StrEnum):
     """Follows from a stock ledger: opening + purchased − closing − sold."""
     METER = "METER"
     """Follows from meter readings."""
+    MONITOR = "MONITOR"
+    """Follows from continuous measurement or sampling of a stack."""
+
+
+DERIVED: Final = frozenset({BatchOrigin.STOCK, BatchOrigin.METER, BatchOrigin.MONITOR})
+"""Origins whose records follow from something else that is kept, and come and go with it."""
 
 
 @dataclass(frozen=True, slots=True)

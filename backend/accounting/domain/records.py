@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.activity import BatchOrigin
 from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Library
 from backend.kit.errors import REASON_MISSING, conflict, invalid
 from backend.kit.quantity import MASS, storable, times
@@ -148,6 +149,7 @@ class ActivityRecord:
     recorded_at: datetime
     superseded_at: datetime | None
     superseded_because: str | None
+    origin: BatchOrigin = BatchOrigin.ENTRY
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql import (
+    factors,
+    imports,
+    inventories,
+    monitoring,
+    readings,
+    records,
+    sources,
+    stocks,
+    units,
+)
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -11,6 +21,7 @@ from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.accounting.graphql.stocks import StockMutations, StockQueries
 from backend.accounting.graphql.units import UnitMutations, UnitQueries
 from backend.accounting.service import subjects
 from backend.kit.graphql.types import object_type
@@ -27,6 +38,7 @@ class Queries(
     ImportQueries,
     InventoryQueries,
     FactorQueries,
+    StockQueries,
 ):
     """Root queries of the slice."""
 
@@ -41,6 +53,7 @@ class Mutations(
     RecordMutations,
     ImportMutations,
     InventoryMutations,
+    StockMutations,
 ):
     """Root mutations of the slice."""
 
@@ -55,4 +68,5 @@ NODES = {
     **units.NODES,
     **monitoring.NODES,
     **readings.NODES,
+    **stocks.NODES,
 }

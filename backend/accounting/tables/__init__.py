@@ -1,5 +1,25 @@
 """Tables of the accounting slice, as its repository names them. The migrations hold the constraints and policies."""
 
-from backend.accounting.tables import imports, inventories, library, monitoring, records, results, sources, units
+from backend.accounting.tables import (
+    imports,
+    inventories,
+    library,
+    measurements,
+    monitoring,
+    records,
+    results,
+    sources,
+    units,
+)
 
-__all__ = ["imports", "inventories", "library", "monitoring", "records", "results", "sources", "units"]
+__all__ = [
+    "imports",
+    "inventories",
+    "library",
+    "measurements",
+    "monitoring",
+    "records",
+    "results",
+    "sources",
+    "units",
+]

@@ -1,0 +1,166 @@
+"""SQL of what activity is made of: rows that are superseded, read and paged alike, whatever they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Row, Select, Table, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+
+from backend.accounting.domain.measured import Cause, Kept
+from backend.accounting.domain.stock_ledger import STOCK_MONTH_TAKEN, StockRow
+from backend.accounting.repository.sources import below, may_read
+from backend.accounting.tables import measurements as tables
+from backend.accounting.tables.sources import emission_source, emission_stream
+from backend.kit.database import ReadSession, UnitOfWork, translate
+from backend.kit.errors import CodedError
+from backend.kit.keyset import keyset
+from backend.kit.pages import Page, PageRequest
+from backend.kit.quantity import trimmed
+from tenants.access import Principal
+from tenants.commands import adapter, plain
+
+K = TypeVar("K", bound=Kept)
+_TABLES: Final[Mapping[type[Kept], Table]] = {StockRow: tables.stock_row}
+# What a broken constraint means when two writers met; everything else was looked at before.
+_MET: Final[Mapping[str, Callable[[], CodedError]]] = {
+    "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+}
+
+
+def _made(kind: type[K], row: Row[Any], **more: Any) -> K:
+    given = {f.name: _plainer(getattr(row, f.name)) for f in fields(kind) if f.name not in more}
+    made: K = adapter(kind).validate_python(given | more)
+    return made
+
+
+def _plainer(value: Any) -> Any:
+    """Numbers without the zeros that a fixed scale puts behind them."""
+    return trimmed(value) if isinstance(value, Decimal) else value
+
+
+def _statement(of: Table) -> Select[Any]:
+    """The rows with the source they belong to, for what the caller may read."""
+    if "source_id" in of.c:
+        return select(of).join(emission_source)
+    return select(of).join(emission_stream).join(emission_source)
+
+
+@contextmanager
+def met_coded() -> Iterator[None]:
+    """Two writers met over the same thing: one of them is told so."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise translate(error, _MET) from error
+
+
+async def insert(unit: UnitOfWork, made: Sequence[Kept], recorded_by: UUID) -> None:
+    """Rows of one kind. Errors: the conflict of the kind when another writer was faster."""
+    of = _TABLES[type(made[0])]
+    same = {"tenant_id": unit.tenant_id, "recorded_by": recorded_by}
+    left_out = {*same, "superseded_at", "superseded_because", "recorded_at"}
+    columns = [c for c in of.c if c.name not in left_out]
+    rows = [
+        {c.name: plain(v) if isinstance(c.type, JSONB) else v for c in columns for v in (getattr(row, c.name),)} | same
+        for row in made
+    ]
+    with met_coded():
+        await unit.execute(of.insert(), rows)
+
+
+async def supersede(unit: UnitOfWork, row: Kept, because: str) -> bool:
+    """Mark a row as superseded now; False when somebody did so before."""
+    of = _TABLES[type(row)]
+    statement = of.update().where(of.c.id == row.id, of.c.superseded_at.is_(None))
+    return await unit.execute(statement.values(superseded_at=func.now(), superseded_because=because)) == 1
+
+
+async def by_ids(
+    session: ReadSession, kind: type[K], keys: Sequence[UUID], principal: Principal | None = None
+) -> dict[UUID, K]:
+    """Of one kind, by id; with a principal, only those of sources it may read."""
+    of = _TABLES[kind]
+    statement = _statement(of).where(of.c.id.in_(keys))
+    if principal is not None:
+        statement = statement.where(may_read(principal))
+    return {row.id: _made(kind, row) for row in await session.rows(statement)}
+
+
+async def current(session: ReadSession, kind: type[K], order: Sequence[str], /, **where: Sequence[Any]) -> list[K]:
+    """The rows that stand, of these streams (months, meters …), in the order of these columns."""
+    of = _TABLES[kind]
+    statement = select(of).where(of.c.superseded_at.is_(None), *(of.c[n].in_(list(v)) for n, v in where.items()))
+    return [_made(kind, row) for row in await session.rows(statement.order_by(*(of.c[n] for n in order)))]
+
+
+async def page(
+    session: ReadSession,
+    kind: type[K],
+    principal: Principal,
+    request: PageRequest,
+    *,
+    organisation_id: UUID | None = None,
+    superseded: bool = False,
+    **where: UUID | None,
+) -> Page[K]:
+    """Of one kind, in the order they were recorded; of an organisation and all below it."""
+    of = _TABLES[kind]
+    statement = _statement(of).where(may_read(principal))
+    if organisation_id is not None:
+        statement = statement.where(below(organisation_id))
+    if not superseded:
+        statement = statement.where(of.c.superseded_at.is_(None))
+    for name, value in where.items():
+        if value is not None:
+            statement = statement.where(of.c[name] == value)
+    rows = [_made(kind, row) for row in await session.rows(keyset(statement, request, of.c.id))]
+    return Page.cut(rows, request, lambda r: (r.id,))
+
+
+_CAUSES: Final = """
+SELECT k.stream_id, k.month, c.cause
+FROM (SELECT DISTINCT * FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[]))) k (stream_id, month)
+CROSS JOIN LATERAL (
+  SELECT 'STOCK' AS cause FROM stock_row r
+  WHERE r.stream_id = k.stream_id AND r.month = k.month AND r.superseded_at IS NULL
+  UNION ALL SELECT 'METER' FROM meter_month r
+  WHERE r.stream_id = k.stream_id AND r.month = k.month AND r.superseded_at IS NULL
+  UNION ALL SELECT 'MONITOR' FROM stack_month r
+  WHERE r.stream_id = k.stream_id AND r.month = k.month AND r.superseded_at IS NULL
+) c
+"""
+
+
+async def causes(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], str]:
+    """Which of these months of streams follow from a ledger row, meters or a monitor."""
+    given = {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]}
+    return {(r.stream_id, r.month): r.cause for r in await session.rows(_CAUSES, given)} if wanted else {}
+
+
+_CAUSE_OF: Final = " UNION ALL ".join(
+    f"SELECT batch_id, '{kind.__name__}' AS kind, id FROM {table.name} WHERE batch_id = ANY (:batches)"  # noqa: S608
+    for kind, table in _TABLES.items()
+    if issubclass(kind, Cause)
+)
+
+
+async def cause_of(session: ReadSession, batch_ids: Sequence[UUID]) -> dict[UUID, tuple[str, UUID]]:
+    """What the records of these batches follow from: its kind and id."""
+    found = await session.rows(_CAUSE_OF, {"batches": list(batch_ids)})
+    return {r.batch_id: (r.kind, r.id) for r in found}
+
+
+async def stock_rows_of(session: ReadSession, organisation_id: UUID, first: date, last: date) -> list[StockRow]:
+    """The rows that stand of an organisation and all below it, between two months, both included."""
+    of = tables.stock_row
+    statement = _statement(of).where(below(organisation_id), of.c.superseded_at.is_(None))
+    found = await session.rows(statement.where(of.c.month.between(first, last)).order_by(of.c.stream_id, of.c.month))
+    return [_made(StockRow, row) for row in found]
