@@ -142,24 +142,22 @@ def _meters() -> None:
 def _registers_count_up() -> None:
     """A register only counts up unless it rolled over; a meter is read between its installation and its removal.
 
-    Judged over all current readings of the meter, whose row the writers meet on.
+    Judged over all current readings of the meter, whose row the writers meet on; deferred, for a correction takes one
+    reading away and brings another.
     """
     run(
         """
         CREATE FUNCTION registers_count_up() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
         SET search_path = public AS $$
         BEGIN
-          PERFORM FROM meter m
-          WHERE (m.tenant_id, m.id) IN (SELECT c.tenant_id, c.meter_id FROM changed c)
-          ORDER BY m.id FOR NO KEY UPDATE;
+          PERFORM FROM meter m WHERE m.tenant_id = NEW.tenant_id AND m.id = NEW.meter_id FOR NO KEY UPDATE;
           IF EXISTS (
             SELECT FROM (
-              SELECT r.kind, r.value, r.rolled_over, r.day, m.digits,
+              SELECT r.kind, r.value, r.rolled_over, m.digits,
                      lag(r.value) OVER w AS earlier, row_number() OVER w AS n, lead(r.day) OVER w AS next_day
               FROM meter_reading r JOIN meter m ON m.tenant_id = r.tenant_id AND m.id = r.meter_id
-              WHERE r.superseded_at IS NULL
-                AND (r.tenant_id, r.meter_id) IN (SELECT c.tenant_id, c.meter_id FROM changed c)
-              WINDOW w AS (PARTITION BY r.tenant_id, r.meter_id ORDER BY r.day)) o
+              WHERE r.superseded_at IS NULL AND r.tenant_id = NEW.tenant_id AND r.meter_id = NEW.meter_id
+              WINDOW w AS (ORDER BY r.day)) o
             WHERE o.value >= 10::numeric ^ o.digits OR (o.n = 1) <> (o.kind = 'INSTALLED')
               OR (o.kind = 'REMOVED' AND o.next_day IS NOT NULL)
               OR (o.rolled_over <> (o.value < o.earlier))
@@ -170,8 +168,8 @@ def _registers_count_up() -> None:
           RETURN NULL;
         END $$
         """,
-        "CREATE TRIGGER new_readings_count_up AFTER INSERT ON meter_reading REFERENCING NEW TABLE AS changed "
-        "FOR EACH STATEMENT EXECUTE FUNCTION registers_count_up()",
+        "CREATE CONSTRAINT TRIGGER registers_count_up AFTER INSERT OR UPDATE ON meter_reading "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION registers_count_up()",
     )
 
 

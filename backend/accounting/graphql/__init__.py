@@ -6,6 +6,7 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    meters,
     monitoring,
     readings,
     records,
@@ -16,6 +17,7 @@ from backend.accounting.graphql import (
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
+from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
@@ -39,6 +41,7 @@ class Queries(
     InventoryQueries,
     FactorQueries,
     StockQueries,
+    MeterQueries,
 ):
     """Root queries of the slice."""
 
@@ -54,6 +57,7 @@ class Mutations(
     ImportMutations,
     InventoryMutations,
     StockMutations,
+    MeterMutations,
 ):
     """Root mutations of the slice."""
 
@@ -69,4 +73,5 @@ NODES = {
     **monitoring.NODES,
     **readings.NODES,
     **stocks.NODES,
+    **meters.NODES,
 }

@@ -15,6 +15,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.measured import Cause, Kept
+from backend.accounting.domain.metering import (
+    METER_COUNTS_BACK,
+    METER_READING_TAKEN,
+    Meter,
+    MeterMonth,
+    MeterReading,
+)
 from backend.accounting.domain.stock_ledger import STOCK_MONTH_TAKEN, StockRow
 from backend.accounting.repository.sources import below, may_read
 from backend.accounting.tables import measurements as tables
@@ -28,10 +35,20 @@ from tenants.access import Principal
 from tenants.commands import adapter, plain
 
 K = TypeVar("K", bound=Kept)
-_TABLES: Final[Mapping[type[Kept], Table]] = {StockRow: tables.stock_row}
+_TABLES: Final[Mapping[type[Kept], Table]] = {
+    StockRow: tables.stock_row,
+    Meter: tables.meter,
+    MeterReading: tables.meter_reading,
+    MeterMonth: tables.meter_month,
+}
 # What a broken constraint means when two writers met; everything else was looked at before.
 _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
     "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+    "meter_reading_current": lambda: METER_READING_TAKEN(path=("rows",), day="this day"),
+    "meter_removed_once": lambda: METER_READING_TAKEN(path=("rows",), day="its removal"),
+    "registers_count_up": lambda: METER_COUNTS_BACK(
+        path=("rows",), value="?", day="this day", other="?", other_day="a day", source="9.1.1 b"
+    ),
 }
 
 
