@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.records import BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.kit.errors import conflict, rule
 from backend.kit.ids import uuid7
@@ -36,25 +36,6 @@ RECORD_IS_DERIVED = rule(
     en="This record follows from a stock ledger, meters or a stack monitor; supersede that, and the record goes too.",
     zh="该记录由购产销存台账、计量表或烟气监测得出；请替换其依据，记录随之更新。",
 )
-
-
-class BatchOrigin(StrEnum):
-    """How lines came in."""
-
-    ENTRY = "ENTRY"
-    """Entered, one by one or many at a time."""
-    IMPORT = "IMPORT"
-    """Read from a file."""
-    STOCK = "STOCK"
-    """Follows from a stock ledger: opening + purchased − closing − sold."""
-    METER = "METER"
-    """Follows from meter readings."""
-    MONITOR = "MONITOR"
-    """Follows from continuous measurement or sampling of a stack."""
-
-
-DERIVED: Final = frozenset({BatchOrigin.STOCK, BatchOrigin.METER, BatchOrigin.MONITOR})
-"""Origins whose records follow from something else that is kept, and come and go with it."""
 
 
 @dataclass(frozen=True, slots=True)

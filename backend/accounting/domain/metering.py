@@ -21,6 +21,7 @@ from uuid import UUID
 
 from backend.accounting.domain.measured import Cause, OfStream
 from backend.accounting.domain.monitored import Covered, surcharge
+from backend.accounting.domain.months import next_month
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.quantity import QUANTITY_DECIMALS, read_unit, round_half_up, trimmed
 
@@ -251,7 +252,7 @@ def part_of(metered: Metered, month: date, *, upwards: bool) -> MeterPart | None
 
     Months that follow one another add up to what their readings span, exactly. Errors: METER_READING_MISSING.
     """
-    first, last = month - DAY, (month + 31 * DAY).replace(day=1) - DAY
+    first, last = month - DAY, next_month(month) - DAY
     start = max(first, metered.since)
     end = min(last, metered.until or last)
     if start >= end:

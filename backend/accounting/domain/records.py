@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.domain.activity import BatchOrigin
 from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Library
 from backend.kit.errors import REASON_MISSING, conflict, invalid
 from backend.kit.quantity import MASS, storable, times
@@ -54,6 +53,25 @@ DAY_NOT_OF_MONTH = invalid(
     en="{day} is not a day of {month}; leave the day out, or write one of that month.",
     zh="{day} 不在 {month} 内；请省略日期，或填写该月的日期。",
 )
+
+
+class BatchOrigin(StrEnum):
+    """How lines came in."""
+
+    ENTRY = "ENTRY"
+    """Entered, one by one or many at a time."""
+    IMPORT = "IMPORT"
+    """Read from a file."""
+    STOCK = "STOCK"
+    """Follows from a stock ledger: opening + purchased − closing − sold."""
+    METER = "METER"
+    """Follows from meter readings."""
+    MONITOR = "MONITOR"
+    """Follows from continuous measurement or sampling of a stack."""
+
+
+DERIVED: Final = frozenset({BatchOrigin.STOCK, BatchOrigin.METER, BatchOrigin.MONITOR})
+"""Origins whose records follow from something else that is kept, and come and go with it."""
 
 
 class Method(StrEnum):

@@ -45,3 +45,25 @@ class CategoryTotal:
     co2e_t: Decimal
     records: int
     last_recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MonthChange:
+    """What a change of coefficients or of method does to the emissions (tCO2e) of a stream in a month.
+
+    A coefficient of None: the stream has none of the class that counts, so it emits nothing there.
+    """
+
+    stream_id: UUID
+    source_id: UUID
+    organisation_id: UUID
+    category: Category
+    direct_kind: DirectKind | None
+    month: date
+    quantity: Decimal
+    old_coefficient_id: UUID | None
+    new_coefficient_id: UUID | None
+    old_value: Decimal | None
+    new_value: Decimal | None
+    old_t: Decimal
+    new_t: Decimal

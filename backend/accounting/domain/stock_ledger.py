@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.measured import Cause
+from backend.accounting.domain.months import month_before
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.quantity import QUANTITY_DECIMALS, QUANTITY_DIGITS, read_unit, round_half_up, trimmed
 from backend.kit.text import tidy
@@ -174,17 +175,12 @@ def check_continuity(
             )
 
 
-def neighbours(month: date) -> tuple[date, date]:
-    """The month before and the month after."""
-    return (month - timedelta(days=1)).replace(day=1), (month + timedelta(days=31)).replace(day=1)
-
-
 def gaps(kept: Sequence[StockRow]) -> list[StockGap]:
     """Where a month opens with something else than the month before closed with, in canonical units; by month."""
     found = []
     by_month = {(row.stream_id, row.month): row for row in kept}
     for row in kept:
-        before = by_month.get((row.stream_id, neighbours(row.month)[0]))
+        before = by_month.get((row.stream_id, month_before(row.month)))
         if before is None:
             continue
         unit = read_unit(row.unit)

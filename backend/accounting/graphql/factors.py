@@ -9,8 +9,8 @@ from uuid import UUID
 
 import strawberry
 
-from backend.accounting.domain import coefficients as domain
-from backend.accounting.domain.coefficients import STEP_NAMES_EN, STEP_NAMES_ZH, StepKind
+from backend.accounting.domain import derivation as domain
+from backend.accounting.domain.derivation import StepKind
 from backend.accounting.domain.factors import Factor, FactorFilter, Parameter, Provenance, Purpose
 from backend.accounting.service.factors import FactorService
 from backend.kit.graphql.fields import batched, query
@@ -168,12 +168,11 @@ class Coefficient:
 
     @classmethod
     def of(cls, made: domain.Coefficient, info: Info) -> Coefficient:
-        names = STEP_NAMES_ZH if info.context.locale == "zh-CN" else STEP_NAMES_EN
         steps = [
             CoefficientStep(
                 key=s.factor_id,
                 kind=s.kind,
-                label=names[s.kind],
+                label=s.label(info.context.locale),
                 written=s.written,
                 value=s.shown,
                 unit=s.unit,

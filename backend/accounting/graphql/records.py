@@ -11,9 +11,10 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import records as domain
-from backend.accounting.domain.activity import DERIVED, BatchOrigin
 from backend.accounting.domain.records import (
+    DERIVED,
     ActivityChange,
+    BatchOrigin,
     Method,
     NewActivity,
     NewDeclaredResult,

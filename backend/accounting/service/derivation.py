@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
-from backend.accounting.domain.activity import BatchOrigin, record_id
+from backend.accounting.domain.activity import record_id
 from backend.accounting.domain.measured import Cause, OfStream
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, ActivityRecord, NewActivity
+from backend.accounting.domain.records import ALREADY_SUPERSEDED, ActivityRecord, BatchOrigin, NewActivity
 from backend.accounting.domain.sources import EmissionSource, Stream
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import measurements as rows

@@ -15,10 +15,10 @@ from uuid import UUID
 import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, BatchOrigin, new_batch_id, slot
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
-from backend.accounting.domain.records import RESULT_OVERLAPS
+from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
 from backend.accounting.files.tables import ROW, fields_of, read_table
@@ -29,7 +29,7 @@ from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.frames import packs_of
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.evidence.domain import Document, DocumentState
 from backend.evidence.service import EvidenceReader, keep_made
 from backend.kit.database import RollBack, UnitOfWork

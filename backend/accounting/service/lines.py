@@ -8,23 +8,28 @@ from decimal import Decimal
 from uuid import UUID
 
 from backend.accounting.domain.activity import (
-    DERIVED,
     MONTH_ALREADY_RECORDED,
     MONTH_IS_DERIVED,
     Batch,
-    BatchOrigin,
     Line,
     new_batch_id,
     pack,
     slot,
 )
-from backend.accounting.domain.records import RESULT_OVERLAPS, ActivityRecord, NewActivity, Period
+from backend.accounting.domain.records import (
+    DERIVED,
+    RESULT_OVERLAPS,
+    ActivityRecord,
+    BatchOrigin,
+    NewActivity,
+    Period,
+)
 from backend.accounting.domain.sources import Cadence, EmissionSource, Stream
 from backend.accounting.repository import activity as rows
 from backend.accounting.repository import measurements as measured_rows
 from backend.accounting.repository import records as declared_rows
 from backend.accounting.service.batches import Errors, refuse_locked
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.kit.text import tidy
 from tenants.commands import Change
 

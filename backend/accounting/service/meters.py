@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.domain.activity import BatchOrigin, batch_and_line
+from backend.accounting.domain.activity import batch_and_line
 from backend.accounting.domain.metering import (
     FIRST_READING_STAYS,
     MONTH_IS_SETTLED,
@@ -27,9 +27,9 @@ from backend.accounting.domain.metering import (
     part_of,
     settled,
 )
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, BAD_PERIOD, checked_month, checked_reason
+from backend.accounting.domain.months import next_month
+from backend.accounting.domain.records import ALREADY_SUPERSEDED, BAD_PERIOD, BatchOrigin, checked_month, checked_reason
 from backend.accounting.domain.sources import Flow
-from backend.accounting.domain.stock_ledger import neighbours
 from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import metering as meter_rows
 from backend.accounting.service.batches import check_size, refused_rows, sift, stop_if_refused
@@ -227,7 +227,7 @@ class MeterService:
                 raise BAD_PERIOD(path=("months",), months=months, first=f"{first:%Y-%m}")
             wanted = [checked_month(first, self.toolbox.clock.today(), "firstMonth")]
             while len(wanted) < months:
-                after = neighbours(wanted[-1])[1]
+                after = next_month(wanted[-1])
                 wanted.append(checked_month(after, self.toolbox.clock.today(), "months"))
             return await self._settle(change, place, wanted, tidy(reason))
 

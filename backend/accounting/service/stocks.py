@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from backend.accounting.domain.activity import BatchOrigin, batch_and_line
-from backend.accounting.domain.records import ActivityRecord, checked_month, checked_reason
+from backend.accounting.domain.activity import batch_and_line
+from backend.accounting.domain.months import month_before, next_month
+from backend.accounting.domain.records import ActivityRecord, BatchOrigin, checked_month, checked_reason
 from backend.accounting.domain.stock_ledger import (
     STOCK_MONTH_TAKEN,
     NewStockRow,
@@ -20,7 +21,6 @@ from backend.accounting.domain.stock_ledger import (
     check_continuity,
     checked_parts,
     gaps,
-    neighbours,
 )
 from backend.accounting.repository import measurements as rows
 from backend.accounting.service.batches import (
@@ -158,13 +158,17 @@ def _judged(row: NewStockRow, place: Place, known: Known) -> Understood:
     """Errors: BAD_STOCK_PART, STOCK_BELOW_ZERO, STOCK_NOT_CONTINUOUS, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT."""
     fitted_unit(row.unit, place.stream.unit)
     checked_parts(row.parts, row.unit, row.explanation)
-    beside = [(m, *known[row.stream_id, m]) for m in neighbours(row.month) if (row.stream_id, m) in known]
+    beside = [(m, *known[row.stream_id, m]) for m in _beside(row.month) if (row.stream_id, m) in known]
     check_continuity(row.month, row.parts, tidy(row.unit), row.explanation, beside)
     return line_of(place, row.month, row.parts.consumption, row.unit, row.evidence, row.note)
 
 
+def _beside(month: date) -> tuple[date, date]:
+    return month_before(month), next_month(month)
+
+
 async def _known(change: Change, wanted: Sequence[tuple[UUID, date]]) -> Known:
-    months = {m for _, month in wanted for m in (month, *neighbours(month))}
+    months = {m for _, month in wanted for m in (month, *_beside(month))}
     kept = await rows.current(
         change.unit, StockRow, ("month",), stream_id=sorted({s for s, _ in wanted}), month=sorted(months)
     )
