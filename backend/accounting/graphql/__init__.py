@@ -11,6 +11,7 @@ from backend.accounting.graphql import (
     readings,
     records,
     sources,
+    stacks,
     stocks,
     units,
 )
@@ -23,6 +24,7 @@ from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.accounting.graphql.stacks import StackMutations, StackQueries
 from backend.accounting.graphql.stocks import StockMutations, StockQueries
 from backend.accounting.graphql.units import UnitMutations, UnitQueries
 from backend.accounting.service import subjects
@@ -41,6 +43,7 @@ class Queries(
     InventoryQueries,
     FactorQueries,
     StockQueries,
+    StackQueries,
     MeterQueries,
 ):
     """Root queries of the slice."""
@@ -57,6 +60,7 @@ class Mutations(
     ImportMutations,
     InventoryMutations,
     StockMutations,
+    StackMutations,
     MeterMutations,
 ):
     """Root mutations of the slice."""
@@ -73,5 +77,6 @@ NODES = {
     **monitoring.NODES,
     **readings.NODES,
     **stocks.NODES,
+    **stacks.NODES,
     **meters.NODES,
 }

@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, Table, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
+from backend.accounting.domain.activity import MONTH_IS_DERIVED
 from backend.accounting.domain.measured import Cause, Kept
 from backend.accounting.domain.metering import (
     METER_COUNTS_BACK,
@@ -22,6 +23,7 @@ from backend.accounting.domain.metering import (
     MeterMonth,
     MeterReading,
 )
+from backend.accounting.domain.stacks import MONITOR_TAKEN, StackMonitor, StackMonth
 from backend.accounting.domain.stock_ledger import STOCK_MONTH_TAKEN, StockRow
 from backend.accounting.repository.sources import below, may_read
 from backend.accounting.tables import measurements as tables
@@ -40,10 +42,15 @@ _TABLES: Final[Mapping[type[Kept], Table]] = {
     Meter: tables.meter,
     MeterReading: tables.meter_reading,
     MeterMonth: tables.meter_month,
+    StackMonitor: tables.stack_monitor,
+    StackMonth: tables.stack_month,
 }
 # What a broken constraint means when two writers met; everything else was looked at before.
 _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
     "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+    "stack_monitor_current": lambda: MONITOR_TAKEN(path=("streamId",)),
+    "stack_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="MONITOR"),
+    "meter_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="METER"),
     "meter_reading_current": lambda: METER_READING_TAKEN(path=("rows",), day="this day"),
     "meter_removed_once": lambda: METER_READING_TAKEN(path=("rows",), day="its removal"),
     "registers_count_up": lambda: METER_COUNTS_BACK(
