@@ -6,17 +6,16 @@ side by side are compared, and a divergence is looked into.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from uuid import UUID
 
 from backend.accounting.domain.months import Span
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
-from backend.kit.errors import invalid, rule
+from backend.kit.errors import conflict, invalid, rule
 
 METHOD_ABSENT = rule(
     "METHOD_ABSENT",
@@ -40,11 +39,16 @@ METHOD_UNCHANGED = invalid(
     en="{method} already counts in all of these months; nothing would change.",
     zh="这些月份已采用 {method}，无需更改。",
 )
-METHODS_CHANGED = invalid(
+METHODS_CHANGED = conflict(
     "METHOD_CHOICE_STALE",
     en="The choice of methods has changed since you read it: it is at version {actual}, you expected {expected}. Read "
     "the source again.",
     zh="方法选择在您读取后已变更：当前版本 {actual}，您预期 {expected}。请重新读取该排放源。",
+)
+THRESHOLD_RANGE = invalid(
+    "THRESHOLD_OUT_OF_RANGE",
+    en="A threshold is a share of what counts, from 0 to 1, such as 0.05; got {share}.",
+    zh="阈值为占采用值的比例，介于 0 至 1，例如 0.05；收到 {share}。",
 )
 
 
@@ -92,40 +96,3 @@ class Chosen:
 def preferred(available: Collection[Method], precedence: Sequence[Method]) -> Method:
     """The first class of the precedence that a source has; FACTOR when it has none yet."""
     return next((m for m in precedence if m in available), Method.FACTOR)
-
-
-class DataState(StrEnum):
-    """Whether a class can say what a source emitted in a month."""
-
-    COMPLETE = "COMPLETE"
-    """Every stream with a basis of the class has a quantity."""
-    NO_QUANTITY = "NO_QUANTITY"
-    """A stream of the class has no quantity recorded for the month."""
-    NO_BASIS = "NO_BASIS"
-    """A stream of the class has no basis for the month."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassMonth:
-    """What one class says of a source in a month: tonnes of CO2e, and which streams lack data."""
-
-    month: date
-    method: Method
-    counts: bool
-    co2e_t: Decimal | None
-    state: DataState
-    lacking: tuple[str, ...] = ()
-    divergence_t: Decimal | None = None
-    divergence: Decimal | None = None
-    alarm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StreamMonth:
-    """A stream in a month: what it has recorded, and what each class makes of it."""
-
-    stream_code: str
-    month: date
-    quantity: Decimal | None
-    co2e_t: Mapping[Method, Decimal] = field(default_factory=dict)
-    bases: frozenset[Method] = frozenset()

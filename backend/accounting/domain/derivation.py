@@ -16,15 +16,29 @@ from math import prod
 from typing import Any, Final
 from uuid import UUID
 
-from backend.accounting.domain.dimensions import Bases, joined, unit_of
+from backend.accounting.domain.dimensions import GREENHOUSE_GAS, Bases, joined, shown, unit_of
 from backend.accounting.domain.expressions.values import Value, evaluate
-from backend.accounting.domain.factors import CO2E, DEFAULT_GWP_SET, Library
+from backend.accounting.domain.factors import CO2, CO2E, DEFAULT_GWP_SET, Library
 from backend.accounting.domain.methods.kinds import METHOD_OF, MethodKind
 from backend.accounting.domain.records import Method, weigh
-from backend.kit.quantity import COEFFICIENT_DECIMALS, round_half_up
+from backend.kit.errors import rule
+from backend.kit.quantity import COEFFICIENT_DECIMALS, MASS, round_half_up
 from tenants.domain import GwpSet
 
 CARBON_TO_CO2: Final = "44/12"
+_LARGEST: Final = Decimal(10) ** 15
+
+COEFFICIENT_TOO_LARGE = rule(
+    "COEFFICIENT_TOO_LARGE",
+    en="The coefficient comes to {value} {unit}; below 10^15 can be kept. Check the units of the parameters.",
+    zh="系数为 {value} {unit}；应小于 10^15。请核对各参数的单位。",
+)
+COEFFICIENT_UNIT = rule(
+    "COEFFICIENT_UNIT",
+    en="The terms of the coefficient multiply to {found}; they must come to a mass of gas per {unit}, the unit of the "
+    "stream. Check the factor and the unit of the stream.",
+    zh="系数各项相乘的单位为 {found}；应为每 {unit}（该流的单位）的气体质量。请核对因子与流的单位。",
+)
 
 
 class StepKind(StrEnum):
@@ -246,19 +260,34 @@ def coefficient(
     kind: MethodKind,
     gwp_set: GwpSet = DEFAULT_GWP_SET,
 ) -> Coefficient:
-    """The product of the steps, per gas; `gas` is what steps that name none yield. Errors: UNKNOWN_GAS.
+    """The product of the steps, per gas; `gas` is what steps that name none yield.
 
-    Each gas is kept to 18 decimals, half-up; tCO2e is the sum of what was kept × GWP, kept likewise.
+    Each gas is kept to 18 decimals, half-up; tCO2e is the sum of what was kept × GWP, kept likewise. Errors:
+    UNKNOWN_GAS, COEFFICIENT_UNIT, COEFFICIENT_TOO_LARGE.
     """
     terms = []
     for named in gases_of(steps):
-        value = round_half_up(_product(steps, named), COEFFICIENT_DECIMALS)
         weighed = weigh(named or gas, Decimal(1), gwp_set, library)
+        _check_unit(steps, named, weighed.gas, unit)
+        value = round_half_up(_product(steps, named), COEFFICIENT_DECIMALS)
         terms.append(GasTerm(weighed.gas, value, weighed.gwp, weighed.factor_id))
     total = sum((Fraction(t.value) * Fraction(t.gwp) for t in terms), Fraction(0))
-    mass = "tCO2" if all(t.gas == "CO2" for t in terms) else "tCO2e"
+    mass = "tCO2" if all(t.gas == CO2 for t in terms) else "tCO2e"
     kept = round_half_up(total, COEFFICIENT_DECIMALS)
+    if max(abs(kept), *(abs(t.value) for t in terms)) >= _LARGEST:
+        raise COEFFICIENT_TOO_LARGE(path=("method",), value=f"{kept:.3e}", unit=f"{mass}/{unit}")
     return Coefficient(kept, f"{mass}/{unit}", tuple(terms), gwp_set, METHOD_OF[kind], kind, tuple(steps))
+
+
+def _check_unit(steps: Sequence[Step], named: str, gas: str, unit: str) -> None:
+    """A mass of the gas, named or plain, per unit of the stream."""
+    found: Bases = ()
+    for step in steps:
+        if step.gas in {"", named}:
+            found = joined(found, step.bases)
+    mass = joined(found, unit_of(unit).bases)
+    if mass not in {((MASS, 1),), ((GREENHOUSE_GAS, 1),), ((f"t{gas}", 1),)}:
+        raise COEFFICIENT_UNIT(path=("method",), found=shown(found), unit=unit)
 
 
 _TEXTS: Final = ("symbol", "label_zh", "label_en", "parameter", "source", "formula", "gas")
@@ -285,12 +314,3 @@ def from_json(kept: Mapping[str, Any]) -> Step:
         parts=tuple(from_json(p) for p in kept.get("parts", ())),
         **{name: kept.get(name, "") for name in _TEXTS},
     )
-
-
-def unit_of_product(steps: Iterable[Step], gas: str = "") -> Bases:
-    """The dimension the terms multiply to."""
-    bases: Bases = ()
-    for step in steps:
-        if step.gas in {"", gas}:
-            bases = joined(bases, step.bases)
-    return bases

@@ -106,6 +106,7 @@ def shown(bases: Bases) -> str:
 def unit_of(written: str) -> Unit:
     """What a written unit means. Errors: UNREADABLE_UNIT."""
     text = unicodedata.normalize("NFKC", written.replace("10⁴", "1e4").replace("℃", "°C")).strip()
+    text = text.replace("t*km", "tkm").replace("t·km", "tkm")
     if not text or len(text) > _LONGEST:
         raise UNREADABLE_UNIT(path=("unit",), unit=written[:_LONGEST], part=text[:20])
     if (found := _atom(text)) is not None:

@@ -7,6 +7,7 @@ from backend.accounting.graphql import (
     imports,
     inventories,
     meters,
+    methods,
     monitoring,
     readings,
     records,
@@ -15,6 +16,7 @@ from backend.accounting.graphql import (
     stocks,
     units,
 )
+from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -34,6 +36,7 @@ from backend.kit.graphql.types import object_type
 @object_type
 class Queries(
     SourceQueries,
+    ChoiceQueries,
     UnitQueries,
     PackQueries,
     MonitoringPlanQueries,
@@ -52,6 +55,7 @@ class Queries(
 @object_type
 class Mutations(
     SourceMutations,
+    ChoiceMutations,
     UnitMutations,
     PackMutations,
     MonitoringPlanMutations,
@@ -69,6 +73,7 @@ class Mutations(
 subjects.register()
 NODES = {
     **sources.NODES,
+    **methods.NODES,
     **records.NODES,
     **factors.NODES,
     **imports.NODES,

@@ -206,11 +206,12 @@ async def rebuild(unit: UnitOfWork) -> int:
 
 # Of a coefficient with several gases the first takes what rounding leaves, so that the gases add up to the total.
 _RESULTS: Final = """
-SELECT r.source_id, r.first_month, r.months, r.gas, r.origin, sum(r.mass_t) AS mass_t, sum(r.co2e_t) AS co2e_t,
+SELECT r.source_id, r.first_month, r.months, r.gas, r.origin, sum(r.mass_t) AS mass_t,
+       sum(r.exact_mass_t) AS exact_mass_t, sum(r.co2e_t) AS co2e_t,
        sum(r.records)::integer AS records, max(r.last_recorded_at) AS last_recorded_at
 FROM (
   SELECT m.source_id, m.month AS first_month, 1 AS months, g.gas, 'ACTIVITY' AS origin,
-         round(m.quantity * g.value, 9) AS mass_t,
+         round(m.quantity * g.value, 9) AS mass_t, m.quantity * g.value AS exact_mass_t,
          CASE WHEN g.n > 1 THEN g.co2e_t ELSE m.co2e_t - g.all_t + g.co2e_t END AS co2e_t,
          m.records, m.last_recorded_at
   FROM stream_month m
@@ -222,7 +223,7 @@ FROM (
       WITH ORDINALITY AS e (gas, value, gwp, n)) g
   WHERE m.source_id = ANY (:sources) AND m.month >= make_date(:year, 1, 1) AND m.month < make_date(:year + 1, 1, 1)
   UNION ALL
-  SELECT source_id, first_month, months, gas, 'DECLARED', mass_t, co2e_t, 1, recorded_at
+  SELECT source_id, first_month, months, gas, 'DECLARED', mass_t, mass_t, co2e_t, 1, recorded_at
   FROM declared_result
   WHERE source_id = ANY (:sources) AND superseded_at IS NULL AND first_month >= make_date(:year, 1, 1)
     AND first_month < make_date(:year + 1, 1, 1)
@@ -246,6 +247,7 @@ async def results_of(session: ReadSession, source_ids: Sequence[UUID], year: int
             r.co2e_t,
             r.records,
             r.last_recorded_at,
+            r.exact_mass_t,
         )
         found.setdefault(r.source_id, []).append(result)
     return found

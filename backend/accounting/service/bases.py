@@ -54,8 +54,8 @@ class BasisSet:
     changes: tuple[MonthChange, ...]
 
 
-def prepared_basis(source: EmissionSource, stream: Stream, new: NewBasis, library: Library) -> StreamBasis:
-    """A basis ready to be kept; its coefficient is derived once to see that it can be.
+def prepared_basis(source: EmissionSource, stream: Stream, new: NewBasis, library: Library, today: date) -> StreamBasis:
+    """A basis ready to be kept; its coefficient for the latest month up to today is derived to see that it can be.
 
     Errors: METHOD_NOT_ALLOWED, METHOD_TERM_DOES_NOT_FIT, PARAMETER_TWICE, BAD_MONTHS, those of the method.
     """
@@ -86,8 +86,8 @@ def prepared_basis(source: EmissionSource, stream: Stream, new: NewBasis, librar
         evidence=tidy(new.evidence),
         recorded_at=_NOT_YET,
     )
-    first = max(made.span.first, date(2020, 1, 1)) if made.span.last is None else made.span.first
-    derived(stream, Part(made.method, first, first, made), library, DEFAULT_GWP_SET)
+    latest = max(made.span.first, min(made.span.end, today.replace(day=1)))
+    derived(stream, Part(made.method, latest, latest, made), library, DEFAULT_GWP_SET)
     return made
 
 
@@ -121,14 +121,14 @@ def precedence_of(programmes: Sequence[Programme] | set[Programme]) -> tuple[Met
     return precedence(special[0] if special else Programme.GENERAL)
 
 
-async def set_basis(change: Change, source: EmissionSource, stream: Stream, new: NewBasis) -> BasisSet:
+async def set_basis(change: Change, source: EmissionSource, stream: Stream, new: NewBasis, today: date) -> BasisSet:
     """Account a stream by a method in a span of months, instead of what it had of that class.
 
     Coefficients are derived anew and results follow, in the same transaction. Errors: those of `prepared_basis`,
     PERIOD_LOCKED, BASIS_OVERLAPS and RESTATEMENT_NEEDS_REASON without a reason.
     """
     await result_rows.alone(change.unit)
-    made = prepared_basis(source, stream, new, await factor_rows.library(change.unit))
+    made = prepared_basis(source, stream, new, await factor_rows.library(change.unit), today)
     await refuse_frozen(change.unit, source.organisation_id, made.span)
     held = (await rows.bases_of(change.unit, [stream.id])).get(stream.id, [])
     before = [b for b in held if b.method is made.method and b.span.meets(made.span)]

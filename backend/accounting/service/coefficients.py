@@ -32,6 +32,8 @@ from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.coefficients import StreamYear
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import CodedError
+from backend.kit.toolbox import Toolbox
+from tenants.access import Principal
 from tenants.domain import GwpSet
 from tenants.service.boundaries import BoundaryReader
 
@@ -44,7 +46,7 @@ Failures = dict[tuple[StreamYear, Part], CodedError]
 @dataclass(frozen=True, slots=True)
 class Rederivation:
     """What deriving anew does: coefficients superseded and made, each stream-month that changes, which classes of
-    which stream-years have no value now (they keep what they had), and the inventories whose months are frozen and stay.
+    which stream-years have no value now (they keep what they had), and the inventories whose months are frozen.
     """
 
     superseded: int
@@ -52,6 +54,37 @@ class Rederivation:
     changes: tuple[MonthChange, ...]
     errors: Mapping[tuple[StreamYear, Method], CodedError]
     frozen: tuple[Inventory, ...]
+
+
+class CoefficientService:
+    """What streams are accounted with, for streams the caller was given already."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def pieces(self, principal: Principal, wanted: Sequence[tuple[Stream, int]]) -> dict[StreamYear, list[Piece]]:
+        """All classes of each stream and year, by month: as kept, or as they would be derived today."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await kept_or_derived(session, wanted)
+
+    async def that_count(
+        self, principal: Principal, wanted: Sequence[tuple[Stream, date, date]]
+    ) -> dict[tuple[UUID, date], Coefficient]:
+        """The first coefficient of the class that counts between two months of a year; by stream and first month.
+
+        Absent when there is none of that class.
+        """
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            found = await kept_or_derived(session, [(stream, first.year) for stream, first, _ in wanted])
+            choices = await method_rows.choices_of(session, {stream.source_id for stream, _, _ in wanted})
+        counting: dict[tuple[UUID, date], Coefficient] = {}
+        for stream, first, last in wanted:
+            pieces = sorted(found.get((stream.id, first.year), []), key=lambda p: p.first_month)
+            for piece in (p for p in pieces if p.first_month <= last and first <= p.last_month):
+                spans = [c.span for c in choices.get(stream.source_id, []) if c.method is piece.method]
+                if any(span.first <= min(last, piece.last_month) and piece.first_month <= span.end for span in spans):
+                    counting.setdefault((stream.id, first), piece.coefficient)
+        return counting
 
 
 async def ensure_coefficients(unit: UnitOfWork, wanted: Iterable[tuple[Stream, int]]) -> dict[StreamYear, CodedError]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from backend.accounting.domain.bases import StreamBasis
@@ -118,7 +119,7 @@ class SourceService:
                 raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
-            made = _ready(row, library)
+            made = _ready(row, library, self.toolbox.clock.today())
             taken.add((row.organisation_id, row.code))
             return made
 
@@ -144,7 +145,7 @@ class SourceService:
             source = look_up(source_id)
             library = await factor_rows.library(change.unit)
             made = prepared_stream(source.id, new, library)
-            bases = _bases(source, made, new, library)
+            bases = _bases(source, made, new, library, self.toolbox.clock.today())
             await rows.insert_streams(change.unit, [made])
             await keep_bases(change, bases)
             await change.audit("EmissionStream", made.id, source.organisation_id, after=made)
@@ -181,25 +182,25 @@ def prepared_stream(source_id: UUID, new: NewStream, library: Library) -> Stream
     return _stream(source_id, new, basis_of(new, library))
 
 
-def _ready(new: NewSource, library: Library) -> _Ready:
+def _ready(new: NewSource, library: Library, today: date) -> _Ready:
     source = _source(new)
     streams: list[Stream] = []
     bases: list[StreamBasis] = []
     for position, given in enumerate(new.streams):
         try:
             stream = prepared_stream(source.id, given, library)
-            bases += _bases(source, stream, given, library)
+            bases += _bases(source, stream, given, library, today)
         except CodedError as error:
             raise error.at("streams", str(position)) from error
         streams.append(stream)
     return _Ready(new, source, tuple(streams), tuple(bases))
 
 
-def _bases(source: EmissionSource, stream: Stream, new: NewStream, library: Library) -> list[StreamBasis]:
+def _bases(source: EmissionSource, stream: Stream, new: NewStream, library: Library, today: date) -> list[StreamBasis]:
     if new.method is None:
         return []
     try:
-        return [prepared_basis(source, stream, new.method, library)]
+        return [prepared_basis(source, stream, new.method, library, today)]
     except CodedError as error:
         raise error.at("method") from error
 

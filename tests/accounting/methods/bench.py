@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -52,10 +53,14 @@ def made(kind: MethodKind, unit: str = "t", material: str | None = None, **given
     """Derive with parameters written as `ncv="23.7 GJ/t"`; gas, formula, flow, programme … go to stream and context."""
     texts = {name: given.pop(name) for name in ("gas", "formula") if name in given}
     gwp_set = GwpSet(given.pop("gwp_set", "AR5"))
-    stream = a_stream(unit, material)
-    for name, read in (("flow", Flow), ("programme", Programme), ("region", str), ("factor_set", str)):
-        if name in given:
-            stream = replace(stream, **{name: read(given.pop(name))})
+    readers: dict[str, Callable[[str], Any]] = {
+        "flow": Flow,
+        "programme": Programme,
+        "region": str,
+        "factor_set": str,
+    }
+    fields: dict[str, Any] = {name: read(given.pop(name)) for name, read in readers.items() if name in given}
+    stream = a_stream(unit, material, **fields)
     parameters = {name: parameter(text) for name, text in given.items()}
     return derive(kind, parameters, Context(stream, JUNE, library(), gwp_set, **texts))
 
@@ -74,7 +79,7 @@ def tonnes(quantity: str, coefficient: Coefficient) -> Decimal:
     return found
 
 
-def refused(code: str, *args: Any, **given: str) -> CodedError:
+def refused(code: str, *args: Any, **given: Any) -> CodedError:
     with pytest.raises(CodedError) as caught:
         made(*args, **given)
     assert caught.value.code.name == code, caught.value

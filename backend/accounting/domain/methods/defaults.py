@@ -6,7 +6,7 @@ from typing import Final
 
 from backend.accounting.domain.derivation import Step, StepKind
 from backend.accounting.domain.factors import CO2E, Parameter
-from backend.accounting.domain.methods.fuels import CARBON_PER_HEAT, FUEL_COMBUSTION, NCV, OXIDATION
+from backend.accounting.domain.methods.fuels import FUEL_COMBUSTION
 from backend.accounting.domain.methods.inputs import MINUS, Inputs, from_factor
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, within
@@ -22,7 +22,7 @@ def _library(inputs: Inputs) -> list[Step]:
     if stream.flow is Flow.LEAVING:
         return [from_factor(inputs.choose(material, Parameter.EMBEDDED_CARBON))]
     if {Parameter.NCV, Parameter.CARBON_PER_HEAT} <= offered:
-        return list(FUEL_COMBUSTION.derive(inputs))
+        return list(FUEL_COMBUSTION.derive(Inputs(FUEL_COMBUSTION, {}, inputs.context)))
     if Parameter.EMISSION_FACTOR in offered:
         return [from_factor(inputs.choose(material, Parameter.EMISSION_FACTOR))]
     return [from_factor(inputs.choose(material, Parameter.DEDUCTION)), MINUS]
@@ -33,7 +33,7 @@ LIBRARY: Final = MethodSpec(
     "因子库缺省值",
     "Defaults of the library",
     "T/CIECCPA 061-2023 8.2.5.3 note 5",
-    (NCV, CARBON_PER_HEAT, OXIDATION),
+    (),
     _library,
     flows=ANY_FLOW,
     categories=frozenset(Category),

@@ -4,12 +4,13 @@ MEE power and steel guides).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import Step, StepKind, computed
-from backend.accounting.domain.factors import Parameter
-from backend.accounting.domain.methods.inputs import CARBON, Inputs, oxidation
+from backend.accounting.domain.factors import BIOGENIC_CO2, Parameter
+from backend.accounting.domain.methods.inputs import CARBON, Inputs, constant, oxidation
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import (
     BURNT,
@@ -48,10 +49,47 @@ OXIDATION: Final = ParameterSpec(
 _CATEGORIES: Final = frozenset({Category.DIRECT, Category.TRANSPORT})
 
 
+_BIOGENIC: Final = ParameterSpec("biogenicShare", "b", "生物质碳占比", "Share of biogenic carbon", SHARE, optional=True)
+_METHANE: Final = ParameterSpec(
+    "methane",
+    "CH4",
+    "CH4 排放因子",
+    "CH4 of burning",
+    (within("kgCH4/TJ", "0", "2000"),),
+    StepKind.GAS_FACTOR,
+    optional=True,
+)
+_NITROUS_OXIDE: Final = ParameterSpec(
+    "nitrousOxide",
+    "N2O",
+    "N2O 排放因子",
+    "N2O of burning",
+    (within("kgN2O/TJ", "0", "500"),),
+    StepKind.GAS_FACTOR,
+    optional=True,
+)
+
+
 def _combustion(inputs: Inputs) -> list[Step]:
-    """NCV × CC × OF × 44/12; by heat the NCV falls away, under the steel guide the oxidation rate."""
-    ncv = [] if inputs.unit == HEAT else [inputs.step("ncv")]
-    return [*ncv, inputs.step("carbonPerHeat"), *oxidation(inputs), CARBON]
+    """NCV × CC × OF × 44/12; by heat the NCV falls away, under the steel guide the oxidation rate.
+
+    CH4 and N2O come beside CO2 when their factors are given; of a partly biogenic fuel, the biogenic CO2 is a gas of
+    its own (never in the total), CH4 and N2O count in full. Source: rules 2.1, 2.6, 2.14.
+    """
+    heat = [] if inputs.unit == HEAT else [inputs.step("ncv")]
+    burnt = [inputs.step("carbonPerHeat"), *oxidation(inputs), CARBON]
+    others = [replace(inputs.step(n), gas=g) for n, g in (("methane", "CH4"), ("nitrousOxide", "N2O")) if inputs.has(n)]
+    if inputs.has("biogenicShare"):
+        share = inputs.step("biogenicShare")
+        fossil = computed(
+            StepKind.COMPUTED, "1", "1-b", share, symbol="f", label_zh="化石碳占比", label_en="Fossil share"
+        )
+        return [*heat, *_of("CO2", [*burnt, fossil]), *_of(BIOGENIC_CO2, [*burnt, share]), *others]
+    return [*heat, *(_of("CO2", burnt) if others else burnt), *others]
+
+
+def _of(gas: str, steps: list[Step]) -> list[Step]:
+    return [replace(s, gas=gas) for s in steps]
 
 
 FUEL_COMBUSTION: Final = MethodSpec(
@@ -59,7 +97,7 @@ FUEL_COMBUSTION: Final = MethodSpec(
     "燃料燃烧",
     "Fuel combustion",
     "T/CIECCPA 061-2023 8.2.5.3, 9.1.1 a); GB/T 32151; CETS-AG-03.01-V01-2024",
-    (NCV, CARBON_PER_HEAT, OXIDATION),
+    (NCV, CARBON_PER_HEAT, OXIDATION, _BIOGENIC, _METHANE, _NITROUS_OXIDE),
     _combustion,
     units=(MASS, GAS, HEAT),
     categories=_CATEGORIES,
@@ -180,13 +218,8 @@ _COMPONENTS: Final = (
     ("nitrogen", "N2", 0, "氮气"),
     ("oxygen", "O2", 0, "氧气"),
 )
-_CARBON_OF_VOLUME: Final = Step(
-    StepKind.CONSTANT,
-    "75/14",
-    "tC/1e4Nm3",
-    symbol="c",
-    label_zh="每万标准立方米一个碳原子的碳质量 12/22.4×10",
-    label_en="Carbon of one atom per molecule, 12/22.4 × 10",
+_CARBON_OF_VOLUME: Final = constant(
+    "75/14", "tC/1e4Nm3", "c", "每个碳原子的碳质量（12/22.4×10）", "Carbon of one atom per molecule, 12/22.4 × 10"
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from backend.accounting.domain.derivation import CARBON_TO_CO2, Step, StepKind, computed
+from backend.accounting.domain.derivation import CARBON_TO_CO2, Step, StepKind
 from backend.accounting.domain.dimensions import unit_of
 from backend.accounting.domain.factors import Factor, Parameter
 from backend.accounting.domain.methods.spec import (
@@ -20,7 +21,7 @@ from backend.accounting.domain.methods.spec import (
     ParameterSpec,
     Range,
 )
-from backend.kit.errors import invalid
+from backend.kit.errors import CodedError, invalid
 from backend.kit.quantity import trimmed
 from backend.kit.text import tidy
 
@@ -125,11 +126,16 @@ class Inputs:
         )
 
     def ranges(self, spec: ParameterSpec) -> tuple[Range, ...]:
-        """The units that fit; of a parameter per unit of activity, those per unit of this stream."""
-        if not spec.per_unit:
-            return spec.units
-        below = unit_of(f"1/{self.unit}").bases
-        return tuple(r for r in spec.units if set(below) <= set(unit_of(r.unit).bases))
+        """The units that fit; of a parameter per unit of activity, those per unit of this stream. A mass of the gas
+        that is accounted may name the gas (kgCH4/TJ) or not (kg/TJ).
+        """
+        fitting = spec.units
+        if spec.per_unit:
+            fitting = tuple(r for r in spec.units if r.unit.partition("/")[2] == self.unit)
+        if not (self.context.gas and self.spec.takes_gas):
+            return fitting
+        named = (replace(r, unit=f"t{self.context.gas}/{r.unit[2:]}") for r in fitting if r.unit.startswith("t/"))
+        return (*fitting, *(r for r in named if _readable(r.unit)))
 
     def _given(self, spec: ParameterSpec, given: GivenParameter) -> Step:
         path = ("parameters", spec.name)
@@ -152,6 +158,14 @@ class Inputs:
             spec.name,
             tidy(given.source),
         )
+
+
+def _readable(unit: str) -> bool:
+    try:
+        unit_of(unit)
+    except CodedError:
+        return False
+    return True
 
 
 def usable(name: str, value: Decimal) -> Decimal:
@@ -191,11 +205,6 @@ def oxidation(inputs: Inputs) -> Iterator[Step]:
         yield inputs.step("oxidation")
 
 
-def negated(steps: Sequence[Step]) -> list[Step]:
-    """The same terms, subtracted."""
-    return [*steps, MINUS]
-
-
-def percent_left(step: Step, symbol: str, name_zh: str, name_en: str) -> Step:
-    """One less a share: what is left of a whole."""
-    return computed(StepKind.COMPUTED, "1", f"1-{step.symbol}", step, symbol=symbol, label_zh=name_zh, label_en=name_en)
+def constant(value: str, unit: str, symbol: str, name_zh: str, name_en: str) -> Step:
+    """A constant of chemistry or conversion, as a term of a formula."""
+    return Step(StepKind.CONSTANT, value, unit, symbol=symbol, label_zh=name_zh, label_en=name_en)

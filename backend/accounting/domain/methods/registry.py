@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from backend.accounting.domain.derivation import Coefficient, coefficient
-from backend.accounting.domain.methods import balance, defaults, fuels
+from backend.accounting.domain.methods import (
+    aluminium,
+    balance,
+    cement,
+    defaults,
+    energy,
+    fuels,
+    gases,
+    measured,
+    own,
+    steel,
+)
 from backend.accounting.domain.methods.inputs import MINUS, UNKNOWN_PARAMETER, Inputs
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import Context, Given, MethodSpec
@@ -14,7 +25,19 @@ from backend.accounting.domain.sources import Flow
 from backend.kit.errors import invalid, rule
 
 METHODS: Final[Mapping[MethodKind, MethodSpec]] = {
-    spec.kind: spec for spec in (*defaults.METHODS, *fuels.METHODS, balance.MASS_BALANCE)
+    spec.kind: spec
+    for spec in (
+        *defaults.METHODS,
+        *fuels.METHODS,
+        balance.MASS_BALANCE,
+        *cement.METHODS,
+        *steel.METHODS,
+        *aluminium.METHODS,
+        *energy.METHODS,
+        *gases.METHODS,
+        *measured.METHODS,
+        own.EXPRESSION,
+    )
 }
 
 METHOD_UNIT = rule(
@@ -68,7 +91,7 @@ def _check(spec: MethodSpec, given: Given, context: Context) -> None:
     if stream.flow not in spec.flows:
         raise METHOD_FLOW(path=("method",), method=spec.kind, fitting=" / ".join(spec.flows), flow=stream.flow)
     wanted = (
-        (spec.takes_gas, context.gas, "needs the gas it accounts", "须指明气体"),
+        (spec.needs_gas, context.gas, "needs the gas it accounts", "须指明气体"),
         (spec.takes_formula, context.formula, "needs a formula", "须给出公式"),
         (spec.needs_material, stream.material, "needs a material of the library on the stream", "要求流指定因子库物料"),
     )

@@ -68,6 +68,11 @@ def within(unit: str, lowest: str | None = None, highest: str | None = None) -> 
     return Range(unit, Decimal(lowest) if lowest else None, Decimal(highest) if highest else None)
 
 
+def per_activity(mass: str, highest: str | None = None) -> tuple[Range, ...]:
+    """A mass per unit of each activity there is, from 0."""
+    return tuple(within(f"{mass}/{unit}", "0", highest) for unit in CANONICAL_UNITS)
+
+
 SHARE: Final = (within("%", "0", "100"),)
 
 
@@ -114,7 +119,9 @@ class ParameterSpec:
 
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
-    """A method of the registry. `units`: of the activity it fits; `gas`: what its coefficient yields."""
+    """A method of the registry. `units`: of the activity it fits; `gas`: what its coefficient yields, unless another is
+    named where it takes one.
+    """
 
     kind: MethodKind
     name_zh: str
@@ -128,6 +135,7 @@ class MethodSpec:
     direct_kinds: frozenset[DirectKind] = field(default_factory=lambda: frozenset(DirectKind))
     gas: str = CO2
     takes_gas: bool = False
+    needs_gas: bool = False
     takes_formula: bool = False
     needs_material: bool = False
 
