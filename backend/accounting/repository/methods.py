@@ -168,7 +168,7 @@ async def choices_of(
 
 async def lock_source(unit: UnitOfWork, source_id: UUID) -> None:
     """Writers of results of this source wait: activity, declared results and choices meet here."""
-    await unit.rows("SELECT FROM emission_source WHERE id = :key FOR NO KEY UPDATE", {"key": source_id})
+    await unit.rows("SELECT 1 FROM emission_source WHERE id = :key FOR NO KEY UPDATE", {"key": source_id})
 
 
 _CLASSES: Final = """
