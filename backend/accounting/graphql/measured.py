@@ -80,7 +80,7 @@ class CauseRecord(StreamRecord):
         return [ActivityRecord.of(found[p.record_key]) if p.record_key in found else None for p in parents]
 
 
-def shown(cls: Callable[..., N], record: Any, **extra: Any) -> N:
+def shown(cls: Callable[..., N], record: Any, /, **extra: Any) -> N:
     """A node of a kept record: its id is of the type's name, its stream and its activity record can be asked for."""
     keys: dict[str, Any] = {"id": to_id(getattr(cls, "__name__", ""), record.id)}
     if hasattr(record, "stream_id"):

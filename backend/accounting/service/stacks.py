@@ -122,7 +122,8 @@ class StackService:
         """The basis before the record, so that nothing is restated by halves."""
         line_id = (await take_back(change, old, because)).line_id if old is not None else None
         if made.quantity:
-            await set_basis(change, place.source, place.stream, _basis(monitor, month, made, because))
+            basis, today = _basis(monitor, month, made, because), self.toolbox.clock.today()
+            await set_basis(change, place.source, place.stream, basis, today)
         line = line_of(place, month, made.quantity, GAS, "", f"{monitor.code} {made.valid}/{made.expected}")
         record = await follow_one(change, line, BatchOrigin.MONITOR, line_id)
         columns: dict[str, Any] = {c: tuple(getattr(r, f) for r in all_) for c, f in COLUMNS.items()}
@@ -169,7 +170,7 @@ def _checked(row: StackRow, monitor: StackMonitor, position: int) -> StackRow:
 
 def _basis(monitor: StackMonitor, month: date, made: Made, because: str) -> NewBasis:
     source = f"StackMonth {monitor.code} {month:%Y-%m}: {made.valid}/{made.expected}"
-    given = (BasisParameter("mass", made.mass_t, "t", source), BasisParameter("flow", made.quantity, GAS, source))
+    given = (BasisParameter("mass", made.mass_t, "t", source), BasisParameter("dryFlow", made.quantity, GAS, source))
     return NewBasis(_KINDS[monitor.kind], given, Span(month, month), gas="CO2", reason=because)
 
 
