@@ -78,7 +78,8 @@ def test_methane_and_nitrous_oxide_beside_co2_and_biogenic_co2_beside_the_total(
         methane="30 kgCH4/TJ",
         nitrousOxide="4 kgN2O/TJ",
     )
-    assert [(t.gas, t.gwp) for t in wood.gases] == [("CO2", 1), ("CO2_BIOGENIC", 0), ("CH4", 28), ("N2O", 265)]
+    gwps = {"CO2": 1, "CO2_BIOGENIC": 0, "CH4": 28, "N2O": 265}
+    assert {t.gas: int(t.gwp) for t in wood.gases} == gwps
     assert wood.value == Decimal(16) / 1000 * (Decimal("0.03") * 28 + Decimal("0.004") * 265)
     biogenic = wood.gases[1].value
     assert abs(Fraction(biogenic) - 16 * Fraction("0.0305") * Fraction(44, 12)) < Fraction(1, 10**18)

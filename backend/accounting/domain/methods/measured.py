@@ -1,7 +1,7 @@
 """Measured emissions (8.2.5.1): a month of continuous measurement, or samples taken off site.
 
 The activity is dry flue gas in 10⁴ Nm3 at 0 °C and 101.325 kPa; the coefficient is the flow-weighted mean
-concentration, so that quantity × coefficient is Σ C·Q. `continuous` makes both from the hours.
+concentration, so that quantity × coefficient is Σ C·Q.
 """
 
 from __future__ import annotations
