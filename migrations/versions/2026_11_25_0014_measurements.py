@@ -178,7 +178,7 @@ def _batches() -> None:
         "material_batch",
         f"""day {_DAY},
           code text NOT NULL CHECK (length(code) BETWEEN 1 AND 60),
-          phase text NOT NULL CHECK (phase IN ('SOLID', 'LIQUID', 'GAS')),
+          phase text NOT NULL CHECK (phase IN ('SOLID', 'FLUID')),
           mix text NOT NULL DEFAULT '',
           unit text NOT NULL CHECK (unit <> ''),
           quantity {_QUANTITY} CHECK (quantity > 0),

@@ -6,6 +6,7 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    material_batches,
     meters,
     methods,
     monitoring,
@@ -20,6 +21,7 @@ from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
+from backend.accounting.graphql.material_batches import BatchMutations, BatchQueries
 from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
@@ -48,6 +50,7 @@ class Queries(
     StockQueries,
     StackQueries,
     MeterQueries,
+    BatchQueries,
 ):
     """Root queries of the slice."""
 
@@ -66,6 +69,7 @@ class Mutations(
     StockMutations,
     StackMutations,
     MeterMutations,
+    BatchMutations,
 ):
     """Root mutations of the slice."""
 
@@ -82,6 +86,7 @@ NODES = {
     **monitoring.NODES,
     **readings.NODES,
     **stocks.NODES,
+    **material_batches.NODES,
     **stacks.NODES,
     **meters.NODES,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -23,6 +23,7 @@ from backend.accounting.domain.metering import (
     MeterMonth,
     MeterReading,
 )
+from backend.accounting.domain.quality_batches import BATCH_TAKEN, MaterialBatch, QualityResult
 from backend.accounting.domain.stacks import MONITOR_TAKEN, StackMonitor, StackMonth
 from backend.accounting.domain.stock_ledger import STOCK_MONTH_TAKEN, StockRow
 from backend.accounting.repository.sources import below, may_read
@@ -44,10 +45,27 @@ _TABLES: Final[Mapping[type[Kept], Table]] = {
     MeterMonth: tables.meter_month,
     StackMonitor: tables.stack_monitor,
     StackMonth: tables.stack_month,
+    MaterialBatch: tables.material_batch,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """Rows that belong to a record and are read and written with it, as one of its fields."""
+
+    of: Table
+    key: str
+    kind: Any
+    field: str
+
+
+_CHILDREN: Final[Mapping[type[Kept], _Children]] = {
+    MaterialBatch: _Children(tables.quality_result, "batch_id", QualityResult, "results"),
 }
 # What a broken constraint means when two writers met; everything else was looked at before.
 _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
     "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+    "material_batch_current": lambda: BATCH_TAKEN(path=("rows",), code="?", day="this day"),
     "stack_monitor_current": lambda: MONITOR_TAKEN(path=("streamId",)),
     "stack_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="MONITOR"),
     "meter_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="METER"),
@@ -59,10 +77,26 @@ _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
 }
 
 
-def _made(kind: type[K], row: Row[Any], **more: Any) -> K:
+async def _read(session: ReadSession, kind: type[K], statement: Select[Any]) -> list[K]:
+    """The records of a statement, with what belongs to them."""
+    found = await session.rows(statement)
+    belongs = _CHILDREN.get(kind)
+    children = await _children(session, belongs, [row.id for row in found]) if belongs and found else {}
+    return [_made(kind, row, {belongs.field: children.get(row.id, ())} if belongs else {}) for row in found]
+
+
+async def _children(session: ReadSession, belongs: _Children, keys: Sequence[UUID]) -> dict[UUID, list[Any]]:
+    key = belongs.of.c[belongs.key]
+    statement = select(belongs.of).where(key.in_(keys)).order_by(*belongs.of.primary_key.columns)
+    found: dict[UUID, list[Any]] = {}
+    for row in await session.rows(statement):
+        found.setdefault(getattr(row, belongs.key), []).append(_made(belongs.kind, row, {}))
+    return found
+
+
+def _made(kind: Any, row: Row[Any], more: Mapping[str, Any]) -> Any:
     given = {f.name: _plainer(getattr(row, f.name)) for f in fields(kind) if f.name not in more}
-    made: K = adapter(kind).validate_python(given | more)
-    return made
+    return adapter(kind).validate_python(given | more)
 
 
 def _plainer(value: Any) -> Any:
@@ -98,6 +132,20 @@ async def insert(unit: UnitOfWork, made: Sequence[Kept], recorded_by: UUID) -> N
     ]
     with met_coded():
         await unit.execute(of.insert(), rows)
+    belongs = _CHILDREN.get(type(made[0]))
+    if belongs is None:
+        return
+    parts = [(row.id, n, part) for row in made for n, part in enumerate(getattr(row, belongs.field), 1)]
+    names = [c.name for c in belongs.of.c if c.name not in {"tenant_id", belongs.key, "n"}]
+    numbered = "n" in belongs.of.c
+    kept = [
+        {n: getattr(part, n) for n in names}
+        | {"tenant_id": unit.tenant_id, belongs.key: key}
+        | ({"n": number} if numbered else {})
+        for key, number, part in parts
+    ]
+    if kept:
+        await unit.execute(belongs.of.insert(), kept)
 
 
 async def supersede(unit: UnitOfWork, row: Kept, because: str) -> bool:
@@ -115,14 +163,14 @@ async def by_ids(
     statement = _statement(of).where(of.c.id.in_(keys))
     if principal is not None:
         statement = statement.where(may_read(principal))
-    return {row.id: _made(kind, row) for row in await session.rows(statement)}
+    return {made.id: made for made in await _read(session, kind, statement)}
 
 
 async def current(session: ReadSession, kind: type[K], order: Sequence[str], /, **where: Sequence[Any]) -> list[K]:
     """The rows that stand, of these streams (months, meters …), in the order of these columns."""
     of = _TABLES[kind]
     statement = select(of).where(of.c.superseded_at.is_(None), *(of.c[n].in_(list(v)) for n, v in where.items()))
-    return [_made(kind, row) for row in await session.rows(statement.order_by(*(of.c[n] for n in order)))]
+    return await _read(session, kind, statement.order_by(*(of.c[n] for n in order)))
 
 
 async def page(
@@ -145,7 +193,7 @@ async def page(
     for name, value in where.items():
         if value is not None:
             statement = statement.where(of.c[name] == value)
-    rows = [_made(kind, row) for row in await session.rows(keyset(statement, request, of.c.id))]
+    rows = await _read(session, kind, keyset(statement, request, of.c.id))
     return Page.cut(rows, request, lambda r: (r.id,))
 
 
@@ -186,5 +234,23 @@ async def stock_rows_of(session: ReadSession, organisation_id: UUID, first: date
     """The rows that stand of an organisation and all below it, between two months, both included."""
     of = tables.stock_row
     statement = _statement(of).where(below(organisation_id), of.c.superseded_at.is_(None))
-    found = await session.rows(statement.where(of.c.month.between(first, last)).order_by(of.c.stream_id, of.c.month))
-    return [_made(StockRow, row) for row in found]
+    statement = statement.where(of.c.month.between(first, last)).order_by(of.c.stream_id, of.c.month)
+    return await _read(session, StockRow, statement)
+
+
+async def consumed(session: ReadSession, stream_id: UUID, year: int) -> dict[date, Decimal]:
+    """What a stream consumed in each month of a year, in its canonical unit; months without a record are absent."""
+    found = await session.rows(
+        "SELECT month, quantity FROM stream_month WHERE stream_id = :stream "
+        "AND month BETWEEN make_date(:year, 1, 1) AND make_date(:year, 12, 1) ORDER BY month",
+        {"stream": stream_id, "year": year},
+    )
+    return {r.month: trimmed(r.quantity) for r in found}
+
+
+async def batches_of(session: ReadSession, stream_id: UUID, year: int) -> list[MaterialBatch]:
+    """The batches that stand of a stream in a year, by day and code."""
+    of = tables.material_batch
+    statement = select(of).where(of.c.stream_id == stream_id, of.c.superseded_at.is_(None))
+    within = of.c.day.between(date(year, 1, 1), date(year, 12, 31))
+    return await _read(session, MaterialBatch, statement.where(within).order_by(of.c.day, of.c.code))

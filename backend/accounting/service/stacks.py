@@ -46,8 +46,7 @@ from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
 
 MORE_ROWS: Final = "补充数据 more data"
-_KINDS: Final = {StackKind.CONTINUOUS: MethodKind.CONTINUOUS, StackKind.SAMPLED: MethodKind.CONTINUOUS}
-"""Hours and samples alike make a mass and a flow of the month."""
+_KINDS: Final = {StackKind.CONTINUOUS: MethodKind.CONTINUOUS, StackKind.SAMPLED: MethodKind.SAMPLED}
 
 
 class StackService:
@@ -170,7 +169,11 @@ def _checked(row: StackRow, monitor: StackMonitor, position: int) -> StackRow:
 
 def _basis(monitor: StackMonitor, month: date, made: Made, because: str) -> NewBasis:
     source = f"StackMonth {monitor.code} {month:%Y-%m}: {made.valid}/{made.expected}"
-    given = (BasisParameter("mass", made.mass_t, "t", source), BasisParameter("dryFlow", made.quantity, GAS, source))
+    if monitor.kind is StackKind.CONTINUOUS:
+        flow = BasisParameter("dryFlow", made.quantity, GAS, source)
+        given: tuple[BasisParameter, ...] = (BasisParameter("mass", made.mass_t, "t", source), flow)
+    else:
+        given = (BasisParameter("concentration", made.concentration, "g/m3", source),)
     return NewBasis(_KINDS[monitor.kind], given, Span(month, month), gas="CO2", reason=because)
 
 
