@@ -288,8 +288,9 @@ def _allocations() -> None:
           allocation_id uuid NOT NULL,
           n smallint NOT NULL CHECK (n BETWEEN 1 AND 100),
           name text NOT NULL CHECK (name <> ''),
-          amount numeric(38, 12) NOT NULL CHECK (amount > 0 AND amount < 1e15),
-          unit text NOT NULL CHECK (unit <> ''),
+          quantity_t numeric(38, 12) NOT NULL CHECK (quantity_t >= 0 AND quantity_t < 1e15),
+          heat_gj_per_t numeric(38, 12) CHECK (heat_gj_per_t >= 0 AND heat_gj_per_t < 1e15),
+          price_per_t numeric(38, 12) CHECK (price_per_t >= 0 AND price_per_t < 1e15),
           PRIMARY KEY (tenant_id, allocation_id, n),
           UNIQUE (tenant_id, allocation_id, name),
           FOREIGN KEY (tenant_id, allocation_id) REFERENCES allocation

@@ -15,6 +15,19 @@ BAD_SPAN = invalid(
     en="{first} to {last} is no span of months: the first is 1990-01 or later, the last is not before the first.",
     zh="{first} 至 {last} 不是有效的月份区间：起始月不早于 1990-01，终止月不早于起始月。",
 )
+YEAR_OUT_OF_RANGE = invalid(
+    "YEAR_OUT_OF_RANGE",
+    en="{year} is not a year that is accounted; years from {first} to {last} are.",
+    zh="{year} 不是可核算的年份；可用年份为 {first} 至 {last}。",
+)
+LAST_YEAR: Final = 2200
+
+
+def checked_year(year: int, *path: str) -> int:
+    """Errors: YEAR_OUT_OF_RANGE."""
+    if not EARLIEST.year <= year <= LAST_YEAR:
+        raise YEAR_OUT_OF_RANGE(path=path, year=year, first=EARLIEST.year, last=LAST_YEAR)
+    return year
 
 
 def next_month(month: date) -> date:

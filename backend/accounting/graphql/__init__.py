@@ -6,6 +6,7 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    judgements,
     material_batches,
     meters,
     methods,
@@ -21,6 +22,7 @@ from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
+from backend.accounting.graphql.judgements import JudgementMutations, JudgementQueries
 from backend.accounting.graphql.material_batches import BatchMutations, BatchQueries
 from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
@@ -51,6 +53,7 @@ class Queries(
     StackQueries,
     MeterQueries,
     BatchQueries,
+    JudgementQueries,
 ):
     """Root queries of the slice."""
 
@@ -70,6 +73,7 @@ class Mutations(
     StackMutations,
     MeterMutations,
     BatchMutations,
+    JudgementMutations,
 ):
     """Root mutations of the slice."""
 
@@ -86,6 +90,7 @@ NODES = {
     **monitoring.NODES,
     **readings.NODES,
     **stocks.NODES,
+    **judgements.NODES,
     **material_batches.NODES,
     **stacks.NODES,
     **meters.NODES,

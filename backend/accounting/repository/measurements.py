@@ -15,6 +15,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.activity import MONTH_IS_DERIVED
+from backend.accounting.domain.allocation import CoProduct
+from backend.accounting.domain.judgements import JUST_STATED, Allocation, QualityScore, StreamTonnes, StreamUncertainty
 from backend.accounting.domain.measured import Cause, Kept
 from backend.accounting.domain.metering import (
     METER_COUNTS_BACK,
@@ -46,6 +48,9 @@ _TABLES: Final[Mapping[type[Kept], Table]] = {
     StackMonitor: tables.stack_monitor,
     StackMonth: tables.stack_month,
     MaterialBatch: tables.material_batch,
+    QualityScore: tables.quality_score,
+    StreamUncertainty: tables.stream_uncertainty,
+    Allocation: tables.allocation,
 }
 
 
@@ -61,10 +66,15 @@ class _Children:
 
 _CHILDREN: Final[Mapping[type[Kept], _Children]] = {
     MaterialBatch: _Children(tables.quality_result, "batch_id", QualityResult, "results"),
+    Allocation: _Children(tables.allocation_product, "allocation_id", CoProduct, "products"),
 }
 # What a broken constraint means when two writers met; everything else was looked at before.
 _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
     "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+    **dict.fromkeys(
+        ("quality_score_current", "stream_uncertainty_current", "allocation_current"),
+        lambda: JUST_STATED(path=("year",)),
+    ),
     "material_batch_current": lambda: BATCH_TAKEN(path=("rows",), code="?", day="this day"),
     "stack_monitor_current": lambda: MONITOR_TAKEN(path=("streamId",)),
     "stack_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="MONITOR"),
@@ -254,3 +264,22 @@ async def batches_of(session: ReadSession, stream_id: UUID, year: int) -> list[M
     statement = select(of).where(of.c.stream_id == stream_id, of.c.superseded_at.is_(None))
     within = of.c.day.between(date(year, 1, 1), date(year, 12, 31))
     return await _read(session, MaterialBatch, statement.where(within).order_by(of.c.day, of.c.code))
+
+
+_TONNES: Final = """
+SELECT source_id, stream_id, sum(co2e_t) AS co2e_t FROM (
+  SELECT m.source_id, m.stream_id, m.co2e_t FROM stream_month m
+  WHERE m.organisation_id = :organisation AND m.month BETWEEN make_date(:year, 1, 1) AND make_date(:year, 12, 1)
+  UNION ALL
+  SELECT d.source_id, NULL, d.co2e_t FROM declared_result d
+  JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
+  WHERE o.organisation_id = :organisation AND d.superseded_at IS NULL AND d.gas <> 'CO2_BIOGENIC'
+    AND d.first_month BETWEEN make_date(:year, 1, 1) AND make_date(:year, 12, 1)
+) r GROUP BY source_id, stream_id ORDER BY source_id, stream_id
+"""
+
+
+async def tonnes_of(session: ReadSession, organisation_id: UUID, year: int) -> list[StreamTonnes]:
+    """What each stream of an organisation's own sources emitted in a year; declared results without a stream."""
+    found = await session.rows(_TONNES, {"organisation": organisation_id, "year": year})
+    return [StreamTonnes(r.source_id, r.stream_id, r.co2e_t) for r in found]

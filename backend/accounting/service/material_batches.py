@@ -10,7 +10,7 @@ from uuid import UUID
 
 from backend.accounting.domain.bases import StreamBasis
 from backend.accounting.domain.methods.kinds import MethodKind
-from backend.accounting.domain.months import Span
+from backend.accounting.domain.months import Span, checked_year
 from backend.accounting.domain.parameters import BasisParameter, NewBasis
 from backend.accounting.domain.quality_batches import (
     BATCH_TAKEN,
@@ -138,7 +138,8 @@ class BatchService:
         return await perform(self.toolbox, actor, "supersedeMaterialBatch", body, MaterialBatch, work)
 
     async def means(self, principal: Principal, stream_id: UUID, year: int) -> list[QualityMean]:
-        """The means of a stream the caller may read, month by month and of the year. Errors: NOT_FOUND."""
+        """The means of a stream the caller may read, by month and of the year. Errors: NOT_FOUND, YEAR_OUT_OF_RANGE."""
+        checked_year(year, "year")
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             stream = (await source_rows.streams(session, [stream_id], principal)).get(stream_id)
             if stream is None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from backend.accounting.domain.activity import batch_and_line
-from backend.accounting.domain.months import month_before, next_month
+from backend.accounting.domain.months import checked_year, month_before, next_month
 from backend.accounting.domain.records import ActivityRecord, BatchOrigin, checked_month, checked_reason
 from backend.accounting.domain.stock_ledger import (
     STOCK_MONTH_TAKEN,
@@ -142,8 +142,9 @@ class StockService:
     async def gaps(self, principal: Principal, at: UUID, year: int, request: PageRequest) -> Page[StockGap]:
         """Where an organisation's ledgers open a month of a year with something else than the month before closed.
 
-        Errors: NOT_FOUND, FORBIDDEN.
+        Errors: NOT_FOUND, FORBIDDEN, YEAR_OUT_OF_RANGE.
         """
+        checked_year(year, "year")
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.EMISSION_READ, at)
             kept = await rows.stock_rows_of(session, at, date(year - 1, 12, 1), date(year, 12, 1))

@@ -208,8 +208,9 @@ allocation_product = tenant_table(
     Column("allocation_id", Uuid),
     Column("n", SmallInteger),
     Column("name", Text, nullable=False),
-    _quantity("amount"),
-    Column("unit", Text, nullable=False),
+    _quantity("quantity_t"),
+    Column("heat_gj_per_t", Numeric(38, 12)),
+    Column("price_per_t", Numeric(38, 12)),
     belongs_to("allocation", "allocation_id"),
     keys=("allocation_id", "n"),
 )
