@@ -110,7 +110,7 @@ async def test_the_set_of_the_boundary_is_applied(works: Works) -> None:
     assert [Decimal(r["co2eT"]) for r in await works.results(breaker, 2024)] == [25200]
 
 
-REFUSED = (
+REFUSED: Final[tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...]] = (
     ("METHOD_NOT_ALLOWED", "t", method("MASS_BALANCE", carbonContent="0.5 tC/t"), FUGITIVE),
     ("METHOD_NOT_ALLOWED", "1e4Nm3", method("CONTINUOUS", mass="1 t", dryFlow="1 1e4Nm3"), HEAT),
     ("METHOD_TERM_DOES_NOT_FIT", "t", method("STEAM", enthalpy="2800 kJ/kg"), {}),

@@ -93,6 +93,32 @@ class Chosen:
         return sum((c.new_t for c in self.changes), Decimal(0))
 
 
+@dataclass(frozen=True, slots=True)
+class NewDerivation:
+    """Which coefficients to derive anew, and why: of an organisation and all below it, in a span of months."""
+
+    organisation_id: UUID
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What deriving anew did; `changes` lists the first stream-months, the totals are of all.
+
+    `without_value`: streams and years for which nothing can be derived now, so that they keep what they had.
+    """
+
+    superseded: int
+    made: int
+    changed_months: int
+    old_t: Decimal
+    new_t: Decimal
+    changes: tuple[MonthChange, ...]
+    without_value: tuple[tuple[UUID, int], ...]
+    frozen: tuple[str, ...]
+
+
 def preferred(available: Collection[Method], precedence: Sequence[Method]) -> Method:
     """The first class of the precedence that a source has; FACTOR when it has none yet."""
     return next((m for m in precedence if m in available), Method.FACTOR)

@@ -165,6 +165,11 @@ class Stream:
     cadence: Cadence
     evidence_required: bool
 
+    @property
+    def has_default(self) -> bool:
+        """Whether it can be accounted without a method of its own: by a material of the library, or its own factor."""
+        return self.material is not None or self.own_factor is not None
+
 
 @dataclass(frozen=True, slots=True)
 class NewSource:

@@ -10,8 +10,10 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import results as domain
+from backend.accounting.domain.choices import Derived
 from backend.accounting.graphql.method_inputs import (
     ChooseSourceMethodInput,
+    DeriveCoefficientsAnewInput,
     SetDivergenceThresholdInput,
     SetStreamMethodInput,
     WithdrawStreamMethodInput,
@@ -31,6 +33,7 @@ from tenants.access import Permission
 from tenants.context import Info, requires
 
 AChange = Annotated["EmissionChange", strawberry.lazy("backend.accounting.graphql.choosing")]
+AStreamYear = Annotated["StreamYear", strawberry.lazy("backend.accounting.graphql.choosing")]
 ADivergence = Annotated["MethodDivergence", strawberry.lazy("backend.accounting.graphql.choosing")]
 
 
@@ -105,6 +108,54 @@ class ChooseSourceMethodPayload(Payload):
 
 
 @object_type
+class StreamYear:
+    """A stream in a year."""
+
+    stream_id: strawberry.Private[UUID]
+    year: int
+    """The year."""
+
+    @batched
+    async def stream(parents: list[AStreamYear], info: Info) -> list[EmissionStream | None]:
+        """The stream."""
+        found = await fetch_streams(list({p.stream_id for p in parents}), info)
+        return [found.get(p.stream_id) for p in parents]
+
+
+@object_type
+class DerivedAnew:
+    """What deriving coefficients anew did."""
+
+    superseded: int
+    """How many coefficients were superseded."""
+    made: int
+    """How many took their place."""
+    changed_months: int
+    """How many stream-months have another result."""
+    changes: EmissionChanges
+    """Totals of all of them, and the first 1000."""
+    without_value: list[StreamYear]
+    """For what nothing can be derived now, so that it keeps what it had; at most 1000."""
+    frozen: list[str]
+    """Periods of submitted inventories, which keep what they had."""
+
+    @classmethod
+    def of(cls, done: Derived) -> DerivedAnew:
+        months = [build(EmissionChange, c) for c in done.changes]
+        without = [StreamYear(stream_id=key, year=year) for key, year in done.without_value]
+        changes = EmissionChanges(old_t=done.old_t, new_t=done.new_t, months=months)
+        return build(cls, done, changes=changes, without_value=without, frozen=list(done.frozen))
+
+
+@object_type
+class DeriveCoefficientsAnewPayload(Payload):
+    """What it did."""
+
+    result: DerivedAnew | None = None
+    """What it did."""
+
+
+@object_type
 class SetDivergenceThresholdPayload(Payload):
     """The source."""
 
@@ -173,6 +224,14 @@ class ChoiceMutations:
         source = (await fetch_sources([done.value.source_id], info)).get(done.value.source_id)
         changes = EmissionChanges.of(done.value.changes)
         return ChooseSourceMethodPayload(errors=[], replayed=done.replayed, source=source, changes=changes)
+
+    @mutation(requires(Permission.EMISSION_MANAGE))
+    async def derive_coefficients_anew(
+        self, info: Info, input: DeriveCoefficientsAnewInput
+    ) -> DeriveCoefficientsAnewPayload:
+        """Derive coefficients anew after a change of the boundary's GWP set or of the library; a restatement."""
+        done = await info.context.use(MethodService).derive_anew(info.context.actor(input), input.command())
+        return DeriveCoefficientsAnewPayload(errors=[], replayed=done.replayed, result=DerivedAnew.of(done.value))
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def set_divergence_threshold(

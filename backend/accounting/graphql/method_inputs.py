@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import strawberry
 
-from backend.accounting.domain.choices import NewChoice
+from backend.accounting.domain.choices import NewChoice, NewDerivation
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.months import ALWAYS, Span
 from backend.accounting.domain.parameters import BasisParameter, NewBasis
@@ -105,6 +105,24 @@ class ChooseSourceMethodInput(MutationInput):
         key = key_of(self.source_id, "EmissionSource", "sourceId")
         span = Span(self.first_month or ALWAYS.first, self.last_month)
         return build(NewChoice, self, source_id=key, span=span)
+
+
+@input_type
+class DeriveCoefficientsAnewInput(MutationInput):
+    """Which coefficients to derive anew, and why."""
+
+    organisation_id: strawberry.ID
+    """The organisation; all below it with it."""
+    first_month: Month
+    """First month."""
+    last_month: Month | None = None
+    """Last month; for good when not given."""
+    reason: str
+    """Why: it restates results."""
+
+    def command(self) -> NewDerivation:
+        key = key_of(self.organisation_id, "Organisation", "organisationId")
+        return NewDerivation(key, Span(self.first_month, self.last_month), self.reason)
 
 
 @input_type

@@ -30,6 +30,9 @@ from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, object_type
 from tenants.context import Info, SignedIn
 
+enum_type(Category, name="EmissionCategory")
+enum_type(DirectKind, name="DirectEmissionKind")
+enum_type(Flow, name="CarbonFlow")
 enum_type(DataState, name="MethodDataState")
 
 ABasis = Annotated["StreamBasis", strawberry.lazy("backend.accounting.graphql.methods")]

@@ -11,6 +11,7 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import sources as domain
+from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.sources import (
     Cadence,
@@ -48,10 +49,7 @@ from tenants.access import Permission
 from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
 
-enum_type(Category, name="EmissionCategory")
-enum_type(DirectKind, name="DirectEmissionKind")
 enum_type(Programme, name="ReportingProgramme")
-enum_type(Flow, name="CarbonFlow")
 enum_type(Cadence, name="RecordingCadence")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]
@@ -100,6 +98,7 @@ class EmissionStream(Node):
         """What quantities of a year are multiplied by, explained; the first of the year that counts. Null when nothing
         of the class that counts can be derived for that year.
         """
+        checked_year(year, "year")
         return await coefficients(info, [(p.record, date(year, 1, 1), date(year, 12, 1)) for p in parents])
 
     @batched

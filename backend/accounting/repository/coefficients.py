@@ -41,7 +41,7 @@ ORDER BY stream_id, first_month
 ON CONFLICT DO NOTHING
 """
 _SUPERSEDE: Final = """
-UPDATE stream_coefficient SET superseded_at = now(), superseded_because = :because
+UPDATE stream_coefficient SET superseded_at = greatest(now(), recorded_at), superseded_because = :because
 WHERE id = ANY (:keys) AND superseded_at IS NULL
 """
 _STREAM_YEARS: Final = """
@@ -52,6 +52,21 @@ SELECT DISTINCT stream_id, year FROM (
   SELECT stream_id, extract(year FROM first_month)::integer FROM stream_coefficient
   WHERE superseded_at IS NULL AND first_month <= :last AND last_month >= :first AND {which}
 ) k ORDER BY stream_id, year
+"""
+_COUNTING_GASES: Final = """
+SELECT DISTINCT w.stream_id, w.month, ARRAY(SELECT g ->> 'gas' FROM jsonb_array_elements(c.gases) g) AS gases
+FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS w (stream_id, month)
+JOIN emission_stream t ON t.id = w.stream_id
+JOIN source_method h ON h.tenant_id = t.tenant_id AND h.source_id = t.source_id AND h.superseded_at IS NULL
+  AND w.month >= h.first_month AND (h.last_month IS NULL OR w.month <= h.last_month)
+JOIN stream_coefficient c ON c.tenant_id = t.tenant_id AND c.stream_id = w.stream_id AND c.method = h.method
+  AND c.superseded_at IS NULL AND w.month BETWEEN c.first_month AND c.last_month
+"""
+_STREAMS_BELOW: Final = """
+SELECT t.id FROM emission_stream t
+JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
+JOIN organisation_reach r ON r.descendant_id = o.organisation_id
+WHERE r.ancestor_id = :organisation
 """
 _OWNERS: Final = """
 SELECT t.id, o.organisation_id FROM emission_stream t
@@ -148,6 +163,19 @@ async def stream_years(
     if stream_ids is not None:
         given = {**given, "streams": list(stream_ids)}
     return [(r.stream_id, r.year) for r in await session.rows(_STREAM_YEARS.format(which=which), given)]
+
+
+async def streams_below(session: ReadSession, organisation_id: UUID) -> list[UUID]:
+    """The streams of an organisation's sources and of those of all below it."""
+    return [r.id for r in await session.rows(_STREAMS_BELOW, {"organisation": organisation_id})]
+
+
+async def counting_gases(
+    session: ReadSession, wanted: Collection[tuple[UUID, date]]
+) -> dict[tuple[UUID, date], set[str]]:
+    """The gases of what counts for streams in months; absent where nothing counts."""
+    given = {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]}
+    return {(r.stream_id, r.month): set(r.gases) for r in await session.rows(_COUNTING_GASES, given)}
 
 
 async def owners(session: ReadSession, stream_ids: Collection[UUID]) -> dict[UUID, UUID]:

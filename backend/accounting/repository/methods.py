@@ -104,11 +104,14 @@ async def bases_of(
 
 
 async def supersede(unit: UnitOfWork, table: Table, keys: Sequence[UUID], because: str) -> int:
-    """Mark rows that hold as superseded now; how many did."""
+    """Mark rows that hold as superseded now; how many did.
+
+    A row of a transaction that began after this one, and ended before, is superseded at the moment it was recorded.
+    """
     statement = (
         table.update()
         .where(table.c.id.in_(keys), table.c.superseded_at.is_(None))
-        .values(superseded_at=func.now(), superseded_because=because)
+        .values(superseded_at=func.greatest(func.now(), table.c.recorded_at), superseded_because=because)
     )
     return await unit.execute(statement)
 
@@ -201,8 +204,8 @@ async def thresholds(session: ReadSession, source_ids: Collection[UUID]) -> Mapp
 async def set_threshold(unit: UnitOfWork, source_id: UUID, share: Decimal | None, reason: str, by: UUID) -> None:
     """Instead of what was set before; None: as everybody's."""
     of = divergence_threshold
-    held = of.update().where(of.c.source_id == source_id, of.c.superseded_at.is_(None))
-    await unit.execute(held.values(superseded_at=func.now(), superseded_because=reason))
+    held = select(of.c.id).where(of.c.source_id == source_id, of.c.superseded_at.is_(None))
+    await supersede(unit, of, [row.id for row in await unit.rows(held)], reason)
     if share is not None:
         row = {"tenant_id": unit.tenant_id, "id": uuid7(), "source_id": source_id, "share": share, "reason": reason}
         await unit.execute(of.insert(), [row | {"recorded_by": by}])

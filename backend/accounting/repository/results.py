@@ -73,8 +73,13 @@ ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET
   records = stream_month.records + excluded.records,
   last_recorded_at = greatest(stream_month.last_recorded_at, excluded.last_recorded_at)
 """
+# Months of submitted inventories stay as they are, whatever became of their coefficients.
 _WHICH: Final = """m.month BETWEEN :from_month AND :to_month
-  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))"""
+  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))
+  AND NOT EXISTS (
+    SELECT FROM inventory i WHERE i.tenant_id = m.tenant_id AND i.organisation_id = m.organisation_id
+      AND i.state NOT IN ('OPEN', 'REOPENED') AND m.month >= i.first_month
+      AND m.month < i.first_month + make_interval(months => i.months))"""
 _RECALCULATE: Final = """
 UPDATE stream_month m SET coefficient_id = c.id, co2e_t = round(m.quantity * c.co2e_per_unit, 9)
 FROM source_method h, stream_coefficient c
@@ -101,7 +106,7 @@ SELECT m.stream_id, m.source_id, m.organisation_id, m.category, m.direct_kind, m
 FROM stream_month m
 {counts}
 LEFT JOIN stream_coefficient k ON k.tenant_id = m.tenant_id AND k.id = m.coefficient_id
-WHERE m.coefficient_id IS DISTINCT FROM c.id AND {which}
+WHERE (k.co2e_per_unit IS DISTINCT FROM c.co2e_per_unit OR k.gases IS DISTINCT FROM c.gases) AND {which}
 ORDER BY m.source_id, m.stream_id, m.month
 """
 
@@ -173,7 +178,7 @@ def _which(stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 async def pending(
     session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 ) -> list[MonthChange]:
-    """What `recalculate` would change now, by source, stream and month."""
+    """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
     return [
         MonthChange(
             stream_id=r.stream_id,

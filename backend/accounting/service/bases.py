@@ -106,6 +106,8 @@ async def first_choices(
     programmes: dict[UUID, set[Programme]] = {}
     for stream in streams.values():
         programmes.setdefault(stream.source_id, set()).add(stream.programme)
+        if stream.has_default:
+            available.setdefault(stream.source_id, set()).add(Method.FACTOR)
     for basis in bases:
         available.setdefault(streams[basis.stream_id].source_id, set()).add(basis.method)
     chosen = [
@@ -172,8 +174,11 @@ async def _follow(change: Change, stream: Stream, method: Method, span: Span, re
 
 
 def refuse_restatement(changes: Sequence[MonthChange], reason: str) -> None:
-    """What changes results needs a reason. Errors: RESTATEMENT_NEEDS_REASON."""
-    moved = [c.month for c in changes if c.old_t != c.new_t]
+    """What changes results needs a reason; a month that had no coefficient so far gets its first result.
+
+    Errors: RESTATEMENT_NEEDS_REASON.
+    """
+    moved = [c.month for c in changes if c.old_coefficient_id is not None and c.old_t != c.new_t]
     if moved and not reason:
         raise RESTATEMENT_NEEDS_REASON(
             path=("reason",), count=len(moved), first=f"{min(moved):%Y-%m}", last=f"{max(moved):%Y-%m}"

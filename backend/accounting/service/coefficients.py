@@ -19,6 +19,7 @@ from backend.accounting.domain.factors import Library
 from backend.accounting.domain.inventories import Inventory
 from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context, GivenParameter
+from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.revisions import Piece, revise
@@ -63,7 +64,12 @@ class CoefficientService:
         self.toolbox = toolbox
 
     async def pieces(self, principal: Principal, wanted: Sequence[tuple[Stream, int]]) -> dict[StreamYear, list[Piece]]:
-        """All classes of each stream and year, by month: as kept, or as they would be derived today."""
+        """All classes of each stream and year, by month: as kept, or as they would be derived today.
+
+        Errors: YEAR_OUT_OF_RANGE.
+        """
+        for _, year in wanted:
+            checked_year(year, "year")
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await kept_or_derived(session, wanted)
 
@@ -173,7 +179,7 @@ async def rederive(
     changes = await result_rows.pending(unit, stream_ids, from_month, to_month)
     if dry_run:
         await unit.execute("ROLLBACK TO SAVEPOINT rehearsal")
-    elif changes:
+    elif superseded or made:
         await result_rows.recalculate(unit, stream_ids, from_month, to_month)
     return Rederivation(superseded, made, tuple(changes), errors, tuple(frozen.values()))
 
@@ -244,8 +250,7 @@ class _Deriver:
     def parts(self, key: StreamYear) -> list[Part]:
         """How a stream is accounted through a year."""
         stream = self.asked[key]
-        by_default = stream.material is not None or stream.own_factor is not None
-        return parts(self.bases.get(stream.id, ()), key[1], by_default=by_default)
+        return parts(self.bases.get(stream.id, ()), key[1], by_default=stream.has_default)
 
     async def prepare(self, wanted: Collection[StreamYear]) -> None:
         """Read what deriving these needs: the library, and the GWP set of each owner at the end of each year."""

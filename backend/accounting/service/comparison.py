@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.comparison import Comparison, compare
+from backend.accounting.domain.months import checked_year
 from backend.accounting.repository import comparison as rows
 from backend.accounting.repository import methods as method_rows
 from backend.accounting.repository import sources as source_rows
@@ -27,7 +28,8 @@ class ComparisonService:
         self.toolbox = toolbox
 
     async def of_sources(self, principal: Principal, source_ids: Sequence[UUID], year: int) -> dict[UUID, Comparison]:
-        """For sources the caller was given already."""
+        """For sources the caller was given already. Errors: YEAR_OUT_OF_RANGE."""
+        checked_year(year, "year")
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await _compared(session, source_ids, year)
 
@@ -36,8 +38,9 @@ class ComparisonService:
     ) -> Page[Comparison]:
         """The sources of an organisation and all below it with a month beyond the threshold, in order of their ids.
 
-        Errors: NOT_FOUND, FORBIDDEN, BAD_CURSOR.
+        Errors: NOT_FOUND, FORBIDDEN, BAD_CURSOR, YEAR_OUT_OF_RANGE.
         """
+        checked_year(year, "year")
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.EMISSION_READ, organisation_id)
             several = sorted(await rows.with_several(session, principal, organisation_id, year))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import StreamBasis
@@ -15,7 +16,9 @@ from backend.accounting.domain.choices import (
     METHODS_CHANGED,
     THRESHOLD_RANGE,
     Chosen,
+    Derived,
     NewChoice,
+    NewDerivation,
     SourceMethod,
     preferred,
 )
@@ -24,6 +27,7 @@ from backend.accounting.domain.months import checked_span
 from backend.accounting.domain.parameters import NewBasis
 from backend.accounting.domain.records import ALREADY_SUPERSEDED, Method, checked_reason
 from backend.accounting.domain.sources import EmissionSource, Stream
+from backend.accounting.repository import coefficients as coefficient_rows
 from backend.accounting.repository import methods as rows
 from backend.accounting.repository import results as result_rows
 from backend.accounting.repository import sources as source_rows
@@ -37,11 +41,14 @@ from backend.accounting.service.bases import (
     withdraw_basis,
 )
 from backend.accounting.service.batches import reach_record, reach_sources
+from backend.accounting.service.coefficients import Rederivation, rederive
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
+
+MOST_SHOWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,10 @@ class MethodService:
 
         async def work(change: Change) -> BasisSet:
             stream, source = await _stream(change, stream_id)
-            return await set_basis(change, source, stream, new, self.toolbox.clock.today())
+            try:
+                return await set_basis(change, source, stream, new, self.toolbox.clock.today())
+            except CodedError as error:
+                raise error.at("method") from error
 
         return await perform(
             self.toolbox, actor, "setStreamMethod", {"stream_id": stream_id, "new": new}, BasisSet, work
@@ -115,6 +125,25 @@ class MethodService:
 
         return await perform(self.toolbox, actor, "chooseSourceMethod", asked, Chosen, work)
 
+    async def derive_anew(self, actor: Actor, new: NewDerivation) -> Done[Derived]:
+        """Derive the coefficients of an organisation and all below it anew: after a change of the boundary's GWP set,
+        or of what the library says. Submitted inventories keep theirs.
+
+        Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING, BAD_MONTHS.
+        """
+        asked = replace(new, span=checked_span(new.span.first, new.span.last, "firstMonth"))
+
+        async def work(change: Change) -> Derived:
+            await change.require(Permission.EMISSION_MANAGE, asked.organisation_id)
+            because = checked_reason(asked.reason)
+            streams = await coefficient_rows.streams_below(change.unit, asked.organisation_id)
+            done = await rederive(change.unit, streams, asked.span.first, asked.span.end, because)
+            answer = _derived(done)
+            await change.audit("Organisation", asked.organisation_id, asked.organisation_id, after=asked)
+            return answer
+
+        return await perform(self.toolbox, actor, "deriveCoefficientsAnew", asked, Derived, work)
+
     async def set_threshold(self, actor: Actor, new: NewThreshold) -> Done[EmissionSource]:
         """Set the share from which a divergence of this source raises an alarm. Errors: NUMBER_OUT_OF_RANGE …"""
 
@@ -155,6 +184,19 @@ async def _stream(change: Change, key: UUID) -> tuple[Stream, EmissionSource]:
         return await reach_record(change, Permission.EMISSION_MANAGE, "EmissionStream", key, found)
     except CodedError as error:
         raise CodedError(error.code, ("streamId",), error.params) from error
+
+
+def _derived(done: Rederivation) -> Derived:
+    return Derived(
+        superseded=done.superseded,
+        made=done.made,
+        changed_months=len(done.changes),
+        old_t=sum((c.old_t for c in done.changes), Decimal(0)),
+        new_t=sum((c.new_t for c in done.changes), Decimal(0)),
+        changes=done.changes[:MOST_SHOWN],
+        without_value=tuple(sorted({key for key, _ in done.errors}, key=str))[:MOST_SHOWN],
+        frozen=tuple(i.period for i in done.frozen),
+    )
 
 
 async def _check_version(change: Change, asked: NewChoice) -> None:
