@@ -15,8 +15,9 @@ from backend.accounting.graphql.records import ActivityRecord
 from backend.accounting.graphql.sources import EmissionStream, fetch_streams
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.measurements import MeasurementReader
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched
-from backend.kit.graphql.nodes import Node, key_of, to_id
+from backend.kit.graphql.nodes import Node, from_id, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import UserError, user_error
 from backend.kit.graphql.types import build, object_type
@@ -65,6 +66,16 @@ class StreamRecord(KeptRecord):
         """The stream it is about."""
         found = await fetch_streams(list({p.stream_key for p in parents}), info)
         return [found.get(p.stream_key) for p in parents]
+
+    @batched
+    async def documents(parents: list[AStreamed], info: Info) -> list[list[Document]]:
+        """The documents that prove it."""
+        named = [from_id(p.id) for p in parents]
+        found: dict[tuple[str, UUID], list[Document]] = {}
+        for kind in sorted({kind for kind, _ in named}):
+            keys = [key for of, key in named if of == kind]
+            found |= dict(zip(((kind, key) for key in keys), await attached(kind, keys, info), strict=True))
+        return [found[name] for name in named]
 
 
 @object_type
