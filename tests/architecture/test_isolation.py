@@ -35,7 +35,13 @@ from tests.fixtures.world import Caller, World
 SCHEMA: Final = core(build_schema())
 TABLES: Final = [t.name for t in metadata().sorted_tables if "tenant_id" in t.columns]
 # Tables that are joined whenever a node of the type is read.
+OF_STREAMS: Final = (
+    "MaterialBatch", "Meter", "MeterMonth", "MeterReading", "QualityScore", "StackMonitor", "StackMonth", "StockRow",
+    "StreamUncertainty",
+)  # fmt: skip
 READ_WITH: Final = {
+    **dict.fromkeys(OF_STREAMS, ("emission_source", "emission_stream")),
+    "Allocation": ("emission_source",),
     "ActivityRecord": ("activity_pack", "emission_source", "emission_stream"),
     "DeclaredResult": ("emission_source",),
     "EmissionFactor": ("tenant_factor_set",),

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.records import BatchOrigin
 from backend.accounting.domain.sources import Cadence
-from backend.kit.errors import conflict
+from backend.kit.errors import conflict, rule
 from backend.kit.ids import uuid7
 
 _LINES: Final = (1 << 32) - 1
@@ -26,19 +26,16 @@ MONTH_ALREADY_RECORDED = conflict(
     en="The stream '{stream}' is recorded {cadence}, and {when} has a record: {earlier}. Supersede that one.",
     zh="流 '{stream}' 的记录频次为 {cadence}，{when} 已有记录：{earlier}。请替换该记录。",
 )
-
-
-class BatchOrigin(StrEnum):
-    """How lines came in."""
-
-    ENTRY = "ENTRY"
-    """Entered, one by one or many at a time."""
-    IMPORT = "IMPORT"
-    """Read from a file."""
-    STOCK = "STOCK"
-    """Follows from a stock ledger: opening + purchased − closing − sold."""
-    METER = "METER"
-    """Follows from meter readings."""
+MONTH_IS_DERIVED = conflict(
+    "MONTH_IS_DERIVED",
+    en="What '{stream}' used in {month} follows from its {cause}; correct or withdraw that instead.",
+    zh="流 '{stream}' 在 {month} 的活动数据由{cause}得出；请更正或撤回该依据。",
+)
+RECORD_IS_DERIVED = rule(
+    "RECORD_IS_DERIVED",
+    en="This record follows from a stock ledger, meters or a stack monitor; supersede that, and the record goes too.",
+    zh="该记录由购产销存台账、计量表或烟气监测得出；请替换其依据，记录随之更新。",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context
 from backend.accounting.domain.sources import Flow, NewStream, Stream
 from backend.kit.errors import invalid
-from backend.kit.quantity import HEAT, read_unit
+from backend.kit.quantity import GAS, HEAT, read_unit
 from tenants.domain import GwpSet
 
 NO_COEFFICIENT = invalid(
@@ -56,10 +56,14 @@ class Basis:
 def basis_of(new: NewStream, library: Library) -> Basis:
     """Understand the names of a new stream. Errors: FACTOR_OR_MATERIAL, UNKNOWN_MATERIAL, UNKNOWN_REGION,
     UNKNOWN_FACTOR_SET, UNKNOWN_UNIT, NO_COEFFICIENT, STREAM_UNIT_DOES_NOT_FIT, NEGATIVE_FACTOR_LEAVING.
+
+    A gas of neither material nor factor is one that is measured: it yields nothing until it is.
     """
     own = new.own_factor
     if new.method is not None and own is None:
         return _by_method(new, library)
+    if own is None and new.material is None and new.unit is not None and read_unit(new.unit).canonical == GAS:
+        return Basis(None, GAS, CO2, None, None)  # flue gas, which a monitor will measure
     if (own is None) == (new.material is None) or (own is not None and not own.source.strip()):
         raise FACTOR_OR_MATERIAL(path=("material",))
     if own is not None:

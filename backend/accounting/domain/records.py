@@ -55,6 +55,25 @@ DAY_NOT_OF_MONTH = invalid(
 )
 
 
+class BatchOrigin(StrEnum):
+    """How lines came in."""
+
+    ENTRY = "ENTRY"
+    """Entered, one by one or many at a time."""
+    IMPORT = "IMPORT"
+    """Read from a file."""
+    STOCK = "STOCK"
+    """Follows from a stock ledger: opening + purchased − closing − sold."""
+    METER = "METER"
+    """Follows from meter readings."""
+    MONITOR = "MONITOR"
+    """Follows from continuous measurement or sampling of a stack."""
+
+
+DERIVED: Final = frozenset({BatchOrigin.STOCK, BatchOrigin.METER, BatchOrigin.MONITOR})
+"""Origins whose records follow from something else that is kept, and come and go with it."""
+
+
 class Method(StrEnum):
     """How a declared result was obtained (8.2.5)."""
 
@@ -148,6 +167,7 @@ class ActivityRecord:
     recorded_at: datetime
     superseded_at: datetime | None
     superseded_because: str | None
+    origin: BatchOrigin = BatchOrigin.ENTRY
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,17 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    judgements,
+    material_batches,
+    meters,
     methods,
     monitoring,
     own_sets,
     readings,
     records,
     sources,
+    stacks,
+    stocks,
     units,
 )
 from backend.accounting.graphql.adoption import AdoptionMutations, AdoptionQueries
@@ -22,12 +27,17 @@ from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
 from backend.accounting.graphql.known import KnownQueries
+from backend.accounting.graphql.judgements import JudgementMutations, JudgementQueries
+from backend.accounting.graphql.material_batches import BatchMutations, BatchQueries
+from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
 from backend.accounting.graphql.own_sets import OwnSetMutations, OwnSetQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
+from backend.accounting.graphql.stacks import StackMutations, StackQueries
+from backend.accounting.graphql.stocks import StockMutations, StockQueries
 from backend.accounting.graphql.units import UnitMutations, UnitQueries
 from backend.accounting.service import subjects
 from backend.kit.graphql.types import object_type
@@ -49,6 +59,11 @@ class Queries(
     CategoryQueries,
     KnownQueries,
     AdoptionQueries,
+    StockQueries,
+    StackQueries,
+    MeterQueries,
+    BatchQueries,
+    JudgementQueries,
 ):
     """Root queries of the slice."""
 
@@ -67,6 +82,11 @@ class Mutations(
     OwnSetMutations,
     CategoryMutations,
     AdoptionMutations,
+    StockMutations,
+    StackMutations,
+    MeterMutations,
+    BatchMutations,
+    JudgementMutations,
 ):
     """Root mutations of the slice."""
 
@@ -84,4 +104,9 @@ NODES = {
     **units.NODES,
     **monitoring.NODES,
     **readings.NODES,
+    **stocks.NODES,
+    **judgements.NODES,
+    **material_batches.NODES,
+    **stacks.NODES,
+    **meters.NODES,
 }

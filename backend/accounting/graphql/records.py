@@ -12,7 +12,9 @@ import strawberry
 
 from backend.accounting.domain import records as domain
 from backend.accounting.domain.records import (
+    DERIVED,
     ActivityChange,
+    BatchOrigin,
     Method,
     NewActivity,
     NewDeclaredResult,
@@ -29,13 +31,16 @@ from backend.accounting.graphql.sources import (
 )
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.declared import DeclaredResultService
+from backend.accounting.service.measurements import MeasurementReader
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.scalars import Month
-from backend.kit.graphql.types import build, input_type, object_type
+from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from tenants.context import Info
 from tenants.domain import GwpSet
+
+enum_type(BatchOrigin, name="ActivityOrigin")
 
 ARecord = Annotated["ActivityRecord", strawberry.lazy("backend.accounting.graphql.records")]
 AResult = Annotated["DeclaredResult", strawberry.lazy("backend.accounting.graphql.records")]
@@ -68,6 +73,15 @@ class ActivityRecord(Node):
     """When it was replaced or withdrawn; null while it is current."""
     superseded_because: str | None
     """Why."""
+    origin: BatchOrigin
+    """How it came in; STOCK, METER and MONITOR follow from something else."""
+
+    @batched
+    async def follows_from_id(parents: list[ARecord], info: Info) -> list[strawberry.ID | None]:
+        """What it follows from (a StockRow, MeterMonth or StackMonth); null for what was entered or imported."""
+        derived = [p.record.id for p in parents if p.record.origin in DERIVED]
+        found = await info.context.use(MeasurementReader).causes(info.context.principal, derived) if derived else {}
+        return [to_id(*found[p.record.id]) if p.record.id in found else None for p in parents]
 
     @batched
     async def source(parents: list[ARecord], info: Info) -> list[EmissionSource | None]:

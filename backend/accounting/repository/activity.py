@@ -12,12 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.activity import (
     MONTH_ALREADY_RECORDED,
+    RECORD_IS_DERIVED,
     Batch,
     Packs,
     batch_and_line,
     record_id,
 )
-from backend.accounting.domain.records import ActivityRecord, RecordFilter
+from backend.accounting.domain.records import ActivityRecord, BatchOrigin, RecordFilter
 from backend.accounting.repository.records import narrowed
 from backend.accounting.repository.results import overlap_coded, settle, share
 from backend.accounting.repository.sources import may_read
@@ -110,8 +111,11 @@ async def withdraw(unit: UnitOfWork, record: ActivityRecord, because: str, withd
     key = {"stream_id": record.stream_id, "month": record.month, "quantity": record.quantity}
     withdrawal = key | {"tenant_id": unit.tenant_id, "batch_id": batch_id, "line": line}
     await share(unit)
-    if not await unit.execute(_WITHDRAW, withdrawal | {"because": because, "withdrawn_by": withdrawn_by}):
-        return False
+    try:
+        if not await unit.execute(_WITHDRAW, withdrawal | {"because": because, "withdrawn_by": withdrawn_by}):
+            return False
+    except DBAPIError as error:
+        raise translate(error, {"record_stays_with_its_cause": lambda: RECORD_IS_DERIVED(path=("id",))}) from error
     with overlap_coded():
         await unit.execute(_TAKE_AWAY, key)
     await unit.execute(_DROP_EMPTY, {"stream_id": record.stream_id, "month": record.month})
@@ -183,6 +187,7 @@ def _record(row: Row[Any]) -> ActivityRecord:
         recorded_at=row.recorded_at,
         superseded_at=row.at,
         superseded_because=row.because,
+        origin=BatchOrigin(row.origin),
     )
 
 

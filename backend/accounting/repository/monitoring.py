@@ -209,6 +209,14 @@ def _reading(row: Row[Any], weight: Decimal | None) -> Reading:
     return Reading(row.day, row.value, row.recorded_at.astimezone(REPORTING_ZONE).date(), weight)
 
 
+async def covered(session: ReadSession, instrument_ids: Sequence[UUID]) -> dict[UUID, list[Covered]]:
+    """The calibrations of each instrument."""
+    found: dict[UUID, list[Covered]] = {}
+    for c in await session.rows(select(calibration).where(calibration.c.instrument_id.in_(instrument_ids))):
+        found.setdefault(c.instrument_id, []).append(Covered(c.done_on, c.valid_until, c.actual_error))
+    return found
+
+
 async def watched(session: ReadSession, organisation_id: UUID, first: date, last: date) -> list[Watched]:
     """Every parameter of the plans in force in this time, with what was read in the years it touches."""
     in_force = {p.id: p for p in await plans_of(session, organisation_id) if p.approved_by is not None}
@@ -222,9 +230,7 @@ async def watched(session: ReadSession, organisation_id: UUID, first: date, last
     for row in await session.rows(_OF_PARAMETERS, {"at": organisation_id, **span}):
         codes.setdefault(row.code, []).append(_reading(row, row.weight))
     required = {i.id: i.required_error for i in await instruments_of(session, organisation_id)}
-    covered: dict[UUID, list[Covered]] = {}
-    for c in await session.rows(select(calibration).where(calibration.c.organisation_id == organisation_id)):
-        covered.setdefault(c.instrument_id, []).append(Covered(c.done_on, c.valid_until, c.actual_error))
+    calibrations = await covered(session, list(required))
     return [
         Watched(
             p,
@@ -232,7 +238,7 @@ async def watched(session: ReadSession, organisation_id: UUID, first: date, last
             in_force[p.plan_id].ends_on,
             tuple(streams.get(p.stream_id, []) if p.stream_id else codes.get(p.code, [])),
             required.get(p.instrument_id) if p.instrument_id else None,
-            tuple(covered.get(p.instrument_id, []) if p.instrument_id else []),
+            tuple(calibrations.get(p.instrument_id, []) if p.instrument_id else []),
         )
         for p in parameters
     ]

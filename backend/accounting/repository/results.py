@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
+from backend.accounting.domain.activity import MONTH_IS_DERIVED
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS
 from backend.accounting.domain.results import CategoryTotal, MonthChange, Origin, SourceResult
@@ -128,12 +129,19 @@ def overlap_coded() -> Iterator[None]:
     except DBAPIError as error:
         clash = RESULT_OVERLAPS(path=("rows",), gas="the same gas", earlier="recorded just now")
         names = ("one_origin_per_gas_and_month", "declared_result_no_overlap")
-        codes = dict.fromkeys(names, lambda: clash) | {"period_is_open": _locked}
+        codes = dict.fromkeys(names, lambda: clash) | {
+            "period_is_open": _locked,
+            "derived_months_stand_alone": _derived,
+        }
         raise translate(error, codes) from error
 
 
 def _locked() -> CodedError:
     return PERIOD_LOCKED(path=("rows",), period="this time", state="submitted")
+
+
+def _derived() -> CodedError:
+    return MONTH_IS_DERIVED(path=("rows",), stream="-", month="this time", cause="STOCK / METER / MONITOR")
 
 
 async def share(unit: UnitOfWork) -> None:

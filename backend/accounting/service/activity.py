@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from uuid import UUID
 
-from backend.accounting.domain.activity import (
-    MONTH_ALREADY_RECORDED,
-    Batch,
-    Line,
-    batch_and_line,
-    new_batch_id,
-    pack,
-    slot,
-)
+from backend.accounting.domain.activity import batch_and_line
 from backend.accounting.domain.records import (
     ALREADY_SUPERSEDED,
-    RESULT_OVERLAPS,
     ActivityChange,
     ActivityRecord,
     NewActivity,
-    Period,
     RecordFilter,
     checked_month,
     checked_reason,
 )
-from backend.accounting.domain.sources import Cadence, EmissionSource, Stream, pick_stream
+from backend.accounting.domain.sources import EmissionSource, Stream, pick_stream
 from backend.accounting.repository import activity as rows
-from backend.accounting.repository import records as declared_rows
 from backend.accounting.repository import sources as source_rows
-from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.service.batches import (
     Errors,
     check_size,
     common_organisation,
     reach_record,
     reach_sources,
-    refuse_locked,
     refused_rows,
     sift,
     stop_if_refused,
 )
-from backend.accounting.service.coefficients import ensure_coefficients
+from backend.accounting.service.lines import Understood, keep, refuse
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import read_number, to_canonical
-from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, Refused, perform
@@ -66,18 +50,6 @@ class ActivityBatch:
     """What became of a call, row by row."""
 
     outcomes: tuple[ActivityOutcome, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A row understood: its source, its stream, its month, the quantity in canonical units and as entered."""
-
-    row: NewActivity
-    source: EmissionSource
-    stream: Stream
-    day: date
-    quantity: Decimal
-    entered: Decimal
 
 
 class ActivityService:
@@ -104,81 +76,28 @@ class ActivityService:
         body = {"rows": list(new), "all_or_nothing": all_or_nothing}
         return await perform(self.toolbox, actor, "recordActivity", body, ActivityBatch, work)
 
-    async def _judge(self, change: Change, new: Sequence[NewActivity]) -> tuple[dict[int, _Line], Errors]:
+    async def _judge(self, change: Change, new: Sequence[NewActivity]) -> tuple[dict[int, Understood], Errors]:
         errors: Errors = {}
         today = self.toolbox.clock.today()
         look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in new))
         streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in new}))
 
-        def line(row: NewActivity) -> _Line:
+        def line(row: NewActivity) -> Understood:
             source = look_up(row.source_id)
             stream = pick_stream(streams.get(source.id, []), row.stream, source.code)
             checked_month(row.month, today, "month")
             entered = read_number(row.quantity)
-            return _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
+            return Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
         lines = sift(dict(enumerate(new)), line, errors)
-        await self._refuse(change, lines, errors)
+        await refuse(change, lines, errors)
         return lines, errors
 
-    async def _refuse(self, change: Change, lines: dict[int, _Line], errors: Errors) -> None:
-        """What only the database knows."""
-        spans = {i: (x.source.organisation_id, Period(x.row.month)) for i, x in lines.items()}
-        for i, error in (await refuse_locked(change.unit, spans)).items():
-            errors[i] = error
-            del lines[i]
-        await self._refuse_what_is_there(change, lines, errors)
-        await self._refuse_what_has_no_factor(change, lines, errors)
-        await self._refuse_what_is_declared(change, lines, errors)
-
     @staticmethod
-    async def _refuse_what_has_no_factor(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
-        wanted = [(x.stream, x.row.month.year) for x in lines.values()]
-        missing = await ensure_coefficients(change.unit, wanted)
-        for i, line in list(lines.items()):
-            error = missing.get((line.stream.id, line.row.month.year))
-            if error is not None:
-                errors[i] = error.at("stream")
-                del lines[i]
-
-    @staticmethod
-    async def _refuse_what_is_there(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
-        """A stream that is recorded once a month (a day) has one record then: earlier ones and earlier rows stay."""
-        limited = {i: x for i, x in lines.items() if x.stream.cadence is not Cadence.EVENT}
-        earlier = await rows.taken(change.unit, [(x.stream.id, x.row.month) for x in limited.values()])
-        of = {x.stream.id: x.stream.cadence for x in limited.values()}
-        known = {(stream, slot(of[stream], day)): str(record) for stream, day, record in earlier}
-        for i, line in limited.items():
-            key = (line.stream.id, slot(line.stream.cadence, line.day))
-            if key not in known:
-                known[key] = f"rows.{i}"
-                continue
-            errors[i] = MONTH_ALREADY_RECORDED(
-                path=("month",),
-                stream=line.stream.code,
-                cadence=line.stream.cadence,
-                when=line.day if line.stream.cadence is Cadence.DAILY else f"{line.day:%Y-%m}",
-                earlier=known[key],
-            )
-            del lines[i]
-
-    @staticmethod
-    async def _refuse_what_is_declared(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
-        """What counts once may not count twice; a quantity that does not count may stand beside a declared result."""
-        gases = await counting_gases(change.unit, {(x.stream.id, x.row.month) for x in lines.values()})
-        asked = [(i, gas) for i, x in lines.items() for gas in sorted(gases.get((x.stream.id, x.row.month), ()))]
-        wanted = [(lines[i].source.id, gas, Period(lines[i].row.month)) for i, gas in asked]
-        clashes = await declared_rows.overlapping(change.unit, wanted, only_declared=True)
-        for at, earlier in clashes.items():
-            i, gas = asked[at]
-            errors[i] = RESULT_OVERLAPS(path=("month",), gas=gas, earlier=earlier)
-            lines.pop(i, None)
-
-    @staticmethod
-    async def _store(change: Change, lines: dict[int, _Line]) -> dict[int, ActivityRecord]:
+    async def _store(change: Change, lines: dict[int, Understood]) -> dict[int, ActivityRecord]:
         if not lines:
             return {}
-        made = await _keep(change, lines)
+        made = await keep(change, lines)
         about = common_organisation([x.source for x in lines.values()])
         first, _ = batch_and_line(next(iter(made.values())).id)
         await change.audit("ActivityBatch", first, about, after=list(made.values()))
@@ -226,12 +145,12 @@ class ActivityService:
             note=old.note if changed.note is None else changed.note,
         )
         entered = read_number(row.quantity)
-        line = _Line(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
+        line = Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
         errors: Errors = {}
-        await self._refuse(change, {0: line}, errors)
+        await refuse(change, {0: line}, errors)
         for error in errors.values():
             raise error
-        return (await _keep(change, {0: line}, old.line_id))[0]
+        return (await keep(change, {0: line}, old.line_id))[0]
 
     async def page(self, principal: Principal, wanted: RecordFilter, request: PageRequest) -> Page[ActivityRecord]:
         """Errors: NOT_FOUND, FORBIDDEN for an organisation out of reach."""
@@ -252,37 +171,3 @@ class ActivityService:
 
 def _batch(count: int, made: dict[int, ActivityRecord], refused: dict[int, Refused]) -> ActivityBatch:
     return ActivityBatch(tuple(ActivityOutcome(made.get(i), refused.get(i)) for i in range(count)))
-
-
-async def _keep(change: Change, lines: dict[int, _Line], line_id: UUID | None = None) -> dict[int, ActivityRecord]:
-    """Write the lines, those that share unit, evidence and note in one batch; the records they became."""
-    shared = {i: (tidy(x.row.unit), tidy(x.row.evidence), tidy(x.row.note)) for i, x in lines.items()}
-    batches = {key: Batch(new_batch_id(), *key, line_id=line_id) for key in dict.fromkeys(shared.values())}
-    place = {key: n for n, key in enumerate(batches)}
-    positions = sorted(lines, key=lambda i: (place[shared[i]], i))
-    narrow = [Line(place[shared[i]], lines[i].stream.id, lines[i].day, lines[i].quantity) for i in positions]
-    packs, ids = pack(narrow, list(batches.values()))
-    await rows.store(change.unit, list(batches.values()), packs, change.actor.principal.member_id)
-    moment = await declared_rows.now(change.unit)
-    made = {i: _record(lines[i], key, line_id, moment) for i, key in zip(positions, ids, strict=True)}
-    return dict(sorted(made.items()))
-
-
-def _record(line: _Line, key: UUID, line_id: UUID | None, moment: datetime) -> ActivityRecord:
-    return ActivityRecord(
-        id=key,
-        line_id=line_id or key,
-        stream_id=line.stream.id,
-        source_id=line.source.id,
-        month=line.row.month,
-        occurred_on=line.day,
-        quantity=line.quantity,
-        unit=line.stream.unit,
-        entered_quantity=line.entered,
-        entered_unit=tidy(line.row.unit),
-        evidence=tidy(line.row.evidence),
-        note=tidy(line.row.note),
-        recorded_at=moment,
-        superseded_at=None,
-        superseded_because=None,
-    )

@@ -15,10 +15,10 @@ from uuid import UUID
 import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, BatchOrigin, new_batch_id, slot
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
-from backend.accounting.domain.records import RESULT_OVERLAPS
+from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
 from backend.accounting.files.tables import ROW, fields_of, read_table
