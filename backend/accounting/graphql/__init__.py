@@ -26,8 +26,8 @@ from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
-from backend.accounting.graphql.known import KnownQueries
 from backend.accounting.graphql.judgements import JudgementMutations, JudgementQueries
+from backend.accounting.graphql.known import KnownQueries
 from backend.accounting.graphql.material_batches import BatchMutations, BatchQueries
 from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from backend.accounting.repository import activity, coefficients, methods, own_sets, records, sources
-from backend.evidence.subjects import subject
 from backend.accounting.domain.judgements import QualityScore, StreamUncertainty
 from backend.accounting.domain.measured import OfStream
 from backend.accounting.domain.metering import Meter, MeterMonth, MeterReading
 from backend.accounting.domain.quality_batches import MaterialBatch
 from backend.accounting.domain.stacks import StackMonitor, StackMonth
 from backend.accounting.domain.stock_ledger import StockRow
-from backend.accounting.repository import activity, coefficients, measurements, methods, records, sources
+from backend.accounting.repository import activity, coefficients, measurements, methods, own_sets, records, sources
 from backend.evidence.subjects import Owners, subject
 from backend.kit.database import ReadSession
 
