@@ -12,7 +12,7 @@ from httpx import HTTPError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from backend.cli import database, files, keys, operate, schema, tenants, work
+from backend.cli import database, explain, files, keys, operate, schema, tenants, work
 from backend.kit.embedded.errors import EmbeddedError
 from backend.kit.errors import CodedError
 from tenants.examples.api import ApiError
@@ -35,6 +35,7 @@ app.add_typer(keys.app, name="keys")
 operate.register(app)
 work.register(app)
 files.register(app)
+explain.register(app)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql.explain import ExplainQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -26,6 +27,7 @@ class Queries(
     RecordQueries,
     ImportQueries,
     InventoryQueries,
+    ExplainQueries,
     FactorQueries,
 ):
     """Root queries of the slice."""

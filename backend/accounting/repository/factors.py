@@ -92,7 +92,8 @@ async def page_of_factors(session: ReadSession, wanted: FactorFilter, request: P
     return Page.cut(rows, request, lambda f: (f.set_code, f.code, f.id))
 
 
-def _coefficient(row: Row[Any]) -> Coefficient:
+def as_coefficient(row: Row[Any]) -> Coefficient:
+    """From a row with co2e_per_unit, unit, gas and steps."""
     steps = tuple(
         Step(StepKind(s["kind"]), s["written"], s["unit"], UUID(s["factor_id"]) if s["factor_id"] else None)
         for s in row.steps
@@ -114,7 +115,7 @@ _KEPT: Final = text(
 async def coefficients(session: ReadSession, wanted: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Coefficient]:
     """What has been derived for these streams and years."""
     rows = await session.rows(_KEPT, {"streams": [w[0] for w in wanted], "years": [w[1] for w in wanted]})
-    return {(r.stream_id, r.year): _coefficient(r) for r in rows}
+    return {(r.stream_id, r.year): as_coefficient(r) for r in rows}
 
 
 async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], Coefficient]) -> None:
