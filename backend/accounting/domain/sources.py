@@ -174,6 +174,7 @@ class NewSource:
     name_en: str = ""
     direct_kind: DirectKind | None = None
     streams: tuple[NewStream, ...] = ()
+    evidence_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class EmissionSource:
     direct_kind: DirectKind | None
     unit_id: UUID | None = None
     device_id: UUID | None = None
+    evidence_required: bool = False
 
 
 def checked_source(new: NewSource) -> NewSource:

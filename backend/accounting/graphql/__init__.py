@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql import (
+    base_years,
+    deviations,
+    factors,
+    imports,
+    inventories,
+    monitoring,
+    outputs,
+    readings,
+    records,
+    sources,
+    units,
+)
+from backend.accounting.graphql.base_years import BaseYearMutations, BaseYearQueries
+from backend.accounting.graphql.deviations import DeviationMutations, DeviationQueries
 from backend.accounting.graphql.explain import ExplainQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
+from backend.accounting.graphql.outputs import OutputMutations, OutputQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
+from backend.accounting.graphql.restatements import RestatementQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
 from backend.accounting.graphql.units import UnitMutations, UnitQueries
 from backend.accounting.service import subjects
@@ -27,6 +43,10 @@ class Queries(
     RecordQueries,
     ImportQueries,
     InventoryQueries,
+    RestatementQueries,
+    OutputQueries,
+    BaseYearQueries,
+    DeviationQueries,
     ExplainQueries,
     FactorQueries,
 ):
@@ -43,6 +63,9 @@ class Mutations(
     RecordMutations,
     ImportMutations,
     InventoryMutations,
+    OutputMutations,
+    BaseYearMutations,
+    DeviationMutations,
 ):
     """Root mutations of the slice."""
 
@@ -57,4 +80,7 @@ NODES = {
     **units.NODES,
     **monitoring.NODES,
     **readings.NODES,
+    **outputs.NODES,
+    **base_years.NODES,
+    **deviations.NODES,
 }

@@ -137,6 +137,8 @@ class EmissionSource(Node):
     """Which of the six categories of 8.2.2 it belongs to."""
     direct_kind: DirectKind | None
     """Which term of formula (3) it is; null unless direct."""
+    evidence_required: bool
+    """Whether all its records, declared results too, must have evidence before they can be submitted."""
 
     @batched
     async def organisation(parents: list[ASource], info: Info) -> list[Organisation | None]:
@@ -227,6 +229,8 @@ class NewEmissionSourceInput:
     """One of the six categories of 8.2.2."""
     direct_kind: DirectKind | None = None
     """For DIRECT, and only there: the term of formula (3)."""
+    evidence_required: bool = False
+    """Whether all its records, declared results too, must have evidence before they can be submitted."""
     streams: list[NewEmissionStreamInput] = strawberry.field(default_factory=list)
     """Its streams; none when only declared results will be recorded."""
 

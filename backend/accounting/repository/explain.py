@@ -31,11 +31,11 @@ WHERE a.ancestor_id = ANY (:organisations) AND a.valid @> CAST(:day AS date)
 """
 # Results of the year; what a source emitted of biogenic CO2 is 0 here and stands beside the total.
 _RESULTS: Final = """
-SELECT m.organisation_id, m.source_id, m.co2e_t, m.records FROM stream_month m
+SELECT m.organisation_id, m.source_id, m.category, m.co2e_t, m.records FROM stream_month m
 WHERE {of_months} AND m.category = ANY (:categories)
   AND m.month >= make_date(:year, 1, 1) AND m.month < make_date(:year + 1, 1, 1)
 UNION ALL
-SELECT o.organisation_id, o.id, d.co2e_t, 1
+SELECT o.organisation_id, o.id, o.category, d.co2e_t, 1
 FROM declared_result d JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
 WHERE {of_sources} AND o.category = ANY (:categories) AND d.superseded_at IS NULL AND d.gas <> 'CO2_BIOGENIC'
   AND d.first_month >= make_date(:year, 1, 1) AND d.first_month < make_date(:year + 1, 1, 1)
@@ -57,6 +57,12 @@ FROM members m
 JOIN organisation o ON o.id = m.ancestor_id
 LEFT JOIN own w ON w.organisation_id = m.descendant_id
 GROUP BY o.tenant_id, o.id
+"""
+_BY_CATEGORY: Final = """
+WITH members AS ({members})
+SELECT r.category, sum(m.part * r.co2e_t) AS co2e_t
+FROM members m JOIN ({results}) r ON r.organisation_id = m.descendant_id
+GROUP BY r.category
 """
 _BELOW: Final = """
 SELECT p.place, k.*
@@ -171,6 +177,12 @@ async def totals(session: ReadSession, frame: Frame, organisations: Sequence[UUI
     """Of each organisation of the frame's tree: what it and all below emitted (co2e_t), and itself (own_t)."""
     given = _framed(frame) | {"organisations": list(organisations)}
     return {row.id: row for row in await session.rows(_TOTALS.format(members=_MEMBERS, results=_OF_MEMBERS), given)}
+
+
+async def category_totals_of(session: ReadSession, frame: Frame) -> Sequence[Row[Any]]:
+    """The total of the frame's root by category."""
+    given = _framed(frame) | {"organisations": [frame.root_id]}
+    return await session.rows(_BY_CATEGORY.format(members=_MEMBERS, results=_OF_MEMBERS), given)
 
 
 async def organisations_below(

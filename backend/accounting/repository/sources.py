@@ -57,6 +57,7 @@ def _source(row: Row[Any]) -> EmissionSource:
         direct_kind=row.direct_kind and DirectKind(row.direct_kind),
         unit_id=row.unit_id,
         device_id=row.device_id,
+        evidence_required=row.evidence_required,
     )
 
 
@@ -96,6 +97,7 @@ async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> No
             "direct_kind": s.direct_kind and s.direct_kind.value,
             "unit_id": s.unit_id,
             "device_id": s.device_id,
+            "evidence_required": s.evidence_required,
         }
         for s in made
     ]

@@ -5,29 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.accounting.repository import activity, records, sources
-from backend.evidence.subjects import subject
+from backend.accounting.repository import activity, records
+from backend.accounting.repository.owners import OWNED, owners, owners_of_streams
+from backend.evidence.subjects import Owners, subject
 from backend.kit.database import ReadSession
-
-
-async def _of_sources(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-    return {key: source.organisation_id for key, source in (await sources.sources(session, keys)).items()}
 
 
 async def _of_activity(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
     found = {key: record.source_id for key, record in (await activity.records(session, keys)).items()}
-    owners = await _of_sources(session, list(found.values()))
-    return {key: owners[source] for key, source in found.items()}
+    return await _of_sources(session, found)
 
 
 async def _of_declared(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
     found = {key: result.source_id for key, result in (await records.declared(session, keys)).items()}
-    owners = await _of_sources(session, list(found.values()))
-    return {key: owners[source] for key, source in found.items()}
+    return await _of_sources(session, found)
+
+
+async def _of_sources(session: ReadSession, sources: dict[UUID, UUID]) -> dict[UUID, UUID]:
+    owner = await owners(session, "EmissionSource", list(set(sources.values())))
+    return {key: owner[source] for key, source in sources.items()}
+
+
+def _of_kind(kind: str) -> Owners:
+    async def found(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
+        return await owners(session, kind, keys)
+
+    return found
 
 
 def register() -> None:
     """Once, when the schema is put together."""
-    subject("EmissionSource", _of_sources)
     subject("ActivityRecord", _of_activity)
     subject("DeclaredResult", _of_declared)
+    subject("EmissionStream", owners_of_streams)
+    for kind in OWNED:
+        subject(kind, _of_kind(kind))

@@ -1,5 +1,27 @@
 """Tables of the accounting slice, as its repository names them. The migrations hold the constraints and policies."""
 
-from backend.accounting.tables import imports, inventories, library, monitoring, records, results, sources, units
+from backend.accounting.tables import (
+    base_years,
+    imports,
+    inventories,
+    library,
+    monitoring,
+    outputs,
+    records,
+    results,
+    sources,
+    units,
+)
 
-__all__ = ["imports", "inventories", "library", "monitoring", "records", "results", "sources", "units"]
+__all__ = [
+    "base_years",
+    "imports",
+    "inventories",
+    "library",
+    "monitoring",
+    "outputs",
+    "records",
+    "results",
+    "sources",
+    "units",
+]

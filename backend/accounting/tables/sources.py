@@ -18,6 +18,7 @@ emission_source = tenant_table(
     Column("direct_kind", Text),
     Column("unit_id", Uuid),
     Column("device_id", Uuid),
+    Column("evidence_required", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     belongs_to("organisation", "organisation_id"),
     ForeignKeyConstraint(
