@@ -236,7 +236,9 @@ class Comparison:
 
     def _error(self, organisation: UUID) -> list[BaseLine]:
         lines = {x.slot: x for x in self._own(organisation)}
-        part = next((x.part for x in lines.values()), self.parts.get(organisation, Part()).then)
+        counts = self.parts.get(organisation, Part())
+        # What was in the group then and had nothing to count comes in with the part it has today.
+        part = next((x.part for x in lines.values()), counts.now if counts.then else Decimal(0))
         made = []
         for live in self._live_by.get(organisation, ()):
             old = lines.get(live.slot)
@@ -245,9 +247,11 @@ class Comparison:
         return made
 
     def _structure(self, organisation: UUID) -> list[BaseLine]:
-        part = self.parts.get(organisation, Part()).now
-        lines = self._own(organisation) or list(self._live_by.get(organisation, ()))
-        return [replace(x, part=part) for x in lines] if part else []
+        counts = self.parts.get(organisation, Part())
+        lines = self._own(organisation)
+        if not lines and not counts.then:
+            lines = self._live_by.get(organisation, [])
+        return [replace(x, part=counts.now) for x in lines] if counts.now else []
 
     def _counted(self, line: BaseLine, quantity: Decimal | None, coefficient: UUID | None) -> BaseLine:
         """The line with a quantity and a coefficient, computed again; a declared one as it is."""

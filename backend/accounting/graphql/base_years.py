@@ -18,7 +18,9 @@ from backend.accounting.domain.base_years import (
     RecalculationTrigger,
 )
 from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.records import attached
 from backend.accounting.service.base_years import BaseYearService
+from backend.evidence.graphql import Document
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
@@ -85,6 +87,11 @@ class BaseYearRecalculation(Node):
         """The organisation that changed, or whose records did; null when the caller may not see it."""
         found = await fetch_organisations(list({p.record.about_id for p in parents}), info)
         return [found.get(p.record.about_id) for p in parents]
+
+    @batched
+    async def documents(parents: list[ARecalculation], info: Info) -> list[list[Document]]:
+        """The documents that its decision rests on."""
+        return await attached("BaseYearRecalculation", [p.record.id for p in parents], info)
 
     @classmethod
     def of(cls, record: domain.Recalculation) -> BaseYearRecalculation:

@@ -13,8 +13,10 @@ import strawberry
 from backend.accounting.domain import deviations as domain
 from backend.accounting.domain.deviations import DeviationCause, DeviationKind, DeviationState, NewTarget
 from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.records import attached
 from backend.accounting.service.deviations import DeviationService
-from backend.kit.graphql.fields import mutation, query
+from backend.evidence.graphql import Document
+from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
@@ -23,6 +25,7 @@ from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
 
+AFinding = Annotated["DeviationFinding", strawberry.lazy("backend.accounting.graphql.deviations")]
 for kind in (DeviationKind, DeviationState, DeviationCause):
     enum_type(kind)
 
@@ -61,6 +64,7 @@ class EmissionTarget(Node):
 class DeviationFinding(Node):
     """A figure that departs too far from the year before or from a target (偏差, 9.1.2)."""
 
+    record: strawberry.Private[domain.DeviationFinding]
     kind: DeviationKind
     """What it was compared with."""
     year: int
@@ -90,9 +94,14 @@ class DeviationFinding(Node):
     closed_at: datetime | None
     """When it was closed."""
 
+    @batched
+    async def documents(parents: list[AFinding], info: Info) -> list[list[Document]]:
+        """The documents that its analysis rests on."""
+        return await attached("DeviationFinding", [p.record.id for p in parents], info)
+
     @classmethod
     def of(cls, record: domain.DeviationFinding) -> DeviationFinding:
-        return build(cls, record, id=to_id("DeviationFinding", record.id))
+        return build(cls, record, id=to_id("DeviationFinding", record.id), record=record)
 
 
 @input_type

@@ -32,7 +32,7 @@ from backend.accounting.service.outputs import intensities_of
 from backend.accounting.service.reach import reach
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
-from backend.kit.quantity import GREENHOUSE_GAS
+from backend.kit.quantity import GREENHOUSE_GAS, trimmed
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require, require_organisation
@@ -138,7 +138,8 @@ class DeviationService:
             if target.product is not None:
                 categories = (target.category,) if target.category else frame.categories
                 question = IntensityQuestion(organisation_id, target.product, year, categories)
-                told[target.id] = (await intensities_of(change.unit, question))[0].value
+                value = (await intensities_of(change.unit, question))[0].value
+                told[target.id] = None if value is None else trimmed(value)
         return year_on_year(before, now, boundary.materiality) + beyond_targets(targets, now, told)
 
     async def _record(
