@@ -25,10 +25,11 @@ def _document(row: Row[Any]) -> Document:
 
 def _seen(principal: Principal) -> ColumnElement[bool]:
     """SQL: the document is of an organisation whose emissions the caller may read, or proves a record of one."""
+    proof = document_link.alias("proof")
     proves = select(literal(1)).where(
-        document_link.c.tenant_id == document.c.tenant_id,
-        document_link.c.document_id == document.c.id,
-        within(principal, Permission.EMISSION_READ, document_link.c.organisation_id),
+        proof.c.tenant_id == document.c.tenant_id,
+        proof.c.document_id == document.c.id,
+        within(principal, Permission.EMISSION_READ, proof.c.organisation_id),
     )
     return or_(within(principal, Permission.EMISSION_READ, document.c.organisation_id), exists(proves))
 

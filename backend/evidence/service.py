@@ -98,7 +98,7 @@ class DocumentService:
             found = await self._own(change, key, Permission.EMISSION_RECORD)
             if found.state is DocumentState.STORED:
                 return found
-            if found.state is DocumentState.WITHDRAWN:
+            if found.state is not DocumentState.ANNOUNCED:
                 raise DOCUMENT_STATE(path=("id",), state=found.state, needed=DocumentState.ANNOUNCED)
             await rows.lock_content(change.unit, found.sha256)
             await self.toolbox.store.verify(found.announced(change.tenant_id))

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -114,7 +114,7 @@ class S3Store:
 
         def lock() -> None:
             if keep_until is not None:
-                until = datetime.combine(keep_until + timedelta(days=1), time(), REPORTING_ZONE)
+                until = datetime.combine(keep_until + timedelta(days=1), time(), REPORTING_ZONE).astimezone(UTC)
                 retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
                 self._client.put_object_retention(**named, Retention=retention)
             self._client.put_object_legal_hold(**named, LegalHold={"Status": "ON" if legal_hold else "OFF"})
