@@ -15,6 +15,10 @@ def upgrade() -> None:
     _base_years()
     _recalculations()
     _documents()
+    run(
+        "ALTER TABLE consolidation_run ADD COLUMN basis text NOT NULL DEFAULT 'ALL' CHECK (basis IN ('ALL', 'APPROVED'))",
+        "GRANT INSERT (basis) ON consolidation_run TO tanheng_app",
+    )
 
 
 def _inventories() -> None:

@@ -194,7 +194,7 @@ async def frozen(session: ReadSession, organisation_ids: Sequence[UUID]) -> list
 async def approved_totals(
     session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
 ) -> list[CategoryTotal]:
-    """As `results.category_totals`, of approved inventories alone that lie within the years."""
+    """As `results.category_totals`, of approved inventories alone: their lines of these years."""
     rows = await session.rows(
         """
         SELECT i.organisation_id, l.category, l.direct_kind, sum(l.co2e_t) AS co2e_t, sum(l.records) AS records,
@@ -203,7 +203,7 @@ async def approved_totals(
         JOIN inventory_line l ON l.tenant_id = i.tenant_id AND l.inventory_id = i.id AND l.round = i.round
         JOIN inventory_event e ON e.tenant_id = i.tenant_id AND e.inventory_id = i.id AND e.state = 'APPROVED'
         WHERE i.organisation_id = ANY (:organisations) AND i.state = ANY (:final)
-          AND i.first_month >= :from_day AND i.first_month + make_interval(months => i.months) <= :to_day
+          AND l.first_month >= :from_day AND l.first_month < :to_day
         GROUP BY i.organisation_id, l.category, l.direct_kind
         """,
         {
