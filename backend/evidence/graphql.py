@@ -319,6 +319,12 @@ def _subjects(ids: Sequence[strawberry.ID]) -> tuple[str, list[UUID]]:
     return read[0][0], [key for _, key in read]
 
 
+async def attached(kind: str, keys: Sequence[UUID], info: Info) -> list[list[Document]]:
+    """The documents attached to records of a kind, for the types of other slices."""
+    found = await info.context.use(DocumentService).attached_to(info.context.principal, kind, keys)
+    return [[Document.of(d) for d in found.get(key, [])] for key in keys]
+
+
 async def fetch_documents(keys: Sequence[UUID], info: Info) -> dict[UUID, Document]:
     found = await info.context.use(DocumentService).by_ids(info.context.principal, keys)
     return {key: Document.of(record) for key, record in found.items()}

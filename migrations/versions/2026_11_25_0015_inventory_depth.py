@@ -80,17 +80,6 @@ def _outputs() -> None:
         # A product has one output in a place and month; places without unit or device are places too.
         "CREATE UNIQUE INDEX product_output_once ON product_output "
         "(tenant_id, organisation_id, unit_id, device_id, product, month) NULLS NOT DISTINCT WHERE superseded_at IS NULL",
-        """
-        CREATE FUNCTION only_superseded() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          IF TG_OP = 'DELETE' OR OLD.superseded_at IS NOT NULL
-             OR to_jsonb(NEW) - 'superseded_at' - 'superseded_because'
-                <> to_jsonb(OLD) - 'superseded_at' - 'superseded_because' THEN
-            RAISE EXCEPTION 'a record is superseded once, never edited' USING ERRCODE = 'TH003';
-          END IF;
-          RETURN NEW;
-        END $$
-        """,
     )
     _superseded_alone("product_output")
 
@@ -100,7 +89,7 @@ def _superseded_alone(table: str) -> None:
     protect(table, writes="INSERT, UPDATE (superseded_at, superseded_because)")
     run(
         f"CREATE TRIGGER {table}_superseded BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION only_superseded()",
+        "FOR EACH ROW EXECUTE FUNCTION supersede_once()",
         f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     )
@@ -246,7 +235,7 @@ def _base_years() -> None:
           PRIMARY KEY (tenant_id, base_year_id, version, n),
           FOREIGN KEY (tenant_id, base_year_id, version) REFERENCES base_year_value,
           FOREIGN KEY (tenant_id, source_id) REFERENCES emission_source,
-          CHECK ((stream_id IS NULL) <> (declared_line_id IS NULL) AND (stream_id IS NULL) = (coefficient_id IS NULL)
+          CHECK ((stream_id IS NULL) <> (declared_line_id IS NULL) AND (coefficient_id IS NULL OR stream_id IS NOT NULL)
             AND (stream_id IS NULL) = (quantity IS NULL))
         )
         """,

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.accounting.domain.coefficients import StepKind, basis_of, derive
+from backend.accounting.domain.coefficients import basis_of, derive
+from backend.accounting.domain.derivation import StepKind
 from backend.accounting.domain.factors import (
     Factor,
     FactorSet,

@@ -7,7 +7,8 @@ Where they come from (each was transcribed from the document named, with the tol
 - steel-mee, coal tar, steam: MEE steel guide CETS-AG-03.01-V01-2024, formulas (1), E.2, Annex A;
 - cement-mee: MEE cement guide 2024 (secondary); al-pfc: MEE aluminium guide 2024 (secondary);
 - ghgrp: US EPA Greenhouse Gas Reporting Program, data of 2013 to 2023 (public domain), AR4 potentials;
-- epa: US EPA greenhouse gas equivalencies.
+- epa: US EPA greenhouse gas equivalencies;
+- calib: MEE verification guide for power 2026; weighted-ncv, stock-change, cems: steel guide; uncert: IPCC 2006.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ class ActivityVector(NamedTuple):
     month: str
     streams: tuple[Stream, ...]
     tonnes: str
+    tolerance: str
+
+
+class PureVector(NamedTuple):
+    """Figures that are computed, not recorded: inputs, what comes out, and how near."""
+
+    name: str
+    inputs: dict[str, str]
+    expected: dict[str, str]
     tolerance: str
 
 
@@ -166,3 +176,45 @@ STEEL_ANON: Final = {
 STEEL_ANON_MONTHS: Final = "694094 597595 813096 997551 1097598 1004766 984364 1051669 1043379 1021709 871507 589107"
 STEEL_ANON_YEAR: Final = "10766433.73"
 STEEL_ANON_YEAR_OF_ROUNDED: Final = "10766435"
+
+PURE: Final = (
+    PureVector(
+        "ng-21-1e4Nm3",
+        {"FC_1e4Nm3": "21", "NCV": "389.31", "CC": "0.01532", "OF": "0.99"},
+        {"heat_GJ": "8175.51", "unrounded_tCO2": "454.6532", "published_with_CC_rounded_to_5.96": "454.33"},
+        "0.01",
+    ),
+    PureVector(
+        "epa-coal-lb",
+        {"mmbtu_per_t": "21.11", "kgC_per_mmbtu": "26.05", "lb_per_t": "2204.6"},
+        {"tCO2_per_lb": "0.000915", "unrounded": "0.0009146134597"},
+        "0.0000005",
+    ),
+    PureVector(
+        "epa-crude-bbl",
+        {"mmbtu_per_bbl": "5.8", "kgC_per_mmbtu": "20.31"},
+        {"tCO2_per_bbl": "0.43", "unrounded": "0.431926"},
+        "0.005",
+    ),
+    PureVector(
+        "stock-change",
+        {"opening": "12000", "purchased": "100000", "closing": "15000", "sold": "2000"},
+        {"consumption": "95000"},
+        "0",
+    ),
+    PureVector("calib-fuel-late", {"reading": "100000", "required_accuracy": "0.005"}, {"used": "100500"}, "0.001"),
+    PureVector(
+        "calib-fuel-out", {"reading": "100000", "calibrated": "0.008", "required": "0.005"}, {"used": "100300"}, "0.001"
+    ),
+    PureVector("cems-day", {"dry_flow_1e4Nm3_per_d": "2400", "conc_g_per_m3": "240"}, {"t_per_d": "5760"}, "0.001"),
+    PureVector("cems-volpct", {"vol_pct": "12"}, {"g_per_m3": "235.618"}, "0.01"),
+    PureVector("uncert-product", {"U_AD": "0.05", "U_EF": "0.1"}, {"U": "0.111803"}, "0.00001"),
+)
+WEIGHTED_NCV: Final = ((("10000", "23.1"), ("0", "0"), ("5000", "20.4")), "22.200", "14.5")
+"""weighted-ncv: quantity and heat value of three months, the mean of the year, and the simple mean that is wrong."""
+
+
+def transcribed() -> frozenset[str]:
+    """The ids of every vector that stands in this file."""
+    listed = [v.name for v in (*ACTIVITY, *DECLARED, *PURE)] + [name.partition(" ")[0] for name in ROLL_UPS]
+    return frozenset([*listed, "steel-anon-monthly", "weighted-ncv"])

@@ -39,6 +39,7 @@ READ_WITH: Final = {
     "ActivityRecord": ("activity_pack", "emission_source", "emission_stream"),
     "DeclaredResult": ("emission_source",),
     "EmissionStream": ("emission_source",),
+    "StreamBasis": ("emission_source", "emission_stream"),
 }
 # Node types that are every tenant's.
 SHARED: Final = {"EmissionFactor"}

@@ -28,6 +28,7 @@ SIGNED_IN = {
     "cancelJob": "the caller's own jobs; others' by job.manage where they belong",
     "retryJob": "the caller's own jobs; others' by job.manage where they belong",
     "emissionFactors": "the factor library is the same for everyone",
+    "methodKinds": "the registry of methods is the same for everyone",
 }
 
 

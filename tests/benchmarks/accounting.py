@@ -192,9 +192,9 @@ async def _recalculate(world: World, worker: Database) -> tuple[float, int]:
         await unit.execute(
             """
             INSERT INTO stream_coefficient (tenant_id, id, stream_id, method, first_month, last_month, co2e_per_unit,
-                                            unit, gases, gwp_set, steps, chosen)
+                                            unit, gases, gwp_set, steps, kind)
             SELECT tenant_id, gen_random_uuid(), stream_id, method, first_month, last_month, co2e_per_unit * 1.01, unit,
-                   gases, gwp_set, steps, chosen FROM stream_coefficient
+                   gases, gwp_set, steps, kind FROM stream_coefficient
             """
         )
 

@@ -254,10 +254,12 @@ class Comparison:
         return [replace(x, part=counts.now) for x in lines] if counts.now else []
 
     def _counted(self, line: BaseLine, quantity: Decimal | None, coefficient: UUID | None) -> BaseLine:
-        """The line with a quantity and a coefficient, computed again; a declared one as it is."""
-        if quantity is None or coefficient is None or (quantity, coefficient) == (line.quantity, line.coefficient_id):
+        """The line with a quantity and a coefficient, computed again (without one it emits nothing); a declared one
+        as it is.
+        """
+        if quantity is None or (quantity, coefficient) == (line.quantity, line.coefficient_id):
             return line
-        co2e_t = times(quantity, self.coefficients[coefficient])
+        co2e_t = times(quantity, self.coefficients[coefficient]) if coefficient else Decimal(0)
         return replace(line, quantity=quantity, coefficient_id=coefficient, co2e_t=co2e_t)
 
     def _moved(self) -> dict[UUID, list[UUID]]:

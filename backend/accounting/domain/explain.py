@@ -20,7 +20,7 @@ from uuid import UUID
 
 import orjson
 
-from backend.accounting.domain.coefficients import Coefficient, Step
+from backend.accounting.domain.derivation import Coefficient, Step
 from backend.accounting.domain.sources import Category
 from backend.kit.errors import INVALID_ID, Locale, invalid
 from backend.kit.quantity import GREENHOUSE_GAS, round_half_up
@@ -129,6 +129,7 @@ class Explained:
     coefficient_id: UUID | None = None
     step: Step | None = None
     factor_id: UUID | None = None
+    basis_id: UUID | None = None
     written: str = ""
     path: tuple[int, ...] = field(default=())
 

@@ -263,6 +263,11 @@ class Library:
             )
         return max(fitting, key=lambda f: f.year or 0)
 
+    def potentials(self, gwp_set: GwpSet) -> dict[str, Decimal]:
+        """The global warming potential of every gas of a set; biogenic CO2 weighs nothing."""
+        known = {f.code: f.value for f in self.factors if f.set_code == gwp_set.value}
+        return {**known, BIOGENIC_CO2: Decimal(0)}
+
     def gwp(self, gas: str, gwp_set: GwpSet) -> Factor:
         """The global warming potential of a gas. Errors: UNKNOWN_GAS."""
         known = {f.code: f for f in self.factors if f.set_code == gwp_set.value}

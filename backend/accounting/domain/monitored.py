@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.means import weighted_mean
 from backend.accounting.domain.monitoring import Direction, Frequency, ParameterKind, PlanParameter
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.quantity import round_half_up
@@ -185,10 +186,9 @@ def month_value(kind: ParameterKind, readings: Iterable[Reading]) -> Decimal | N
         return None
     if kind is ParameterKind.QUANTITY:
         return round_half_up(sum((Fraction(r.value) for r in given), Fraction(0)), 12)
-    weights = [Fraction(r.weight) if r.weight is not None else None for r in given]
-    by = [w if w is not None and None not in weights else Fraction(1) for w in weights]
-    total = sum((Fraction(r.value) * w for r, w in zip(given, by, strict=True)), Fraction(0))
-    return round_half_up(total / sum(by, Fraction(0)), 12)
+    known = all(r.weight is not None for r in given)
+    mean = weighted_mean((r.value, r.weight if known and r.weight is not None else Decimal(1)) for r in given)
+    return None if mean is None else round_half_up(mean, 12)
 
 
 def surcharge(day: date, required: Decimal, calibrations: Sequence[Covered]) -> Fraction:

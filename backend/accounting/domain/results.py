@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backend.accounting.domain.sources import Category, DirectKind
+from backend.kit.quantity import times
 
 
 class Origin(StrEnum):
@@ -33,6 +35,20 @@ class SourceResult:
     co2e_t: Decimal
     records: int
     last_recorded_at: datetime
+    exact_mass_t: Decimal = Decimal(0)
+    """The mass before it was kept to 9 decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Potentials:
+    """Warming potentials of one set, by gas."""
+
+    by_gas: Mapping[str, Decimal]
+
+    def restated(self, result: SourceResult) -> Decimal | None:
+        """CO2 equivalent by this set, 9 decimals; None for a gas the set does not know, or whose gases are unknown."""
+        gwp = self.by_gas.get(result.gas)
+        return None if gwp is None else times(result.exact_mass_t, gwp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +61,25 @@ class CategoryTotal:
     co2e_t: Decimal
     records: int
     last_recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MonthChange:
+    """What a change of coefficients or of method does to the emissions (tCO2e) of a stream in a month.
+
+    A coefficient of None: the stream has none of the class that counts, so it emits nothing there.
+    """
+
+    stream_id: UUID
+    source_id: UUID
+    organisation_id: UUID
+    category: Category
+    direct_kind: DirectKind | None
+    month: date
+    quantity: Decimal
+    old_coefficient_id: UUID | None
+    new_coefficient_id: UUID | None
+    old_value: Decimal | None
+    new_value: Decimal | None
+    old_t: Decimal
+    new_t: Decimal

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from backend.accounting.domain.parameters import NewBasis
 from backend.kit.errors import conflict, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
@@ -122,7 +123,8 @@ class OwnFactor:
 @dataclass(frozen=True, slots=True)
 class NewStream:
     """A stream to add. `material` names a fuel or material of the library, by code or by name in either language;
-    the factor is its own, or chosen by set, region and year (none given: the library's defaults).
+    the factor is its own, or chosen by set, region and year (none given: the library's defaults). With a `method` it
+    needs neither, but then its unit.
     """
 
     code: str
@@ -138,6 +140,7 @@ class NewStream:
     own_factor: OwnFactor | None = None
     cadence: Cadence = Cadence.MONTHLY
     evidence_required: bool = False
+    method: NewBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,11 @@ class Stream:
     own_factor_source: str
     cadence: Cadence
     evidence_required: bool
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it can be accounted without a method of its own: by a material of the library, or its own factor."""
+        return self.material is not None or self.own_factor is not None
 
 
 @dataclass(frozen=True, slots=True)

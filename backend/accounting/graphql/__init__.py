@@ -8,6 +8,7 @@ from backend.accounting.graphql import (
     factors,
     imports,
     inventories,
+    methods,
     monitoring,
     outputs,
     readings,
@@ -16,6 +17,7 @@ from backend.accounting.graphql import (
     units,
 )
 from backend.accounting.graphql.base_years import BaseYearMutations, BaseYearQueries
+from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.deviations import DeviationMutations, DeviationQueries
 from backend.accounting.graphql.explain import ExplainQueries
 from backend.accounting.graphql.factors import FactorQueries
@@ -36,6 +38,7 @@ from backend.kit.graphql.types import object_type
 @object_type
 class Queries(
     SourceQueries,
+    ChoiceQueries,
     UnitQueries,
     PackQueries,
     MonitoringPlanQueries,
@@ -56,6 +59,7 @@ class Queries(
 @object_type
 class Mutations(
     SourceMutations,
+    ChoiceMutations,
     UnitMutations,
     PackMutations,
     MonitoringPlanMutations,
@@ -73,6 +77,7 @@ class Mutations(
 subjects.register()
 NODES = {
     **sources.NODES,
+    **methods.NODES,
     **records.NODES,
     **factors.NODES,
     **imports.NODES,

@@ -1,4 +1,4 @@
-"""GraphQL of the factor library and of coefficients."""
+"""GraphQL of the factor library."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from uuid import UUID
 
 import strawberry
 
-from backend.accounting.domain import coefficients as domain
-from backend.accounting.domain.coefficients import STEP_NAMES_EN, STEP_NAMES_ZH, StepKind
 from backend.accounting.domain.factors import Factor, FactorFilter, Parameter, Provenance, Purpose
 from backend.accounting.service.factors import FactorService
-from backend.kit.graphql.fields import batched, query
+from backend.kit.graphql.fields import query
 from backend.kit.graphql.nodes import Node, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
@@ -23,10 +21,6 @@ from tenants.context import Info, SignedIn
 enum_type(Parameter, name="FactorParameter")
 enum_type(Provenance, name="FactorProvenance")
 enum_type(Purpose, name="FactorPurpose")
-enum_type(StepKind, name="CoefficientStepKind")
-
-
-AStep = Annotated["CoefficientStep", strawberry.lazy("backend.accounting.graphql.factors")]
 
 
 @object_type
@@ -128,59 +122,6 @@ async def factor_types(info: Info, factors: Sequence[Factor]) -> list[EmissionFa
 async def fetch_factors(keys: Sequence[UUID], info: Info) -> dict[UUID, EmissionFactor]:
     found = await info.context.use(FactorService).by_ids(info.context.principal, keys)
     return dict(zip(found, await factor_types(info, list(found.values())), strict=True))
-
-
-@object_type
-class CoefficientStep:
-    """One term of a coefficient; the coefficient is the product of its steps."""
-
-    key: strawberry.Private[UUID | None]
-    kind: StepKind
-    """What the term stands for."""
-    label: str
-    """Its name in the language of the request."""
-    written: str
-    """The value exactly as used: a decimal, or the ratio 44/12."""
-    value: Decimal
-    """The value as a decimal, 18 decimals where it does not end sooner."""
-    unit: str
-    """Its unit."""
-
-    @batched
-    async def factor(parents: list[AStep], info: Info) -> list[EmissionFactor | None]:
-        """The library value it was read from; null for constants, signs and own factors."""
-        found = await fetch_factors([p.key for p in parents if p.key], info)
-        return [found.get(p.key) if p.key else None for p in parents]
-
-
-@object_type
-class Coefficient:
-    """Tonnes of gas per unit of activity of a stream in a year, explained (排放系数)."""
-
-    value: Decimal
-    """The coefficient, kept to 18 decimals; negative where carbon is subtracted."""
-    unit: str
-    """Its unit, such as tCO2/t."""
-    gas: str
-    """CO2 from the library, CO2E from an own factor."""
-    steps: list[CoefficientStep]
-    """The terms whose product it is, in the order of the formula."""
-
-    @classmethod
-    def of(cls, made: domain.Coefficient, info: Info) -> Coefficient:
-        names = STEP_NAMES_ZH if info.context.locale == "zh-CN" else STEP_NAMES_EN
-        steps = [
-            CoefficientStep(
-                key=s.factor_id,
-                kind=s.kind,
-                label=names[s.kind],
-                written=s.written,
-                value=s.shown,
-                unit=s.unit,
-            )
-            for s in made.steps
-        ]
-        return cls(value=made.value, unit=made.unit, gas=made.gas, steps=steps)
 
 
 @object_type

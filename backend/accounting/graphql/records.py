@@ -19,7 +19,7 @@ from backend.accounting.domain.records import (
     RecordFilter,
     ResultChange,
 )
-from backend.accounting.graphql.factors import Coefficient
+from backend.accounting.graphql.coefficients import Coefficient
 from backend.accounting.graphql.sources import (
     EmissionSource,
     EmissionStream,
@@ -29,16 +29,13 @@ from backend.accounting.graphql.sources import (
 )
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.declared import DeclaredResultService
-from backend.evidence.graphql import Document
-from backend.evidence.service import DocumentService
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.scalars import Month
-from backend.kit.graphql.types import build, enum_type, input_type, object_type
+from backend.kit.graphql.types import build, input_type, object_type
 from tenants.context import Info
 from tenants.domain import GwpSet
-
-enum_type(Method, name="AccountingMethod")
 
 ARecord = Annotated["ActivityRecord", strawberry.lazy("backend.accounting.graphql.records")]
 AResult = Annotated["DeclaredResult", strawberry.lazy("backend.accounting.graphql.records")]
@@ -89,7 +86,7 @@ class ActivityRecord(Node):
         """What the quantity is multiplied by, explained."""
         streams = await fetch_streams(list({p.record.stream_id for p in parents}), info)
         reachable = [p.record for p in parents if p.record.stream_id in streams]
-        wanted = [(streams[r.stream_id].record, r.month.year) for r in reachable]
+        wanted = [(streams[r.stream_id].record, r.month, r.month) for r in reachable]
         found = dict(zip((r.id for r in reachable), await coefficients(info, wanted), strict=True))
         return [found.get(p.record.id) for p in parents]
 
@@ -282,11 +279,6 @@ class DeclaredResultChangeInput:
 
     def command(self) -> ResultChange:
         return build(ResultChange, self)
-
-
-async def attached(kind: str, keys: Sequence[UUID], info: Info) -> list[list[Document]]:
-    found = await info.context.use(DocumentService).attached_to(info.context.principal, kind, keys)
-    return [[Document.of(d) for d in found.get(key, [])] for key in keys]
 
 
 async def fetch_activity(keys: Sequence[UUID], info: Info) -> dict[UUID, ActivityRecord]:

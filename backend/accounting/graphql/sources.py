@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +11,8 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import sources as domain
-from backend.accounting.domain.results import Origin
+from backend.accounting.domain.months import checked_year
+from backend.accounting.domain.records import Method
 from backend.accounting.domain.sources import (
     Cadence,
     Category,
@@ -22,30 +23,39 @@ from backend.accounting.domain.sources import (
     OwnFactor,
     Programme,
 )
-from backend.accounting.graphql.factors import Coefficient
-from backend.accounting.service.factors import FactorService
+from backend.accounting.graphql.coefficients import Coefficient
+from backend.accounting.graphql.method_inputs import StreamMethodInput
+from backend.accounting.graphql.methods import (
+    MethodComparison,
+    SourceMethod,
+    StreamBasis,
+    StreamCoefficient,
+    bases_of,
+    choices_of,
+    pieces_of,
+)
+from backend.accounting.graphql.results import MonthlyResult
+from backend.accounting.service.coefficients import CoefficientService
+from backend.accounting.service.comparison import ComparisonService
 from backend.accounting.service.results import ResultService
 from backend.accounting.service.sources import SourceService
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload, UserError, user_error
-from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
 
-enum_type(Category, name="EmissionCategory")
-enum_type(DirectKind, name="DirectEmissionKind")
 enum_type(Programme, name="ReportingProgramme")
-enum_type(Flow, name="CarbonFlow")
 enum_type(Cadence, name="RecordingCadence")
-enum_type(Origin, name="ResultOrigin")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]
 ASource = Annotated["EmissionSource", strawberry.lazy("backend.accounting.graphql.sources")]
+OneClass = Annotated[Method | None, strawberry.argument(description="Only of this class of method.")]
+History = Annotated[bool, strawberry.argument(description="Also what was replaced or withdrawn.")]
 Year = Annotated[int, strawberry.argument(description="A calendar year, such as 2024.")]
 
 
@@ -85,40 +95,34 @@ class EmissionStream(Node):
 
     @batched
     async def coefficient(parents: list[AStream], info: Info, year: Year) -> list[Coefficient | None]:
-        """What quantities of a year are multiplied by, explained; null when the library has no value for that year."""
-        return await coefficients(info, [(p.record, year) for p in parents])
+        """What quantities of a year are multiplied by, explained; the first of the year that counts. Null when nothing
+        of the class that counts can be derived for that year.
+        """
+        checked_year(year, "year")
+        return await coefficients(info, [(p.record, date(year, 1, 1), date(year, 12, 1)) for p in parents])
+
+    @batched
+    async def coefficients(
+        parents: list[AStream], info: Info, year: Year, method: OneClass = None
+    ) -> list[list[StreamCoefficient]]:
+        """Its coefficients of a year, of every class it has a basis of, by month."""
+        return await pieces_of(info, [(p.record, year) for p in parents], method)
+
+    @batched
+    async def bases(parents: list[AStream], info: Info, history: History = False) -> list[list[StreamBasis]]:
+        """By which methods it is accounted, beside the defaults of the library for its material."""
+        return await bases_of(info, [p.record.id for p in parents], superseded=history)
 
     @classmethod
     def of(cls, record: domain.Stream) -> EmissionStream:
         return build(cls, record, id=to_id("EmissionStream", record.id), record=record)
 
 
-async def coefficients(info: Info, wanted: Sequence[tuple[domain.Stream, int]]) -> list[Coefficient | None]:
-    found = await info.context.use(FactorService).coefficients(info.context.principal, wanted)
-    made = [found.get((stream.id, year)) for stream, year in wanted]
+async def coefficients(info: Info, wanted: Sequence[tuple[domain.Stream, date, date]]) -> list[Coefficient | None]:
+    """What counts for each stream between two months of a year."""
+    found = await info.context.use(CoefficientService).that_count(info.context.principal, wanted)
+    made = [found.get((stream.id, first)) for stream, first, _ in wanted]
     return [Coefficient.of(c, info) if c else None for c in made]
-
-
-@object_type
-class MonthlyResult:
-    """What a source emitted of one gas in one period of a year."""
-
-    first_month: Month
-    """First month of the period."""
-    months: int
-    """Length of the period in months; an annual figure stays an annual figure."""
-    gas: str
-    """Gas: CO2, CH4, … or CO2E; CO2_BIOGENIC is kept beside the total."""
-    origin: Origin
-    """Whether it follows from activity or was declared."""
-    mass_t: Decimal
-    """Mass of the gas, tonnes."""
-    co2e_t: Decimal
-    """CO2 equivalent, tonnes; 0 for biogenic CO2."""
-    records: int
-    """How many records it is made of."""
-    last_recorded_at: datetime
-    """When the latest of them was recorded."""
 
 
 @object_type
@@ -158,7 +162,19 @@ class EmissionSource(Node):
         """Its results of a year, by period and gas."""
         keys = [p.key for p in parents]
         found = await info.context.use(ResultService).of_sources(info.context.principal, keys, year)
-        return [[build(MonthlyResult, r) for r in found.get(key, [])] for key in keys]
+        return [[MonthlyResult.of(r) for r in found.get(key, [])] for key in keys]
+
+    @batched
+    async def methods(parents: list[ASource], info: Info, history: History = False) -> list[list[SourceMethod]]:
+        """Which class of method counts, by month; with the history the number of rows is the version of the choice."""
+        return await choices_of(info, [p.key for p in parents], superseded=history)
+
+    @batched
+    async def method_comparison(parents: list[ASource], info: Info, year: Year) -> list[MethodComparison]:
+        """What each class of method says of it, month by month, beside the one that counts (6.2.3 note 3)."""
+        keys = [p.key for p in parents]
+        found = await info.context.use(ComparisonService).of_sources(info.context.principal, keys, year)
+        return [MethodComparison.of(found[key]) for key in keys]
 
     @classmethod
     def of(cls, record: domain.EmissionSource) -> EmissionSource:
@@ -207,10 +223,12 @@ class NewEmissionStreamInput:
     """How often it is recorded; more than that is refused."""
     evidence_required: bool = False
     """Whether its records must have evidence before they can be submitted."""
+    method: StreamMethodInput | None = None
+    """A method of its own; then it needs no material, but its unit."""
 
     def command(self) -> NewStream:
         own = build(OwnFactor, self.own_factor) if self.own_factor else None
-        return build(NewStream, self, own_factor=own)
+        return build(NewStream, self, own_factor=own, method=self.method.basis() if self.method else None)
 
 
 @input_type

@@ -54,9 +54,11 @@ ON CONFLICT (tenant_id, batch_id, line) DO NOTHING
 """
 _TAKE_AWAY: Final = """
 UPDATE stream_month m SET quantity = m.quantity - :quantity, records = m.records - 1,
-  co2e_t = round((m.quantity - :quantity) * c.co2e_per_unit, 9), last_recorded_at = greatest(m.last_recorded_at, now())
-FROM stream_coefficient c
-WHERE m.stream_id = :stream_id AND m.month = :month AND c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+  co2e_t = coalesce(round((m.quantity - :quantity) * (
+    SELECT c.co2e_per_unit FROM stream_coefficient c
+    WHERE c.tenant_id = m.tenant_id AND c.id = m.coefficient_id), 9), 0),
+  last_recorded_at = greatest(m.last_recorded_at, now())
+WHERE m.stream_id = :stream_id AND m.month = :month
 """
 _DROP_EMPTY: Final = "DELETE FROM stream_month WHERE stream_id = :stream_id AND month = :month AND records = 0"
 

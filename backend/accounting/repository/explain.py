@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from backend.accounting.domain.coefficients import Coefficient
+from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.explain import Frame
-from backend.accounting.repository.factors import as_coefficient
+from backend.accounting.repository.coefficients import coefficient_of
 from backend.kit.database import ReadSession
 from backend.kit.keyset import whole
 from backend.kit.pages import PageRequest
@@ -102,11 +102,12 @@ FROM unnest(CAST(:places AS integer[]), CAST(:parents AS uuid[])) AS p (place, p
 CROSS JOIN LATERAL (
   SELECT * FROM (
     SELECT m.month AS first_month, 0 AS rank, m.stream_id AS id, 1 AS months, t.code, t.name_zh, t.name_en, m.quantity,
-           t.unit, m.co2e_t, m.records, m.coefficient_id, c.co2e_per_unit, c.unit AS coefficient_unit,
+           t.unit, m.co2e_t, m.records, m.coefficient_id, coalesce(c.co2e_per_unit, 0) AS co2e_per_unit,
+           coalesce(c.unit, '-') AS coefficient_unit,
            '' AS evidence, NULL::uuid AS factor_id, '' AS method
     FROM stream_month m
     JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
-    JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+    LEFT JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
     WHERE m.source_id = p.parent_id AND (CAST(:only AS uuid) IS NULL OR m.stream_id = CAST(:only AS uuid))
     UNION ALL
     SELECT d.first_month, 1, d.id, d.months, d.gas, '', '', d.mass_t, 't', d.co2e_t, 1, NULL, d.gwp, 'tCO2e/t',
@@ -128,8 +129,8 @@ FROM unnest(CAST(:places AS integer[]), CAST(:parents AS uuid[]), CAST(:months A
   AS p (place, parent_id, month)
 CROSS JOIN LATERAL (
   SELECT * FROM (
-    SELECT l.*, c.unit AS coefficient_unit, t.unit,
-           round(l.upto * c.co2e_per_unit, 9) - round((l.upto - l.quantity) * c.co2e_per_unit, 9) AS co2e_t
+    SELECT l.*, t.unit,
+           coalesce(round(l.upto * c.co2e_per_unit, 9) - round((l.upto - l.quantity) * c.co2e_per_unit, 9), 0) AS co2e_t
     FROM (
       SELECT a.tenant_id, a.stream_id, a.month, a.batch_id, a.first_line + u.n::integer - 1 AS line,
              a.month + (u.day - 1) AS day, u.quantity,
@@ -141,7 +142,7 @@ CROSS JOIN LATERAL (
           AND w.line = a.first_line + u.n::integer - 1)
     ) l
     JOIN stream_month m ON m.tenant_id = l.tenant_id AND m.stream_id = l.stream_id AND m.month = l.month
-    JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+    LEFT JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
     JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
   ) v
   WHERE CAST(:batch AS uuid) IS NULL OR (v.batch_id, v.line) > (CAST(:batch AS uuid), CAST(:line AS integer))
@@ -224,13 +225,13 @@ async def coefficients(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID,
     """By id, superseded ones too: the very ones that results were computed with."""
     rows = await session.rows(
         """
-        SELECT c.id, c.co2e_per_unit, c.unit, c.steps, c.method, c.gwp_set, c.first_month, c.last_month, t.gas
-        FROM stream_coefficient c JOIN emission_stream t ON t.tenant_id = c.tenant_id AND t.id = c.stream_id
+        SELECT c.*, b.reason, b.evidence
+        FROM stream_coefficient c LEFT JOIN stream_basis b ON b.tenant_id = c.tenant_id AND b.id = c.basis_id
         WHERE c.id = ANY (:keys)
         """,
         {"keys": list(keys)},
     )
-    return {r.id: (as_coefficient(r), r) for r in rows}
+    return {r.id: (coefficient_of(r), r) for r in rows}
 
 
 async def parameters_of(session: ReadSession, streams: Sequence[UUID]) -> Sequence[Row[Any]]:

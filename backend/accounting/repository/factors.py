@@ -1,15 +1,13 @@
-"""SQL of the factor library and of the coefficients derived from it."""
+"""SQL of the factor library."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select, text
+from sqlalchemy import Row, Select, func, or_, select
 
-from backend.accounting.domain.coefficients import Coefficient, Step, StepKind
 from backend.accounting.domain.factors import (
     Factor,
     FactorFilter,
@@ -21,8 +19,7 @@ from backend.accounting.domain.factors import (
     Region,
 )
 from backend.accounting.tables.library import factor, factor_region, factor_set
-from backend.kit.database import ReadSession, UnitOfWork
-from backend.kit.ids import uuid7
+from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 
@@ -90,68 +87,3 @@ async def page_of_factors(session: ReadSession, wanted: FactorFilter, request: P
     statement = keyset(statement, request, factor.c.set_code, factor.c.code, factor.c.id)
     rows = [_factor(r) for r in await session.rows(statement)]
     return Page.cut(rows, request, lambda f: (f.set_code, f.code, f.id))
-
-
-def as_coefficient(row: Row[Any]) -> Coefficient:
-    """From a row with co2e_per_unit, unit, gas and steps."""
-    steps = tuple(
-        Step(StepKind(s["kind"]), s["written"], s["unit"], UUID(s["factor_id"]) if s["factor_id"] else None)
-        for s in row.steps
-    )
-    return Coefficient(row.co2e_per_unit, row.unit, row.gas, steps)
-
-
-_KEPT: Final = text(
-    """
-    SELECT w.stream_id, w.year, c.co2e_per_unit, c.unit, c.steps, t.gas
-    FROM unnest(CAST(:streams AS uuid[]), CAST(:years AS integer[])) AS w (stream_id, year)
-    JOIN emission_stream t ON t.id = w.stream_id
-    JOIN stream_coefficient c ON c.tenant_id = t.tenant_id AND c.stream_id = w.stream_id AND c.superseded_at IS NULL
-      AND c.chosen AND make_date(w.year, 1, 1) BETWEEN c.first_month AND c.last_month
-    """
-)
-
-
-async def coefficients(session: ReadSession, wanted: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Coefficient]:
-    """What has been derived for these streams and years."""
-    rows = await session.rows(_KEPT, {"streams": [w[0] for w in wanted], "years": [w[1] for w in wanted]})
-    return {(r.stream_id, r.year): as_coefficient(r) for r in rows}
-
-
-async def insert_coefficients(unit: UnitOfWork, made: Mapping[tuple[UUID, int], Coefficient]) -> None:
-    """Keep them; where another writer was faster, the earlier one stays (it is derived by the same rule)."""
-    rows = [
-        {
-            "tenant_id": str(unit.tenant_id),
-            "id": str(uuid7()),
-            "stream_id": str(stream_id),
-            "first_month": f"{year}-01-01",
-            "last_month": f"{year}-12-01",
-            "value": str(c.value),
-            "unit": c.unit,
-            "gases": [{"gas": c.gas, "value": str(c.value), "gwp": "1"}],
-            "steps": [
-                {
-                    "kind": s.kind.value,
-                    "written": s.written,
-                    "unit": s.unit,
-                    "factor_id": str(s.factor_id) if s.factor_id else None,
-                }
-                for s in c.steps
-            ],
-        }
-        for (stream_id, year), c in made.items()
-    ]
-    await unit.execute(
-        """
-        INSERT INTO stream_coefficient (tenant_id, id, stream_id, method, first_month, last_month, co2e_per_unit, unit,
-                                        gases, gwp_set, steps, chosen)
-        SELECT tenant_id, id, stream_id, 'FACTOR', first_month, last_month, value, unit, gases, 'AR5', steps, true
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
-          tenant_id uuid, id uuid, stream_id uuid, first_month date, last_month date, value numeric, unit text,
-          gases jsonb, steps jsonb)
-        ORDER BY stream_id, first_month
-        ON CONFLICT DO NOTHING
-        """,
-        {"rows": json.dumps(rows)},
-    )

@@ -80,7 +80,10 @@ FROM (
     ) x GROUP BY tenant_id, stream_id, month HAVING sum(records) > 0
   ) q
   JOIN emission_stream t ON t.tenant_id = q.tenant_id AND t.id = q.stream_id
-  JOIN stream_coefficient c ON c.tenant_id = q.tenant_id AND c.stream_id = q.stream_id AND c.chosen
+  JOIN source_method h ON h.tenant_id = t.tenant_id AND h.source_id = t.source_id AND h.recorded_at <= :known_at
+    AND (h.superseded_at IS NULL OR h.superseded_at > :known_at)
+    AND q.month >= h.first_month AND (h.last_month IS NULL OR q.month <= h.last_month)
+  JOIN stream_coefficient c ON c.tenant_id = q.tenant_id AND c.stream_id = q.stream_id AND c.method = h.method
     AND q.month BETWEEN c.first_month AND c.last_month AND c.recorded_at <= :known_at
     AND (c.superseded_at IS NULL OR c.superseded_at > :known_at)
   UNION ALL

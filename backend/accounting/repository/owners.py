@@ -19,7 +19,7 @@ from backend.accounting.tables.monitoring import (
     plan_parameter,
 )
 from backend.accounting.tables.outputs import deviation_finding, emission_target, product_output
-from backend.accounting.tables.sources import emission_source, emission_stream
+from backend.accounting.tables.sources import emission_source
 from backend.accounting.tables.units import emission_device, emission_unit
 from backend.kit.database import ReadSession
 
@@ -48,10 +48,3 @@ async def owners(session: ReadSession, kind: str, keys: Sequence[UUID]) -> dict[
     return {
         r.id: r.organisation_id for r in await session.rows(select(of.id, of.organisation_id).where(of.id.in_(keys)))
     }
-
-
-async def owners_of_streams(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-    """A stream belongs where its source does."""
-    statement = select(emission_stream.c.id, emission_source.c.organisation_id).join(emission_source)
-    rows = await session.rows(statement.where(emission_stream.c.id.in_(keys)))
-    return {r.id: r.organisation_id for r in rows}

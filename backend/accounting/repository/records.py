@@ -143,8 +143,9 @@ GROUP BY w.position
 """
 _AND_ACTIVITY: Final = """UNION ALL
   SELECT m.month, 1, 'ACTIVITY' FROM stream_month m
-  JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
-  WHERE m.source_id = w.source_id AND t.gas = w.gas AND m.month >= w.first_month
+  JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
+    AND c.gases @> jsonb_build_array(jsonb_build_object('gas', w.gas))
+  WHERE m.source_id = w.source_id AND m.month >= w.first_month
     AND m.month < w.first_month + make_interval(months => w.months)
 """
 

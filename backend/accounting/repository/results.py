@@ -1,13 +1,13 @@
 """SQL of what follows from the records: sums per stream and month, results per source and period, totals.
 
-A stream-month is the exact sum of its current lines; emissions follow from it by the coefficient that is chosen for
-the month. Sums move by what is added and taken away, which is exact in decimals: the order of writers does not matter,
-and a rebuild gives the same bits.
+A stream-month is the exact sum of its current lines; emissions follow from it by the coefficient of the method class
+that counts in the month; without one it is kept and emits nothing. Sums move by what is added and taken away, which is
+exact in decimals: the order of writers does not matter, and a rebuild gives the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Final
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS
-from backend.accounting.domain.results import CategoryTotal, Origin, SourceResult
+from backend.accounting.domain.results import CategoryTotal, MonthChange, Origin, SourceResult
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.errors import CodedError
@@ -44,33 +44,69 @@ LEFT JOIN (
   FROM activity_withdrawal GROUP BY tenant_id, stream_id, month) w USING (tenant_id, stream_id, month)
 WHERE p.records > coalesce(w.records, 0)
 """
+# The class that counts for a source in a month, and the coefficient a stream has of it.
+_COUNTS: Final = """
+JOIN source_method h ON h.tenant_id = m.tenant_id AND h.source_id = m.source_id AND h.superseded_at IS NULL
+  AND m.month >= h.first_month AND (h.last_month IS NULL OR m.month <= h.last_month)
+LEFT JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.method = h.method
+  AND c.superseded_at IS NULL AND m.month BETWEEN c.first_month AND c.last_month
+"""
 _ADD: Final = """
 INSERT INTO stream_month (tenant_id, stream_id, month, source_id, organisation_id, category, direct_kind,
                           coefficient_id, quantity, co2e_t, records, last_recorded_at)
-SELECT s.tenant_id, s.stream_id, s.month, o.id, o.organisation_id, o.category, o.direct_kind, c.id, s.quantity,
-       round(s.quantity * c.co2e_per_unit, 9), s.records, s.last_recorded_at
-FROM ({sums}) s
-JOIN emission_stream t ON t.tenant_id = s.tenant_id AND t.id = s.stream_id
-JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
-JOIN stream_coefficient c ON c.tenant_id = s.tenant_id AND c.stream_id = s.stream_id
-  AND c.superseded_at IS NULL AND c.chosen AND s.month BETWEEN c.first_month AND c.last_month
-ORDER BY s.stream_id, s.month
+SELECT m.tenant_id, m.stream_id, m.month, m.source_id, m.organisation_id, m.category, m.direct_kind, c.id, m.quantity,
+       coalesce(round(m.quantity * c.co2e_per_unit, 9), 0), m.records, m.last_recorded_at
+FROM (
+  SELECT s.*, o.id AS source_id, o.organisation_id, o.category, o.direct_kind
+  FROM ({sums}) s
+  JOIN emission_stream t ON t.tenant_id = s.tenant_id AND t.id = s.stream_id
+  JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id) m
+{counts}
+ORDER BY m.stream_id, m.month
 ON CONFLICT (tenant_id, stream_id, month) DO UPDATE SET
   coefficient_id = excluded.coefficient_id,
   quantity = stream_month.quantity + excluded.quantity,
-  co2e_t = round((stream_month.quantity + excluded.quantity) * (
+  co2e_t = coalesce(round((stream_month.quantity + excluded.quantity) * (
     SELECT c.co2e_per_unit FROM stream_coefficient c
-    WHERE c.tenant_id = excluded.tenant_id AND c.id = excluded.coefficient_id), 9),
+    WHERE c.tenant_id = excluded.tenant_id AND c.id = excluded.coefficient_id), 9), 0),
   records = stream_month.records + excluded.records,
   last_recorded_at = greatest(stream_month.last_recorded_at, excluded.last_recorded_at)
 """
+# Months of submitted inventories stay as they are, whatever became of their coefficients.
+_WHICH: Final = """m.month BETWEEN :from_month AND :to_month
+  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))
+  AND NOT EXISTS (
+    SELECT FROM inventory i WHERE i.tenant_id = m.tenant_id AND i.organisation_id = m.organisation_id
+      AND i.state NOT IN ('OPEN', 'REOPENED') AND m.month >= i.first_month
+      AND m.month < i.first_month + make_interval(months => i.months))"""
 _RECALCULATE: Final = """
 UPDATE stream_month m SET coefficient_id = c.id, co2e_t = round(m.quantity * c.co2e_per_unit, 9)
-FROM stream_coefficient c
-WHERE c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.superseded_at IS NULL AND c.chosen
-  AND m.month BETWEEN c.first_month AND c.last_month AND m.coefficient_id <> c.id
-  AND m.month BETWEEN :from_month AND :to_month
-  AND (CAST(:streams AS uuid[]) IS NULL OR m.stream_id = ANY (CAST(:streams AS uuid[])))
+FROM source_method h, stream_coefficient c
+WHERE h.tenant_id = m.tenant_id AND h.source_id = m.source_id AND h.superseded_at IS NULL
+  AND m.month >= h.first_month AND (h.last_month IS NULL OR m.month <= h.last_month)
+  AND c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.method = h.method AND c.superseded_at IS NULL
+  AND m.month BETWEEN c.first_month AND c.last_month AND m.coefficient_id IS DISTINCT FROM c.id AND {which}
+"""
+_LET_GO: Final = """
+UPDATE stream_month m SET coefficient_id = NULL, co2e_t = 0
+FROM source_method h
+WHERE h.tenant_id = m.tenant_id AND h.source_id = m.source_id AND h.superseded_at IS NULL
+  AND m.month >= h.first_month AND (h.last_month IS NULL OR m.month <= h.last_month)
+  AND m.coefficient_id IS NOT NULL AND {which}
+  AND NOT EXISTS (
+    SELECT FROM stream_coefficient c
+    WHERE c.tenant_id = m.tenant_id AND c.stream_id = m.stream_id AND c.method = h.method AND c.superseded_at IS NULL
+      AND m.month BETWEEN c.first_month AND c.last_month)
+"""
+_PENDING: Final = """
+SELECT m.stream_id, m.source_id, m.organisation_id, m.category, m.direct_kind, m.month, m.quantity,
+       m.coefficient_id AS old_id, c.id AS new_id, k.co2e_per_unit AS old_value, c.co2e_per_unit AS new_value,
+       m.co2e_t AS old_t, coalesce(round(m.quantity * c.co2e_per_unit, 9), 0) AS new_t
+FROM stream_month m
+{counts}
+LEFT JOIN stream_coefficient k ON k.tenant_id = m.tenant_id AND k.id = m.coefficient_id
+WHERE (k.co2e_per_unit IS DISTINCT FROM c.co2e_per_unit OR k.gases IS DISTINCT FROM c.gases) AND {which}
+ORDER BY m.source_id, m.stream_id, m.month
 """
 
 
@@ -106,7 +142,7 @@ async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> 
     Errors: RESULT_OVERLAPS when a declared result came in between.
     """
     await _plan_for(unit, many=many)
-    await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES), {"batches": list(batch_ids)})
+    await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES, counts=_COUNTS), {"batches": list(batch_ids)})
 
 
 async def _plan_for(unit: UnitOfWork, *, many: bool) -> None:
@@ -114,16 +150,47 @@ async def _plan_for(unit: UnitOfWork, *, many: bool) -> None:
     await unit.execute("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
 
 
-async def recalculate(unit: UnitOfWork, stream_ids: Sequence[UUID] | None, from_month: date, to_month: date) -> int:
-    """Compute stream-months anew with the coefficients that are chosen now; writers wait. How many rows changed.
+async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> int:
+    """Compute stream-months anew with the coefficients that count now; writers wait. How many rows changed.
 
-    `stream_ids` None: of every stream. A month whose chosen coefficient is the one it was computed with stays.
+    `stream_ids` None: of every stream. A month that has the coefficient that counts stays.
     """
     await alone(unit)
-    streams = None if stream_ids is None else list(stream_ids)
-    given = {"streams": streams, "from_month": from_month, "to_month": to_month}
+    given = _which(stream_ids, from_month, to_month)
     with overlap_coded():
-        return await unit.execute(_RECALCULATE, given)
+        let_go = await unit.execute(_LET_GO.format(which=_WHICH), given)
+        return let_go + await unit.execute(_RECALCULATE.format(which=_WHICH), given)
+
+
+def _which(stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> dict[str, object]:
+    streams = None if stream_ids is None else list(stream_ids)
+    return {"streams": streams, "from_month": from_month, "to_month": to_month}
+
+
+async def pending(
+    session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
+) -> list[MonthChange]:
+    """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
+    return [
+        MonthChange(
+            stream_id=r.stream_id,
+            source_id=r.source_id,
+            organisation_id=r.organisation_id,
+            category=Category(r.category),
+            direct_kind=DirectKind(r.direct_kind) if r.direct_kind else None,
+            month=r.month,
+            quantity=trimmed(r.quantity),
+            old_coefficient_id=r.old_id,
+            new_coefficient_id=r.new_id,
+            old_value=r.old_value,
+            new_value=r.new_value,
+            old_t=r.old_t,
+            new_t=r.new_t,
+        )
+        for r in await session.rows(
+            _PENDING.format(counts=_COUNTS, which=_WHICH), _which(stream_ids, from_month, to_month)
+        )
+    ]
 
 
 async def rebuild(unit: UnitOfWork) -> int:
@@ -131,16 +198,17 @@ async def rebuild(unit: UnitOfWork) -> int:
     await alone(unit)
     await unit.execute("DELETE FROM stream_month")
     await _plan_for(unit, many=True)
-    return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL))
+    return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL, counts=_COUNTS))
 
 
 # Of a coefficient with several gases the first takes what rounding leaves, so that the gases add up to the total.
 _RESULTS: Final = """
-SELECT r.source_id, r.first_month, r.months, r.gas, r.origin, sum(r.mass_t) AS mass_t, sum(r.co2e_t) AS co2e_t,
+SELECT r.source_id, r.first_month, r.months, r.gas, r.origin, sum(r.mass_t) AS mass_t,
+       sum(r.exact_mass_t) AS exact_mass_t, sum(r.co2e_t) AS co2e_t,
        sum(r.records)::integer AS records, max(r.last_recorded_at) AS last_recorded_at
 FROM (
   SELECT m.source_id, m.month AS first_month, 1 AS months, g.gas, 'ACTIVITY' AS origin,
-         round(m.quantity * g.value, 9) AS mass_t,
+         round(m.quantity * g.value, 9) AS mass_t, m.quantity * g.value AS exact_mass_t,
          CASE WHEN g.n > 1 THEN g.co2e_t ELSE m.co2e_t - g.all_t + g.co2e_t END AS co2e_t,
          m.records, m.last_recorded_at
   FROM stream_month m
@@ -152,7 +220,7 @@ FROM (
       WITH ORDINALITY AS e (gas, value, gwp, n)) g
   WHERE m.source_id = ANY (:sources) AND m.month >= make_date(:year, 1, 1) AND m.month < make_date(:year + 1, 1, 1)
   UNION ALL
-  SELECT source_id, first_month, months, gas, 'DECLARED', mass_t, co2e_t, 1, recorded_at
+  SELECT source_id, first_month, months, gas, 'DECLARED', mass_t, mass_t, co2e_t, 1, recorded_at
   FROM declared_result
   WHERE source_id = ANY (:sources) AND superseded_at IS NULL AND first_month >= make_date(:year, 1, 1)
     AND first_month < make_date(:year + 1, 1, 1)
@@ -176,6 +244,7 @@ async def results_of(session: ReadSession, source_ids: Sequence[UUID], year: int
             r.co2e_t,
             r.records,
             r.last_recorded_at,
+            r.exact_mass_t,
         )
         found.setdefault(r.source_id, []).append(result)
     return found

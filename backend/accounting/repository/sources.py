@@ -84,7 +84,10 @@ def _stream(row: Row[Any]) -> Stream:
 
 
 async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> None:
-    """Errors: SOURCE_CODE_TAKEN when another writer was faster."""
+    """A source needs a method that counts before its transaction ends (`methods.insert_choices`).
+
+    Errors: SOURCE_CODE_TAKEN when another writer was faster.
+    """
     rows = [
         {
             "tenant_id": unit.tenant_id,

@@ -32,6 +32,7 @@ from backend.accounting.domain.sources import Cadence, EmissionSource, Stream, p
 from backend.accounting.repository import activity as rows
 from backend.accounting.repository import records as declared_rows
 from backend.accounting.repository import sources as source_rows
+from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.service.batches import (
     Errors,
     check_size,
@@ -43,7 +44,7 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import read_number, to_canonical
 from backend.kit.text import tidy
@@ -163,12 +164,15 @@ class ActivityService:
 
     @staticmethod
     async def _refuse_what_is_declared(change: Change, lines: dict[int, _Line], errors: Errors) -> None:
-        positions = list(lines)
-        wanted = [(lines[i].source.id, lines[i].stream.gas, Period(lines[i].row.month)) for i in positions]
+        """What counts once may not count twice; a quantity that does not count may stand beside a declared result."""
+        gases = await counting_gases(change.unit, {(x.stream.id, x.row.month) for x in lines.values()})
+        asked = [(i, gas) for i, x in lines.items() for gas in sorted(gases.get((x.stream.id, x.row.month), ()))]
+        wanted = [(lines[i].source.id, gas, Period(lines[i].row.month)) for i, gas in asked]
         clashes = await declared_rows.overlapping(change.unit, wanted, only_declared=True)
         for at, earlier in clashes.items():
-            line = lines.pop(positions[at])
-            errors[positions[at]] = RESULT_OVERLAPS(path=("month",), gas=line.stream.gas, earlier=earlier)
+            i, gas = asked[at]
+            errors[i] = RESULT_OVERLAPS(path=("month",), gas=gas, earlier=earlier)
+            lines.pop(i, None)
 
     @staticmethod
     async def _store(change: Change, lines: dict[int, _Line]) -> dict[int, ActivityRecord]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from backend.accounting.domain.coefficients import STEP_NAMES_EN, STEP_NAMES_ZH, Step
+from backend.accounting.domain.derivation import Step
 from backend.accounting.domain.explain import Explained, ExplainKind, Words, named
 from backend.accounting.domain.factors import Factor
 from backend.accounting.repository import explain as rows
@@ -33,6 +33,7 @@ _PROVEN: Final = {
     ExplainKind.DECLARED_RESULT: "DeclaredResult",
     ExplainKind.INVENTORY: "Inventory",
     ExplainKind.PARAMETER: "PlanParameter",
+    ExplainKind.COEFFICIENT: "StreamBasis",
 }
 _NO_WORDS: Final = Words("", "")
 
@@ -78,7 +79,8 @@ class GroundService:
 
     async def _documents(self, principal: Principal, nodes: dict[int, Explained], found: Grounds) -> None:
         for kind, subject in _PROVEN.items():
-            places = {i: n.subject_id for i, n in nodes.items() if n.kind is kind}
+            # A coefficient is proven by what was given for it.
+            places = {i: _proven_by(n) for i, n in nodes.items() if n.kind is kind}
             if not places:
                 continue
             attached = await DocumentService(self.toolbox).attached_to(principal, subject, list(places.values()))
@@ -102,22 +104,35 @@ async def _coefficients(session: ReadSession, nodes: dict[int, Explained], found
     for place, key in wanted.items():
         made, row = known[key]
         period = f"{row.first_month:%Y-%m} … {row.last_month:%Y-%m}"
-        detail = Words(f"{row.method}，{row.gwp_set}，{period}", f"{row.method}, {row.gwp_set}, {period}")
+        how = f"{row.method} / {row.kind}"
+        why_zh, why = (f"，{row.reason}", f", {row.reason}") if row.reason else ("", "")
+        detail = Words(f"{how}，{row.gwp_set}，{period}{why_zh}", f"{how}, {row.gwp_set}, {period}{why}")
         told = _ground(nodes[place], ExplainKind.COEFFICIENT, key, Words("排放系数", "Coefficient"), detail)
         told = replace(told, value=trimmed(made.value), unit=made.unit, coefficient=made)
+        told = replace(told, basis_id=row.basis_id, written=row.evidence or "")
         found.setdefault(place, []).append(told)
 
 
 def _steps(nodes: dict[int, Explained], found: Grounds) -> None:
+    """The terms of a coefficient; of a term that was worked out, its parts."""
     for place, node in nodes.items():
+        steps: Sequence[Step] = ()
         if node.kind is ExplainKind.COEFFICIENT and node.coefficient is not None:
-            found.setdefault(place, []).extend(_step(node, s, (n,)) for n, s in enumerate(node.coefficient.steps))
+            steps = node.coefficient.steps
+        elif node.kind is ExplainKind.STEP and node.step is not None:
+            steps = node.step.parts
+        if steps:
+            found.setdefault(place, []).extend(_step(node, s, n) for n, s in enumerate(steps))
 
 
-def _step(node: Explained, step: Step, path: tuple[int, ...]) -> Explained:
-    label = Words(STEP_NAMES_ZH[step.kind], STEP_NAMES_EN[step.kind])
-    written = Words(step.written, step.written) if "/" in step.written else _NO_WORDS
-    told = _ground(node, ExplainKind.STEP, node.subject_id, label, written, step=step, path=(*node.path, *path))
+def _step(node: Explained, step: Step, place: int) -> Explained:
+    """A term with its symbol, its formula, the ratio it was written as, and where a given value is from."""
+    gas = f" ({step.gas})" if step.gas else ""
+    label = Words(step.label("zh-CN") + gas, step.label("en") + gas)
+    ratio = step.written if "/" in step.written and not step.formula else ""
+    told_by = " ".join(x for x in (step.symbol, step.formula and f"= {step.formula}", ratio, step.source) if x)
+    told = _ground(node, ExplainKind.STEP, node.subject_id, label, Words(told_by, told_by), step=step)
+    told = replace(told, path=(*node.path, place))
     return replace(told, value=step.shown, unit=step.unit, factor_id=step.factor_id)
 
 
@@ -188,6 +203,10 @@ def _references(nodes: dict[int, Explained], found: Grounds) -> None:
             label = Words(node.written, node.written)
             told = _ground(node, ExplainKind.EVIDENCE, node.subject_id, label, Words("凭证号", "reference"))
             found.setdefault(place, []).append(told)
+
+
+def _proven_by(node: Explained) -> UUID:
+    return node.basis_id or node.subject_id
 
 
 def _document(node: Explained, document: Document) -> Explained:

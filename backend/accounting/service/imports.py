@@ -28,8 +28,9 @@ from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
+from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.repository.frames import packs_of
-from backend.accounting.service.factors import ensure_coefficients
+from backend.accounting.service.coefficients import ensure_coefficients
 from backend.evidence.domain import Document, DocumentState
 from backend.evidence.service import EvidenceReader, keep_made
 from backend.kit.database import RollBack, UnitOfWork
@@ -217,12 +218,20 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
     await _refuse_what_is_locked(unit, understood)
     await _refuse_what_has_no_factor(unit, understood, months)
     declared = await rows.declared_of(unit, list({s.source_id for s in understood.streams}))
+    with_declared = {source for source, _ in declared}
+    asked = {
+        (understood.streams[n].id, month): n
+        for n, month in months.iter_rows()
+        if understood.streams[n].source_id in with_declared
+    }
     clashes = [
-        ((n, month), RESULT_OVERLAPS(gas=stream.gas, earlier=f"DECLARED {month:%Y-%m}"))
-        for n, stream in enumerate(understood.streams)
-        for month in declared.get((stream.source_id, stream.gas), ())
+        ((n, month), RESULT_OVERLAPS(gas=gas, earlier=f"DECLARED {month:%Y-%m}"))
+        for (key, month), gases in (await counting_gases(unit, asked)).items()
+        for n in (asked[key, month],)
+        for gas in sorted(gases)
+        if month in declared.get((understood.streams[n].source_id, gas), ())
     ]
-    _refuse(understood, clashes, ("stream", "month"))
+    _refuse(understood, list(dict(clashes).items()), ("stream", "month"))
     often = [n for n, s in enumerate(understood.streams) if s.cadence is Cadence.EVENT]
     limited = list(months.filter(~pl.col("stream").is_in(often)).iter_rows())
     number = {understood.streams[s].id: s for s, _ in limited}

@@ -23,6 +23,7 @@ from backend.accounting.domain.units import EmissionDevice, EmissionUnit, UnitKi
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository import units as rows
+from backend.accounting.service.bases import first_choices
 from backend.accounting.service.sources import prepared_stream
 from backend.accounting.service.units import require_site
 from backend.kit.database import ReadSession
@@ -179,5 +180,6 @@ async def _sources(change: Change, plan: _Plan, wanted: Sequence[PackSource]) ->
                 streams.append(prepared_stream(source.id, stream, library))
     if sources:
         await source_rows.insert_sources(change.unit, sources)
+        await first_choices(change, sources, {s.id: s for s in streams}, [])
     if streams:
         await source_rows.insert_streams(change.unit, streams)

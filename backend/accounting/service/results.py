@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.accounting.domain.results import CategoryTotal, SourceResult
+from backend.accounting.domain.results import CategoryTotal, Potentials, SourceResult
+from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import results as rows
 from backend.kit.database import ReadSession
 from backend.kit.toolbox import Toolbox
 from tenants.access import Principal
+from tenants.domain import GwpSet
 
 
 class ResultService:
@@ -25,6 +27,12 @@ class ResultService:
         """Results of sources the caller was given already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.results_of(session, source_ids, year)
+
+    async def potentials(self, principal: Principal, gwp_set: GwpSet) -> Potentials:
+        """Warming potentials of a set, biogenic CO2 with 0."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            library = await factor_rows.library(session)
+        return Potentials(library.potentials(gwp_set))
 
     async def rebuild(self, tenant_id: UUID) -> int:
         """Derive every result of a tenant again from its records, to the same bits; for operators and jobs.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
+from backend.accounting.domain.bases import StreamBasis
 from backend.accounting.domain.coefficients import Basis, basis_of
 from backend.accounting.domain.factors import Library
 from backend.accounting.domain.sources import (
@@ -19,6 +21,7 @@ from backend.accounting.domain.sources import (
 )
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import sources as rows
+from backend.accounting.service.bases import first_choices, keep_bases, prepared_basis
 from backend.accounting.service.batches import (
     Errors,
     check_size,
@@ -55,7 +58,9 @@ class SourceBatch:
 @dataclass(frozen=True, slots=True)
 class _Ready:
     new: NewSource
-    bases: tuple[Basis, ...]
+    source: EmissionSource
+    streams: tuple[Stream, ...]
+    bases: tuple[StreamBasis, ...]
 
 
 class SourceService:
@@ -114,24 +119,22 @@ class SourceService:
                 raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
-            bases = tuple(_understood(stream, library, i) for i, stream in enumerate(row.streams))
+            made = _ready(row, library, self.toolbox.clock.today())
             taken.add((row.organisation_id, row.code))
-            return _Ready(row, bases)
+            return made
 
         return sift(checked, ready, errors), errors
 
     @staticmethod
     async def _store(change: Change, ready: dict[int, _Ready]) -> dict[int, EmissionSource]:
-        made = {i: _source(r.new) for i, r in ready.items()}
-        streams = [
-            _stream(made[i].id, stream, basis)
-            for i, r in ready.items()
-            for stream, basis in zip(r.new.streams, r.bases, strict=True)
-        ]
+        made = {i: r.source for i, r in ready.items()}
+        streams = {s.id: s for r in ready.values() for s in r.streams}
         if made:
             await rows.insert_sources(change.unit, list(made.values()))
         if streams:
-            await rows.insert_streams(change.unit, streams)
+            await rows.insert_streams(change.unit, list(streams.values()))
+        bases = [b for r in ready.values() for b in r.bases]
+        await first_choices(change, list(made.values()), streams, bases)
         return made
 
     async def add_stream(self, actor: Actor, source_id: UUID, new: NewStream) -> Done[Stream]:
@@ -140,9 +143,11 @@ class SourceService:
         async def work(change: Change) -> Stream:
             look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [source_id])
             source = look_up(source_id)
-            basis = basis_of(new, await factor_rows.library(change.unit))
-            made = _stream(source.id, new, basis)
+            library = await factor_rows.library(change.unit)
+            made = prepared_stream(source.id, new, library)
+            bases = _bases(source, made, new, library, self.toolbox.clock.today())
             await rows.insert_streams(change.unit, [made])
+            await keep_bases(change, bases)
             await change.audit("EmissionStream", made.id, source.organisation_id, after=made)
             return made
 
@@ -177,11 +182,27 @@ def prepared_stream(source_id: UUID, new: NewStream, library: Library) -> Stream
     return _stream(source_id, new, basis_of(new, library))
 
 
-def _understood(stream: NewStream, library: Library, position: int) -> Basis:
+def _ready(new: NewSource, library: Library, today: date) -> _Ready:
+    source = _source(new)
+    streams: list[Stream] = []
+    bases: list[StreamBasis] = []
+    for position, given in enumerate(new.streams):
+        try:
+            stream = prepared_stream(source.id, given, library)
+            bases += _bases(source, stream, given, library, today)
+        except CodedError as error:
+            raise error.at("streams", str(position)) from error
+        streams.append(stream)
+    return _Ready(new, source, tuple(streams), tuple(bases))
+
+
+def _bases(source: EmissionSource, stream: Stream, new: NewStream, library: Library, today: date) -> list[StreamBasis]:
+    if new.method is None:
+        return []
     try:
-        return basis_of(stream, library)
+        return [prepared_basis(source, stream, new.method, library, today)]
     except CodedError as error:
-        raise error.at("streams", str(position)) from error
+        raise error.at("method") from error
 
 
 def _batch(count: int, made: dict[int, EmissionSource], refused: dict[int, Refused]) -> SourceBatch:

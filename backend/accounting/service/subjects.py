@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.accounting.repository import activity, records
-from backend.accounting.repository.owners import OWNED, owners, owners_of_streams
+from backend.accounting.repository import activity, coefficients, methods, records
+from backend.accounting.repository.owners import OWNED, owners
 from backend.evidence.subjects import Owners, subject
 from backend.kit.database import ReadSession
 
@@ -33,10 +33,17 @@ def _of_kind(kind: str) -> Owners:
     return found
 
 
+async def _of_bases(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
+    found = {key: basis.stream_id for key, basis in (await methods.bases(session, keys)).items()}
+    owner = await coefficients.owners(session, list(found.values()))
+    return {key: owner[stream] for key, stream in found.items()}
+
+
 def register() -> None:
     """Once, when the schema is put together."""
     subject("ActivityRecord", _of_activity)
     subject("DeclaredResult", _of_declared)
-    subject("EmissionStream", owners_of_streams)
+    subject("EmissionStream", coefficients.owners)
+    subject("StreamBasis", _of_bases)
     for kind in OWNED:
         subject(kind, _of_kind(kind))

@@ -14,7 +14,7 @@ stream_month = tenant_table(
     Column("organisation_id", Uuid, nullable=False),
     Column("category", Text, nullable=False),
     Column("direct_kind", Text),
-    Column("coefficient_id", Uuid, nullable=False),
+    Column("coefficient_id", Uuid),
     Column("quantity", Numeric(38, 12), nullable=False),
     Column("co2e_t", Numeric(38, 9), nullable=False),
     Column("records", Integer, nullable=False),

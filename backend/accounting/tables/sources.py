@@ -71,9 +71,11 @@ stream_coefficient = tenant_table(
     Column("gases", JSONB, nullable=False),
     Column("gwp_set", Text, nullable=False),
     Column("steps", JSONB, nullable=False),
-    Column("chosen", Boolean, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("basis_id", Uuid),
     moment("recorded_at"),
     Column("superseded_at", DateTime(timezone=True)),
     Column("superseded_because", Text),
     belongs_to("emission_stream", "stream_id"),
+    belongs_to("stream_basis", "basis_id"),
 )

@@ -1,0 +1,74 @@
+"""What a stream is accounted by when no method was chosen for it: the values of the library, or its own factor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.accounting.domain.derivation import Step, StepKind
+from backend.accounting.domain.factors import CO2E, Parameter
+from backend.accounting.domain.methods.fuels import FUEL_COMBUSTION
+from backend.accounting.domain.methods.inputs import MINUS, Inputs, from_factor
+from backend.accounting.domain.methods.kinds import MethodKind
+from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, within
+from backend.accounting.domain.sources import Category, Flow
+from backend.kit.quantity import CANONICAL_UNITS
+
+
+def _library(inputs: Inputs) -> list[Step]:
+    """Of a fuel NCV × CC × OF × 44/12, of another material its factor; what leaves by its embedded carbon."""
+    stream = inputs.context.stream
+    material = stream.material or ""
+    offered = {f.parameter for f in inputs.context.library.offered(material, stream.factor_set)}
+    if stream.flow is Flow.LEAVING:
+        return [from_factor(inputs.choose(material, Parameter.EMBEDDED_CARBON))]
+    if {Parameter.NCV, Parameter.CARBON_PER_HEAT} <= offered:
+        return list(FUEL_COMBUSTION.derive(Inputs(FUEL_COMBUSTION, {}, inputs.context)))
+    if Parameter.EMISSION_FACTOR in offered:
+        return [from_factor(inputs.choose(material, Parameter.EMISSION_FACTOR))]
+    return [from_factor(inputs.choose(material, Parameter.DEDUCTION)), MINUS]
+
+
+LIBRARY: Final = MethodSpec(
+    MethodKind.LIBRARY,
+    "因子库缺省值",
+    "Defaults of the library",
+    "T/CIECCPA 061-2023 8.2.5.3 note 5",
+    (),
+    _library,
+    flows=ANY_FLOW,
+    categories=frozenset(Category),
+    needs_material=True,
+)
+
+_FACTOR: Final = ParameterSpec(
+    "factor",
+    "EF",
+    "排放因子",
+    "Emission factor",
+    tuple(within(f"tCO2e/{unit}") for unit in CANONICAL_UNITS),
+    StepKind.OWN_FACTOR,
+    per_unit=True,
+)
+
+
+def _own(inputs: Inputs) -> list[Step]:
+    """The factor given, else the one the stream was defined with."""
+    stream = inputs.context.stream
+    if inputs.has("factor") or stream.own_factor is None:
+        return [inputs.step("factor")]
+    return [Step(StepKind.OWN_FACTOR, str(stream.own_factor), f"tCO2e/{stream.unit}", source=stream.own_factor_source)]
+
+
+OWN_FACTOR: Final = MethodSpec(
+    MethodKind.OWN_FACTOR,
+    "自有排放因子",
+    "Own emission factor",
+    "T/CIECCPA 061-2023 8.2.5.3 note 5",
+    (_FACTOR,),
+    _own,
+    flows=ANY_FLOW,
+    categories=frozenset(Category),
+    gas=CO2E,
+)
+
+METHODS: Final = (LIBRARY, OWN_FACTOR)
