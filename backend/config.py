@@ -104,6 +104,8 @@ class ObjectSettings(_Settings):
     region: str = "us-east-1"
     access_key: str = ""
     secret_key: str = ""
+    locking: bool = False
+    """Whether the bucket was made with object lock."""
 
 
 class LogSettings(_Settings):

@@ -19,4 +19,5 @@ def open_objects(clock: Clock, public_url: str | None = None) -> FileStore | S3S
         region=settings.region,
         access_key=settings.access_key,
         secret_key=settings.secret_key,
+        locking=settings.locking,
     )

@@ -1,18 +1,16 @@
-"""`tanheng import` and `tanheng explain`: activity from a file, and what a total is made of, by the public API."""
+"""`tanheng import`: activity from a file, by the public API."""
 
 from __future__ import annotations
 
 import hashlib
 import mimetypes
 import time
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
 from rich.progress import Progress
-from rich.tree import Tree
 
 from backend.cli.common import console
 from tenants.examples.api import Api, ApiError
@@ -25,7 +23,6 @@ LOCAL = "http://127.0.0.1:8000"
 
 def register(app: typer.Typer) -> None:
     app.command(name="import")(import_file)
-    app.command()(explain)
 
 
 def import_file(
@@ -40,8 +37,8 @@ def import_file(
 
     Exit code 1 when a row was refused or the file could not be read.
     """
-    api = _api(url, token)
-    owner = _organisation(api, organisation)
+    api = client(url, token)
+    owner = organisation_id(api, organisation)
     document = _upload(api, owner, file)
     mode = "ALL_OR_NOTHING" if all_or_nothing else "PARTIAL"
     asked = {"organisationId": owner, "documentId": document, "mode": mode, "sheet": sheet}
@@ -61,50 +58,21 @@ def import_file(
         raise typer.Exit(1)
 
 
-def explain(
-    source: Annotated[str, typer.Argument(help="Code of an emission source.")],
-    organisation: Organisation,
-    year: Annotated[int, typer.Option(help="Calendar year.")],
-    url: Url = LOCAL,
-    token: Token = "",
-) -> None:
-    """Show where a source's total of a year comes from: months, records with evidence, coefficients, factors."""
-    api = _api(url, token)
-    key = _source(api, _organisation(api, organisation), source)
-    wanted = {"sourceId": key, "fromMonth": f"{year}-01", "toMonth": f"{year}-12"}
-    found = api.data("ExplainSource", {"id": key, "year": year, "filter": wanted})
-    console.print(_tree(found["node"], found["activityRecords"]["nodes"], year))
-
-
-def _api(url: str, token: str) -> Api:
+def client(url: str, token: str, language: str = "en") -> Api:
+    """The API, by the token that was given. Ends the program when there is none."""
     if not token:
         console.print("An access token is needed: --token, or TANHENG_TOKEN. `tanheng token --tenant …` makes one.")
         raise typer.Exit(2)
-    return Api(url, token)
+    return Api(url, token, language)
 
 
-def _organisation(api: Api, code: str) -> str:
+def organisation_id(api: Api, code: str) -> str:
     nodes = api.run("FindOrganisation", {"code": code})["nodes"]
     for node in nodes:
         if node["code"] == code:
             return str(node["id"])
     known = ", ".join(n["code"] for n in nodes) or "none like it"
     console.print(f"There is no organisation '{code}' that you may see; there is: {known}.", markup=False)
-    raise typer.Exit(1)
-
-
-def _source(api: Api, organisation: str, code: str) -> str:
-    after, known = None, []
-    while True:
-        page = api.run("FindSources", {"organisationId": organisation, "after": after})
-        for node in page["nodes"]:
-            if node["code"] == code:
-                return str(node["id"])
-            known.append(node["code"])
-        if not page["pageInfo"]["hasNextPage"]:
-            break
-        after = page["pageInfo"]["endCursor"]
-    console.print(f"There is no source '{code}'; there are: {', '.join(known[:20]) or 'none'}.", markup=False)
     raise typer.Exit(1)
 
 
@@ -142,41 +110,3 @@ def _follow(api: Api, key: str) -> dict[str, Any]:
             step = job.get("progress") or {"note": "waiting", "done": 0, "total": None}
             progress.update(task, description=step["note"] or "waiting", completed=step["done"], total=step["total"])
             time.sleep(0.3)
-
-
-def _tree(source: dict[str, Any], records: list[dict[str, Any]], year: int) -> Tree:
-    results = source["monthlyResults"]
-    total = sum((Decimal(r["co2eT"]) for r in results), Decimal(0))
-    where = source["organisation"]["nameZh"] if source["organisation"] else "-"
-    tree = Tree(f"{source['code']} {source['nameZh']} ({where}) {year}: {total:,} tCO2e")
-    for stream in source["streams"]:
-        coefficient = stream["coefficient"]
-        if coefficient is None:
-            continue
-        name = stream["material"] or stream["code"]
-        how = tree.add(f"× {coefficient['value'].rstrip('0')} {coefficient['unit']} ({stream['code']}: {name})")
-        for step in coefficient["steps"]:
-            factor = step["factor"]
-            told = f"{step['label']} = {step['written']} {step['unit']}"
-            if factor:
-                told += f" — {factor['code']} {factor['year'] or ''} {factor['provenance']}: {factor['source']}"
-            how.add(told)
-    for result in results:
-        months = "" if result["months"] == 1 else f" +{result['months'] - 1}"
-        told = (
-            f"{result['firstMonth']}{months} {result['gas']}: {Decimal(result['co2eT']):,} tCO2e ({result['origin']})"
-        )
-        branch = tree.add(told)
-        for record in records:
-            if record["month"] == result["firstMonth"] and result["origin"] == "ACTIVITY":
-                branch.add(_record(record))
-    return tree
-
-
-def _record(record: dict[str, Any]) -> str:
-    proof = [record["evidence"], *(d["fileName"] for d in record["documents"])]
-    shown = ", ".join(p for p in proof if p) or "no evidence"
-    stream = record["stream"]["code"] if record["stream"] else "-"
-    entered = f"{record['enteredQuantity']} {record['enteredUnit']}"
-    kept = f"{record['quantity']} {record['unit']}"
-    return f"{stream}: {entered}" + (f" = {kept}" if kept != entered else "") + f" — {shown}"

@@ -12,7 +12,7 @@ from httpx import HTTPError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from backend.cli import database, files, keys, operate, schema, tenants, work
+from backend.cli import database, evidence, explain, files, keys, operate, schema, tenants, work
 from backend.kit.embedded.errors import EmbeddedError
 from backend.kit.errors import CodedError
 from tenants.examples.api import ApiError
@@ -32,9 +32,11 @@ app.add_typer(database.app, name="db")
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(schema.app, name="schema")
 app.add_typer(keys.app, name="keys")
+app.add_typer(evidence.app, name="evidence")
 operate.register(app)
 work.register(app)
 files.register(app)
+explain.register(app)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, Select, case, func, select
 
 from backend.consolidation.domain.determination import Determination, NodeResult, RejectedAsset
-from backend.consolidation.domain.inputs import Member
+from backend.consolidation.domain.inputs import Basis, Member
 from backend.consolidation.domain.rollup import ONE
 from backend.consolidation.domain.runs import ConsolidationRun
 from backend.consolidation.domain.verdicts import RejectionReason
@@ -90,6 +90,7 @@ def _run(row: Row[Any]) -> ConsolidationRun:
         input_sha256=row.input_sha256,
         result_sha256=row.result_sha256,
         nodes=row.nodes,
+        basis=Basis(row.basis),
     )
 
 
@@ -103,6 +104,7 @@ async def insert_run(unit: UnitOfWork, run: ConsolidationRun) -> None:
             "from_year": run.from_year,
             "to_year": run.to_year,
             "approach": run.approach.value,
+            "basis": run.basis.value,
             "job_id": run.job_id,
             "requested_by": run.requested_by,
             "requested_at": run.requested_at,
@@ -131,15 +133,16 @@ async def page_of_runs(session: ReadSession, organisation_id: UUID, request: Pag
 
 
 async def latest(
-    session: ReadSession, organisation_id: UUID, year: int, approach: ConsolidationApproach
+    session: ReadSession, organisation_id: UUID, year: int, approach: ConsolidationApproach, basis: Basis
 ) -> ConsolidationRun | None:
-    """The run last asked for, of those that succeeded, for one organisation, year and approach."""
+    """The run last asked for, of those that succeeded, for one organisation, year, approach and basis."""
     asked = consolidation_run.c
     statement = _RUN.where(
         asked.organisation_id == organisation_id,
         asked.from_year == year,
         asked.to_year == year,
         asked.approach == approach.value,
+        asked.basis == basis.value,
         asked.finished_at.isnot(None),
     )
     row = await session.first(statement.order_by(asked.id.desc()).limit(1))

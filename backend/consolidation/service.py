@@ -21,7 +21,7 @@ from backend.consolidation.domain.determination import (
     Replay,
     replay,
 )
-from backend.consolidation.domain.inputs import FrozenInput
+from backend.consolidation.domain.inputs import Basis, FrozenInput
 from backend.consolidation.domain.runs import (
     FIRST_YEAR,
     NOT_IN_TREE,
@@ -95,6 +95,7 @@ class ConsolidationService:
             state=JobState.QUEUED,
             requested_by=asked_by,
             requested_at=self.toolbox.clock.now(),
+            basis=order.basis,
         )
 
     async def find(self, tenant_id: UUID, run_id: UUID, report: Report) -> Findings:
@@ -134,7 +135,12 @@ class ConsolidationService:
             return await repository.page_of_runs(session, organisation_id, request)
 
     async def latest(
-        self, principal: Principal, organisation_id: UUID, year: int, approach: ConsolidationApproach | None
+        self,
+        principal: Principal,
+        organisation_id: UUID,
+        year: int,
+        approach: ConsolidationApproach | None,
+        basis: Basis = Basis.ALL,
     ) -> ConsolidationRun | None:
         """The newest run that succeeded, by the approach of the boundary unless one is named; None for a year in
         which there can be none.
@@ -148,7 +154,7 @@ class ConsolidationService:
             if approach is None:
                 boundaries = await BoundaryReader.effective(session, [organisation_id], as_of(year))
                 approach = boundaries[organisation_id].approach
-            return await repository.latest(session, organisation_id, year, approach)
+            return await repository.latest(session, organisation_id, year, approach, basis)
 
     async def nodes(
         self, principal: Principal, run_ids: Sequence[UUID], request: PageRequest
@@ -217,6 +223,7 @@ async def _freeze(session: ReadSession, run: ConsolidationRun) -> FrozenInput:
         used=tuple(facts.used),
         held=inputs.held_by_class((h.organisation_id, h.asset_class, h.quantity_t) for h in facts.held),
         obligations=tuple(facts.obligations),
+        basis=run.basis,
     )
 
 
@@ -231,9 +238,11 @@ class _Facts:
 
     async def read(self, session: ReadSession, run: ConsolidationRun, members: Sequence[UUID]) -> None:
         years = (run.from_year, run.to_year)
+        approved = run.basis is Basis.APPROVED
+        totals = EmissionReader.approved_totals if approved else EmissionReader.category_totals
         self.emissions += [
             inputs.Emission(t.organisation_id, t.category, t.direct_kind, t.co2e_t, t.records)
-            for t in await EmissionReader.category_totals(session, members, *years)
+            for t in await totals(session, members, *years)
         ]
         self.used += [_used(u) for u in await LedgerReader.used(session, members, *years)]
         self.held += await LedgerReader.held(session, members, as_of(run.to_year))

@@ -44,6 +44,7 @@ consolidation_run: Final = tenant_table(
     Column("from_year", Integer, nullable=False),
     Column("to_year", Integer, nullable=False),
     Column("approach", Text, nullable=False),
+    Column("basis", Text, nullable=False, server_default="ALL"),
     Column("job_id", Uuid, nullable=False),
     Column("requested_by", Uuid, nullable=False),
     _now("requested_at"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -53,6 +53,21 @@ class DocumentState(StrEnum):
     """Its content is kept and was compared with what was announced."""
     WITHDRAWN = "WITHDRAWN"
     """It no longer proves anything; its content may be removed."""
+    ABANDONED = "ABANDONED"
+    """Its upload was never finished; what had come of it may be removed."""
+
+
+ABANDONED_AFTER: Final = timedelta(days=1)
+"""How long an upload may take before it is given up; its URL is valid for a quarter of an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did: uploads given up, contents removed, contents left because other documents have them."""
+
+    abandoned: int
+    removed: int
+    shared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,7 @@ class Document:
     uploaded_by: UUID
     created_at: datetime
     stored_at: datetime | None
+    content_removed_at: datetime | None = None
 
     def announced(self, tenant_id: UUID) -> Announced:
         """Its object: one for each content in a tenant, however many documents have it."""

@@ -84,6 +84,8 @@ class Document(Node):
     """When its upload was allowed."""
     stored_at: datetime | None
     """When its content was verified; null before."""
+    content_removed_at: datetime | None
+    """When it gave up its content: withdrawn or never finished, and swept; null while it has it."""
 
     @batched
     async def replaces(parents: list[ADocument], info: Info) -> list[ADocument | None]:
@@ -91,6 +93,13 @@ class Document(Node):
         keys = [p.record.replaces_id for p in parents if p.record.replaces_id]
         found = await fetch_documents(keys, info)
         return [found.get(p.record.replaces_id) if p.record.replaces_id else None for p in parents]
+
+    @batched
+    async def replaced_by(parents: list[ADocument], info: Info) -> list[ADocument | None]:
+        """The later version of it, if there is one."""
+        keys = [p.record.id for p in parents]
+        found = await info.context.use(DocumentService).replacements(info.context.principal, keys)
+        return [Document.of(found[key]) if key in found else None for key in keys]
 
     @batched
     async def download(parents: list[ADocument], info: Info) -> list[SignedRequest | None]:
@@ -234,6 +243,17 @@ class Queries:
         request = PageRequest.read(first, after)
         page = await info.context.use(DocumentService).page(info.context.principal, owner, request)
         return Connection.of(page.map(Document.of))
+
+    @query(requires(Permission.EMISSION_READ))
+    async def documents_of(
+        self,
+        info: Info,
+        record_id: Annotated[strawberry.ID, strawberry.argument(description="A record that documents can prove.")],
+    ) -> list[Document]:
+        """The documents that prove a record, for who may see the record."""
+        kind, key = from_id(record_id, path=("recordId",))
+        found = await info.context.use(DocumentService).of_record(info.context.principal, kind, key)
+        return [Document.of(d) for d in found]
 
 
 @object_type

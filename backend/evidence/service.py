@@ -25,7 +25,7 @@ from backend.kit.objects.store import SignedRequest
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal, require, require_organisation
+from tenants.access import Permission, Principal, refusals, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
 
@@ -98,11 +98,14 @@ class DocumentService:
             found = await self._own(change, key, Permission.EMISSION_RECORD)
             if found.state is DocumentState.STORED:
                 return found
-            if found.state is DocumentState.WITHDRAWN:
+            if found.state is not DocumentState.ANNOUNCED:
                 raise DOCUMENT_STATE(path=("id",), state=found.state, needed=DocumentState.ANNOUNCED)
+            await rows.lock_content(change.unit, found.sha256)
             await self.toolbox.store.verify(found.announced(change.tenant_id))
             values = {"state": DocumentState.STORED.value, "stored_at": self.toolbox.clock.now()}
-            return await self._changed(change, found, **values)
+            made = await self._changed(change, found, **values)
+            await self._protect(change, made)
+            return made
 
         return await perform(self.toolbox, actor, "completeEvidenceUpload", {"id": key}, Document, work)
 
@@ -123,10 +126,24 @@ class DocumentService:
                 values["keep_until"] = keep_until
             if legal_hold is not None:
                 values["legal_hold"] = legal_hold
-            return await self._changed(change, found, **values) if values else found
+            if not values:
+                return found
+            await rows.lock_content(change.unit, found.sha256)
+            made = await self._changed(change, found, **values)
+            await self._protect(change, made)
+            return made
 
         body = {"id": key, "keep_until": keep_until, "legal_hold": legal_hold}
         return await perform(self.toolbox, actor, "setEvidenceRetention", body, Document, work)
+
+    async def _protect(self, change: Change, document: Document) -> None:
+        """Let the store itself hold a stored content as long as the strictest of its documents says."""
+        if change.actor.dry_run or document.state is not DocumentState.STORED:
+            return
+        same = await rows.keepers(change.unit, document.sha256)
+        until = max((d.keep_until for d in same if d.keep_until), default=None)
+        hold = any(d.legal_hold for d in same)
+        await self.toolbox.store.protect(document.announced(change.tenant_id).key, keep_until=until, legal_hold=hold)
 
     async def withdraw(self, actor: Actor, key: UUID, reason: str) -> Done[Document]:
         """Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING, DOCUMENT_IS_KEPT, DOCUMENT_STATE."""
@@ -155,7 +172,7 @@ class DocumentService:
             found = await self._own(change, key, Permission.EMISSION_RECORD)
             if found.state is not DocumentState.STORED:
                 raise DOCUMENT_STATE(path=("id",), state=found.state, needed=DocumentState.STORED)
-            owners = await owners_of(subject_type)(change.unit, subject_ids)
+            owners = await owners_of(subject_type, "subjectIds")(change.unit, subject_ids)
             verdicts = await change.refusals(Permission.EMISSION_RECORD, set(owners.values()))
             for n, subject_id in enumerate(subject_ids):
                 refused = verdicts.get(owners.get(subject_id))
@@ -163,7 +180,8 @@ class DocumentService:
                     raise NOT_FOUND(path=("subjectIds", str(n)), what=subject_type, key=str(subject_id))
                 if refused is not None:
                     raise refused.at("subjectIds", str(n))
-            added = await rows.link(change.unit, key, subject_type, subject_ids, actor.principal.member_id)
+            proven = {subject_id: owners[subject_id] for subject_id in subject_ids}
+            added = await rows.link(change.unit, key, subject_type, proven, actor.principal.member_id)
             about = {"subject_type": subject_type, "subject_ids": list(subject_ids)}
             await change.audit("Document", key, found.organisation_id, after=about)
             return Linked(found, added)
@@ -207,6 +225,22 @@ class DocumentService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.linked(session, subject_type, subject_ids, principal)
 
+    async def replacements(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Document]:
+        """The later version of each document."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.replacements(session, keys, principal)
+
+    async def of_record(self, principal: Principal, subject_type: str, key: UUID) -> list[Document]:
+        """The documents that prove a record the caller may read. Errors: NOT_FOUND, FORBIDDEN, SUBJECT_UNKNOWN."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            owner = (await owners_of(subject_type, "recordId")(session, [key])).get(key)
+            if owner is None:
+                raise NOT_FOUND(path=("recordId",), what=subject_type, key=str(key))
+            for error in (await refusals(session, principal, Permission.EMISSION_READ, [owner])).values():
+                absent = NOT_FOUND(path=("recordId",), what=subject_type, key=str(key))
+                raise (absent if error.code is NOT_FOUND else error)
+            return (await rows.linked(session, subject_type, [key], principal)).get(key, [])
+
 
 class EvidenceReader:
     """What other slices read, inside their own transaction. No permission is asked here."""
@@ -235,5 +269,6 @@ class EvidenceReader:
 async def keep_made(toolbox: Toolbox, unit: UnitOfWork, document: Document, path: Path) -> None:
     """Keep a file of our own making as a stored document; its object is there before the row that names it."""
     assert unit.tenant_id is not None
+    await rows.lock_content(unit, document.sha256)
     await toolbox.store.put(document.announced(unit.tenant_id), path)
     await rows.insert(unit, document)

@@ -18,9 +18,9 @@ def subject(subject_type: str, owners: Owners) -> None:
     _OWNERS[subject_type] = owners
 
 
-def owners_of(subject_type: str) -> Owners:
+def owners_of(subject_type: str, *path: str) -> Owners:
     """Errors: SUBJECT_UNKNOWN."""
     found = _OWNERS.get(subject_type)
     if found is None:
-        raise SUBJECT_UNKNOWN(path=("subjectIds",), type=subject_type, known=", ".join(sorted(_OWNERS)) or "-")
+        raise SUBJECT_UNKNOWN(path=path, type=subject_type, known=", ".join(sorted(_OWNERS)) or "-")
     return found

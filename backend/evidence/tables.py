@@ -23,6 +23,7 @@ document = tenant_table(
     Column("uploaded_by", Uuid, nullable=False),
     moment("created_at"),
     Column("stored_at", DateTime(timezone=True)),
+    Column("content_removed_at", DateTime(timezone=True)),
     belongs_to("organisation", "organisation_id"),
     belongs_to("document", "replaces_id"),
 )
@@ -32,8 +33,10 @@ document_link = tenant_table(
     Column("document_id", Uuid),
     Column("subject_type", Text),
     Column("subject_id", Uuid),
+    Column("organisation_id", Uuid, nullable=False),
     Column("linked_by", Uuid, nullable=False),
     moment("linked_at"),
     belongs_to("document", "document_id"),
+    belongs_to("organisation", "organisation_id"),
     keys=("document_id", "subject_type", "subject_id"),
 )

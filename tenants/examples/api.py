@@ -38,8 +38,8 @@ def silent(_what: str, _done: int, _total: int) -> None:
 class Api:
     """One tenant, one token. Documents come from `schema/operations`."""
 
-    def __init__(self, url: str, token: str) -> None:
-        headers = {"authorization": f"Bearer {token}", "accept-language": "en"}
+    def __init__(self, url: str, token: str, language: str = "en") -> None:
+        headers = {"authorization": f"Bearer {token}", "accept-language": language}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=120)
 
     def run(self, operation: str, variables: Mapping[str, Any]) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -82,16 +84,23 @@ async def test_from_open_to_locked(office: Office) -> None:
     assert sum(Decimal(x["co2eT"]) for x in shown["lines"]["nodes"]) == Decimal(total["co2eT"])
 
 
-async def test_the_digest_is_of_the_lines(office: Office, database: Database) -> None:
-    shown = await office.go(await office.open(), "submitInventory")
-    async with database.read(office.works.world.tenant_id) as session:
-        rows = await session.rows("SELECT * FROM inventory_line ORDER BY n")
-    text = "".join(
-        f"{r.n}\t{r.source_id}\t{r.stream_id}\t{r.coefficient_id}\t{r.category}\t{r.first_month}\t{r.months}\t"
-        f"{Decimal(r.quantity).normalize():f}\t{r.co2e_t}\t{r.records}\n"
-        for r in rows
-    )
+async def test_the_digest_can_be_recomputed_by_who_has_only_the_api(office: Office) -> None:
+    key = await office.open()
+    await office.go(key, "submitInventory")
+    query = """query Q($id: ID!) { node(id: $id) { ... on Inventory { sha256 heading firstMonth version
+      lines { nodes { n firstMonth months category directKind quantity co2eT records written source { id } } } } } }"""
+    shown = (await office.people[3].ask(query, id=key))["node"]
+    lines = shown["lines"]["nodes"]
+    text = shown["heading"] + "".join(x["written"] for x in lines)
     assert shown["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    site = uuid_of(office.works.site_id)
+    assert shown["heading"] == f"tanheng.inventory/1\t{site}\t2024-01-01\t12\t1\t1\n"
+    for line in lines:
+        n, source, _, _, category, kind, month, months, quantity, co2e_t, records = line["written"].strip().split("\t")
+        assert (int(n), uuid_of(line["source"]["id"])) == (line["n"], UUID(source))
+        assert (category, kind, month[:7]) == (line["category"], line["directKind"], line["firstMonth"])
+        assert (int(months), int(records)) == (line["months"], line["records"])
+        assert (Decimal(quantity), Decimal(co2e_t)) == (Decimal(line["quantity"]), Decimal(line["co2eT"]))
 
 
 async def test_maker_is_not_checker(office: Office, database_url: str) -> None:
@@ -108,6 +117,9 @@ async def test_maker_is_not_checker(office: Office, database_url: str) -> None:
         "UPDATE inventory SET state = 'APPROVED'",
         "UPDATE inventory_line SET co2e_t = 0",
         "DELETE FROM inventory_event",
+        "UPDATE inventory SET state = 'OPEN', sha256 = NULL",
+        "UPDATE inventory SET sha256 = repeat('0', 64)",
+        "UPDATE inventory SET state = 'LOCKED', reviewed_by = gen_random_uuid(), approved_by = gen_random_uuid()",
     ):
         with pytest.raises(PostgresError):
             await connection.execute(statement)
@@ -163,6 +175,68 @@ async def test_a_restatement_has_a_reason_and_keeps_what_was(office: Office) -> 
     assert new - old == Decimal("2.255712782")
 
 
+async def test_what_a_restatement_changed(office: Office) -> None:
+    key = await office.open()
+    await office.go(key, "approveInventory")
+    reopen = {"id": key, "reason": "系数更正", "cause": "METHOD"}
+    again = (await office.people[4].do("reopenInventory", reopen, INVENTORY))["inventory"]["id"]
+    query = """query { restatements { nodes { differenceT previous { version } inventory { version reason cause state }
+      differences { category directKind beforeT afterT differenceT } } } }"""
+    (pending,) = (await office.works.engineer.ask(query))["restatements"]["nodes"]
+    assert (pending["differences"], pending["inventory"]["cause"]) == ([], "METHOD")
+    await office.try_to_burn()
+    meter = {"code": "e", "material": "外购电力"}
+    power = await office.works.source("E", meter, category="IMPORTED_ENERGY", directKind=None)
+    await office.works.burn(power, "2024-03", "10", "MWh")
+    await office.go(again, "submitInventory")
+    (told,) = (await office.works.engineer.ask(query))["restatements"]["nodes"]
+    direct, energy = told["differences"]
+    assert (direct["category"], direct["directKind"], energy["category"]) == ("DIRECT", "STATIONARY", "IMPORTED_ENERGY")
+    assert Decimal(direct["differenceT"]) == Decimal("2.255712782")
+    assert (Decimal(energy["beforeT"]), Decimal(energy["differenceT"])) == (0, Decimal(energy["afterT"]))
+    assert Decimal(told["differenceT"]) == Decimal(direct["differenceT"]) + Decimal(energy["differenceT"])
+    stranger = await office.works.world.member((Role.ACCOUNTING_ENGINEER, uuid_of(await office.works.site("S9"))))
+    assert (await stranger.ask(query))["restatements"]["nodes"] == []
+
+
+async def test_what_was_known_at_any_moment(office: Office) -> None:
+    site = office.works.site_id
+    query = """query K($id: ID!, $at: DateTime!) { inventoriesKnownAt(organisationId: $id, knownAt: $at) {
+      state sha256 totals { co2eT records } inventory { version state } } }"""
+
+    async def known(at: datetime) -> list[tuple[Any, ...]]:
+        found = (await office.works.engineer.ask(query, id=site, at=at.isoformat()))["inventoriesKnownAt"]
+        return [(f["inventory"]["version"], f["state"], *(Decimal(t["co2eT"]) for t in f["totals"])) for f in found]
+
+    before = datetime.now(UTC)
+    key = await office.open()
+    opened = datetime.now(UTC)
+    await office.works.burn(office.boiler, "2024-04", "1", "t")
+    await office.go(key, "approveInventory")
+    approved = datetime.now(UTC)
+    lead = office.people[4]
+    await lead.do("reopenInventory", {"id": key, "reason": "补录"}, INVENTORY)
+    reopened = datetime.now(UTC)
+    await office.works.burn(office.boiler, "2024-05", "1", "t")
+    first, each = Decimal("338.356917360"), Decimal("2.255712782")
+    assert await known(before) == []
+    assert await known(opened) == [(1, "OPEN", first)]
+    assert await known(approved) == [(1, "APPROVED", first + each)]
+    assert await known(reopened) == [(1, "REOPENED", first + each), (2, "OPEN", first + each)]
+    now = await known(datetime.now(UTC))
+    assert now[1][:2] == (2, "OPEN")
+    assert abs(now[1][2] - first - 2 * each) < Decimal("1e-8")
+
+
+async def test_a_result_that_reaches_beyond_the_inventory_is_not_lost(office: Office) -> None:
+    source = await office.works.source("K")
+    await office.works.declare(sourceId=source, firstMonth="2024-01", massT="5")
+    half = await office.open(months=6)
+    refused = await office.works.engineer.attempt("submitInventory", {"id": half})
+    assert [e["code"] for e in refused["errors"]] == ["RESULT_CUT"]
+    assert "K CO2 2024-01 (12)" in refused["errors"][0]["message"]
+
+
 async def test_pending_records_stay_out_of_approved_totals(office: Office, database: Database) -> None:
     site = uuid_of(office.works.site_id)
 
@@ -196,6 +270,18 @@ async def test_no_evidence_no_submission(office: Office, objects: FileStore) -> 
     assert "e 2024-03" in refused["errors"][0]["message"]
     document = await stored(works, objects)
     await works.monitor.do("attachEvidence", {"id": document, "subjectIds": [record["id"]]}, "attached")
+    assert (await office.go(key, "submitInventory"))["state"] == "SUBMITTED"
+
+
+async def test_a_declared_result_may_need_evidence_too(office: Office, objects: FileStore) -> None:
+    source = await office.works.source("CEMS", evidenceRequired=True)
+    result = await office.works.declare(sourceId=source, firstMonth="2024-01", massT="5")
+    key = await office.open()
+    refused = await office.works.engineer.attempt("submitInventory", {"id": key})
+    assert [e["code"] for e in refused["errors"]] == ["EVIDENCE_MISSING"]
+    assert "CEMS CO2 2024-01" in refused["errors"][0]["message"]
+    document = await stored(office.works, objects)
+    await office.works.monitor.do("attachEvidence", {"id": document, "subjectIds": [result["id"]]}, "attached")
     assert (await office.go(key, "submitInventory"))["state"] == "SUBMITTED"
 
 

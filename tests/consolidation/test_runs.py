@@ -325,3 +325,29 @@ async def test_several_years_are_one_period(holding: Holding, world: World) -> N
     async with working(holding.database_url):
         run = await holding.finished(asked["id"])
     assert sums(run["S1"]) == ["11", "10", "1", "0"]
+
+
+async def test_approved_inventories_alone(holding: Holding) -> None:
+    """What is pending is in a run of everything and out of a run of what was approved; the basis is in the digest."""
+    await holding.emit("STEEL", "600")
+    await holding.emit("CEMENT", "40")
+    world = holding.world
+    maker = await world.caller(Role.ACCOUNTING_ENGINEER)
+    given = {"organisationId": holding.ids["STEEL"], "firstMonth": f"{YEAR}-01"}
+    key = {"id": (await maker.do("createInventory", given, "inventory { id }"))["inventory"]["id"]}
+    people = [maker, await world.member((Role.NEUTRALITY_TEAM, None)), await world.member((Role.TOP_MANAGEMENT, None))]
+    for who, step in zip(people, ("submitInventory", "confirmInventory", "approveInventory"), strict=True):
+        await who.do(step, key, "inventory { state }")
+    query = """query L($id: ID!, $basis: ConsolidationBasis!) { latestConsolidation(organisationId: $id, year: 2024,
+      approach: OPERATIONAL_CONTROL, basis: $basis) { id basis } }"""
+    runs = {}
+    for basis, total in (("ALL", "640"), ("APPROVED", "600")):
+        asked = await holding.ask(approach="OPERATIONAL_CONTROL", basis=basis)
+        async with working(holding.database_url):
+            runs[basis] = await holding.finished(asked["id"])
+        assert Decimal(runs[basis]["HD"]["consolidatedTotalT"]) == Decimal(total)
+        latest = (await maker.ask(query, id=holding.ids["HD"], basis=basis))["latestConsolidation"]
+        assert latest == {"id": asked["id"], "basis": basis}
+        replay = "query R($id: ID!) { consolidationReplay(id: $id) { agrees } }"
+        assert (await maker.ask(replay, id=asked["id"]))["consolidationReplay"]["agrees"] is True
+    assert runs["ALL"]["inputDigest"] != runs["APPROVED"]["inputDigest"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +15,8 @@ from asyncpg.exceptions import PostgresError
 from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 
+from backend.evidence.domain import Swept
+from backend.evidence.sweep import sweep
 from backend.kit.clock import Clock
 from backend.kit.objects.files import FileStore
 from tenants.access import Role
@@ -170,3 +174,119 @@ async def test_who_may(works: Works, objects: FileStore) -> None:
     ):
         answer = await stranger.attempt(call, given)
         assert [e["code"] for e in answer["errors"]] == ["NOT_FOUND"], call
+
+
+async def test_who_may_see_the_record_may_see_its_proof(works: Works, objects: FileStore) -> None:
+    """A document of the group proves a record of a site: a verifier of that site alone can fetch it."""
+    content = b"%PDF group contract"
+    key = await stored(works, objects, content, organisationId=works.group_id)
+    elsewhere = await works.world.member((Role.THIRD_PARTY_VERIFIER, uuid_of(await works.site("S2"))))
+    verifier = await works.world.member((Role.THIRD_PARTY_VERIFIER, uuid_of(works.site_id)))
+    other = await World.create(works.world.owner, works.world.services)
+    foreign = await other.member(*[(role, None) for role in Role if role is not Role.OVERALL_LEAD])
+    query = "query Q($id: ID!) { node(id: $id) { ... on Document { download { url } } } }"
+    assert (await verifier.ask(query, id=key))["node"] is None
+    record = await works.burn(await works.fuel("烟煤"), "2024-01", "1", "t")
+    await works.monitor.do("attachEvidence", {"id": key, "subjectIds": [record["id"]]}, "attached")
+    shown = (await verifier.ask(query, id=key))["node"]
+    async with client(objects) as http:
+        assert (await http.get(shown["download"]["url"])).content == content
+    of_record = "query Q($id: ID!) { documentsOf(recordId: $id) { id } }"
+    assert (await verifier.ask(of_record, id=record["id"]))["documentsOf"] == [{"id": key}]
+    for stranger in (elsewhere, foreign):
+        assert (await stranger.ask(query, id=key))["node"] is None
+        assert "NOT_FOUND" in str((await stranger.run(of_record, id=record["id"])).errors)
+
+
+@pytest.mark.parametrize("kind", ["EmissionSource", "EmissionStream", "Inventory", "ProductOutput", "EmissionTarget"])
+async def test_any_record_can_be_proven(works: Works, objects: FileStore, kind: str) -> None:
+    engineer, site = works.engineer, works.site_id
+    source = await works.source("B", {"code": "烟煤", "material": "烟煤"})
+    asked = "query Q($id: ID!) { node(id: $id) { ... on EmissionSource { streams { id } } } }"
+    subject = {
+        "EmissionSource": lambda: works.source("C"),
+        "EmissionStream": lambda: _of(engineer.ask(asked, id=source), "node", "streams", 0, "id"),
+        "Inventory": lambda: _of(
+            engineer.do("createInventory", {"organisationId": site, "firstMonth": "2024-01"}, "inventory { id }"),
+            "inventory",
+            "id",
+        ),
+        "ProductOutput": lambda: _of(
+            engineer.do(
+                "recordProductOutputs",
+                {"rows": [{"organisationId": site, "product": "钢", "month": "2024-01", "quantity": "1", "unit": "t"}]},
+                "outputs { id }",
+            ),
+            "outputs",
+            0,
+            "id",
+        ),
+        "EmissionTarget": lambda: _of(
+            engineer.do("setEmissionTarget", {"organisationId": site, "year": 2024, "value": "1"}, "target { id }"),
+            "target",
+            "id",
+        ),
+    }
+    record, key = await subject[kind](), await stored(works, objects)
+    done = await works.monitor.do("attachEvidence", {"id": key, "subjectIds": [record]}, "attached")
+    assert done["attached"] == 1
+    of_record = "query Q($id: ID!) { documentsOf(recordId: $id) { id } }"
+    assert (await engineer.ask(of_record, id=record))["documentsOf"] == [{"id": key}]
+
+
+async def _of(answer: Awaitable[Any], *way: Any) -> Any:
+    found = await answer
+    for step in way:
+        found = found[step]
+    return found
+
+
+async def test_versions_know_each_other(works: Works, objects: FileStore) -> None:
+    first = await stored(works, objects)
+    second = await stored(works, objects, b"better", replacesId=first)
+    query = "query Q($id: ID!) { node(id: $id) { ... on Document { replaces { id } replacedBy { id } } } }"
+    assert (await works.engineer.ask(query, id=first))["node"] == {"replaces": None, "replacedBy": {"id": second}}
+    assert (await works.engineer.ask(query, id=second))["node"] == {"replaces": {"id": first}, "replacedBy": None}
+    again = await works.monitor.attempt("createEvidenceUpload", announced(works, b"z", replacesId=first))
+    assert [e["code"] for e in again["errors"]] == ["DOCUMENT_REPLACED"]
+
+
+def kept(objects: FileStore) -> int:
+    return len([p for p in objects.folder.rglob("*") if p.is_file() and p.name != ".secret"])
+
+
+async def test_the_sweep_clears_what_nobody_needs(works: Works, objects: FileStore) -> None:
+    toolbox, tenant = works.world.services.toolbox, works.world.tenant_id
+    shared, twin = await stored(works, objects), await stored(works, objects, fileName="副本.pdf")
+    alone = await stored(works, objects, b"alone")
+    held = await stored(works, objects, b"held")
+    lost = await works.monitor.do("createEvidenceUpload", announced(works, b"lost"), UPLOAD)
+    await send(objects, lost["upload"], b"lost")
+    for key in (shared, alone):
+        await works.monitor.do("withdrawEvidence", {"id": key, "reason": "误传"}, DOCUMENT)
+    assert kept(objects) == 4
+    assert await sweep(toolbox, tenant) == Swept(abandoned=0, removed=1, shared=1)
+    assert kept(objects) == 3
+    late = replace(toolbox, clock=Clock(lambda: Clock().now() + timedelta(days=2)))
+    assert await sweep(late, tenant) == Swept(abandoned=1, removed=1, shared=0)
+    assert await sweep(late, tenant) == Swept(abandoned=0, removed=0, shared=0)
+    assert kept(objects) == 2
+    query = "query Q($ids: [ID!]!) { nodes(ids: $ids) { ... on Document { state contentRemovedAt } } }"
+    nodes = (await works.engineer.ask(query, ids=[twin, held, lost["document"]["id"]]))["nodes"]
+    assert [n["state"] for n in nodes] == ["STORED", "STORED", "ABANDONED"]
+    finish = await works.monitor.attempt("completeEvidenceUpload", {"id": lost["document"]["id"]})
+    assert [e["code"] for e in finish["errors"]] == ["DOCUMENT_STATE"]
+    await works.monitor.do("withdrawEvidence", {"id": twin, "reason": "误传"}, DOCUMENT)
+    assert await sweep(toolbox, tenant) == Swept(abandoned=0, removed=1, shared=0)
+
+
+async def test_completing_and_sweeping_at_once_loses_nothing(works: Works, objects: FileStore) -> None:
+    toolbox, tenant = works.world.services.toolbox, works.world.tenant_id
+    gone = await stored(works, objects, b"same")
+    await works.monitor.do("withdrawEvidence", {"id": gone, "reason": "误传"}, DOCUMENT)
+    made = await works.monitor.do("createEvidenceUpload", announced(works, b"same"), UPLOAD)
+    await send(objects, made["upload"], b"same")
+    call = {"id": made["document"]["id"]}
+    done, _ = await asyncio.gather(works.monitor.do("completeEvidenceUpload", call, DOCUMENT), sweep(toolbox, tenant))
+    assert done["document"]["state"] == "STORED"
+    assert kept(objects) == 1

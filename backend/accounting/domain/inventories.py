@@ -6,6 +6,8 @@ digest; maker is not checker. To change it, it is reopened with a reason: that i
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +17,7 @@ from uuid import UUID
 
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.errors import conflict, rule
+from backend.kit.quantity import trimmed
 
 PERIOD_LOCKED = conflict(
     "PERIOD_LOCKED",
@@ -46,6 +49,27 @@ INVENTORY_EMPTY = rule(
     en="There is nothing to submit: the organisation has no results in {period}.",
     zh="没有可提交的内容：该组织在 {period} 没有结果。",
 )
+
+
+RESULT_CUT = rule(
+    "RESULT_CUT",
+    en="{count} declared results reach beyond the months of the inventory, the first: {first}. "
+    "Make the inventory as long as they are, or declare them by its months.",
+    zh="{count} 项申报结果超出清单月份，首项：{first}。请延长清单，或按清单月份申报。",
+)
+
+
+class RestatementCause(StrEnum):
+    """Why an inventory is restated (9.2.2.7)."""
+
+    ERROR = "ERROR"
+    """A record was wrong or missing (差错更正)."""
+    METHOD = "METHOD"
+    """A method or a factor changed (方法或因子变化)."""
+    STRUCTURE = "STRUCTURE"
+    """The organisation or its boundary changed (组织或边界变化)."""
+    OTHER = "OTHER"
+    """Something else, as the reason says (其他)."""
 
 
 class InventoryState(StrEnum):
@@ -134,6 +158,7 @@ class Inventory:
     approved_by: UUID | None
     verified_by: UUID | None
     created_at: datetime
+    cause: RestatementCause | None = None
 
     @property
     def after(self) -> date:
@@ -194,6 +219,83 @@ class InventoryLine:
     quantity: Decimal | None
     co2e_t: Decimal
     records: int
+
+
+FORM: Final = "tanheng.inventory/1"
+
+
+def heading(of: Inventory, round_: int) -> str:
+    """The first text line of what an inventory's digest is made of: whose it is, of which months, which submission."""
+    fields = (FORM, of.organisation_id, of.first_month, of.months, of.version, round_)
+    return "\t".join(map(str, fields)) + "\n"
+
+
+def written(line: InventoryLine) -> str:
+    """A line as the digest is made of: one text line, fields divided by tabs, decimals without trailing zeros."""
+    fields = (
+        line.n,
+        line.source_id,
+        line.stream_id or line.declared_result_id,
+        line.coefficient_id or "",
+        line.category.value,
+        line.direct_kind or "",
+        line.first_month,
+        line.months,
+        "" if line.quantity is None else trimmed(line.quantity),
+        trimmed(line.co2e_t),
+        line.records,
+    )
+    return "\t".join(map(str, fields)) + "\n"
+
+
+def digest(of: Inventory, round_: int, lines: Iterable[InventoryLine]) -> str:
+    """The sha256 by which a submission is known: of its heading and its lines in their order, in UTF-8."""
+    made = hashlib.sha256(heading(of, round_).encode())
+    for line in lines:
+        made.update(written(line).encode())
+    return made.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryKnown:
+    """An inventory as it was known at a moment: its state, its submission and the digest of it."""
+
+    inventory: Inventory
+    state: InventoryState
+    round: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a category (direct: one kind) was before a restatement, and is after it (tCO2e)."""
+
+    category: Category
+    direct_kind: DirectKind | None
+    before_t: Decimal
+    after_t: Decimal
+
+    @property
+    def difference_t(self) -> Decimal:
+        return self.after_t - self.before_t
+
+
+def differences(before: Sequence[InventoryTotal], after: Sequence[InventoryTotal]) -> list[Difference]:
+    """Category by category; those that stayed the same, too."""
+    old = {(t.category, t.direct_kind): t.co2e_t for t in before}
+    new = {(t.category, t.direct_kind): t.co2e_t for t in after}
+    keys = sorted({*old, *new}, key=lambda k: (list(Category).index(k[0]), k[1] or ""))
+    zero = Decimal(0)
+    return [Difference(c, k, old.get((c, k), zero), new.get((c, k), zero)) for c, k in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """A version of an inventory that replaces another; what it changes is told once it was submitted."""
+
+    inventory: Inventory
+    previous: Inventory
+    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,7 @@ class NewSource:
     direct_kind: DirectKind | None = None
     streams: tuple[NewStream, ...] = ()
     subtype: Subtype | None = None
+    evidence_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,7 @@ class EmissionSource:
     unit_id: UUID | None = None
     device_id: UUID | None = None
     subtype: Subtype | None = None
+    evidence_required: bool = False
 
 
 def checked_source(new: NewSource) -> NewSource:

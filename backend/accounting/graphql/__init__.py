@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from backend.accounting.graphql import (
     adoption,
+    base_years,
+    deviations,
     factors,
     imports,
     inventories,
@@ -12,6 +14,7 @@ from backend.accounting.graphql import (
     meters,
     methods,
     monitoring,
+    outputs,
     own_sets,
     readings,
     records,
@@ -21,8 +24,11 @@ from backend.accounting.graphql import (
     units,
 )
 from backend.accounting.graphql.adoption import AdoptionMutations, AdoptionQueries
+from backend.accounting.graphql.base_years import BaseYearMutations, BaseYearQueries
 from backend.accounting.graphql.categories import CategoryMutations, CategoryQueries
 from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
+from backend.accounting.graphql.deviations import DeviationMutations, DeviationQueries
+from backend.accounting.graphql.explain import ExplainQueries
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -31,10 +37,12 @@ from backend.accounting.graphql.known import KnownQueries
 from backend.accounting.graphql.material_batches import BatchMutations, BatchQueries
 from backend.accounting.graphql.meters import MeterMutations, MeterQueries
 from backend.accounting.graphql.monitoring import MonitoringPlanMutations, MonitoringPlanQueries
+from backend.accounting.graphql.outputs import OutputMutations, OutputQueries
 from backend.accounting.graphql.own_sets import OwnSetMutations, OwnSetQueries
 from backend.accounting.graphql.packs import PackMutations, PackQueries
 from backend.accounting.graphql.readings import ReadingMutations, ReadingQueries
 from backend.accounting.graphql.recording import RecordMutations, RecordQueries
+from backend.accounting.graphql.restatements import RestatementQueries
 from backend.accounting.graphql.sources import SourceMutations, SourceQueries
 from backend.accounting.graphql.stacks import StackMutations, StackQueries
 from backend.accounting.graphql.stocks import StockMutations, StockQueries
@@ -54,6 +62,11 @@ class Queries(
     RecordQueries,
     ImportQueries,
     InventoryQueries,
+    RestatementQueries,
+    OutputQueries,
+    BaseYearQueries,
+    DeviationQueries,
+    ExplainQueries,
     FactorQueries,
     OwnSetQueries,
     CategoryQueries,
@@ -87,6 +100,9 @@ class Mutations(
     MeterMutations,
     BatchMutations,
     JudgementMutations,
+    OutputMutations,
+    BaseYearMutations,
+    DeviationMutations,
 ):
     """Root mutations of the slice."""
 
@@ -109,4 +125,7 @@ NODES = {
     **material_batches.NODES,
     **stacks.NODES,
     **meters.NODES,
+    **outputs.NODES,
+    **base_years.NODES,
+    **deviations.NODES,
 }

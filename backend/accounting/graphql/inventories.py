@@ -11,10 +11,12 @@ from uuid import UUID
 import strawberry
 
 from backend.accounting.domain import inventories as domain
-from backend.accounting.domain.inventories import InventoryState, NewInventory, Step
+from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
 from backend.accounting.domain.sources import Category, DirectKind
+from backend.accounting.graphql.records import attached
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
+from backend.evidence.graphql import Document
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
@@ -29,6 +31,7 @@ from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
 
 enum_type(InventoryState)
+enum_type(RestatementCause)
 AnInventory = Annotated["Inventory", strawberry.lazy("backend.accounting.graphql.inventories")]
 AnEvent = Annotated["InventoryEvent", strawberry.lazy("backend.accounting.graphql.inventories")]
 ALine = Annotated["InventoryLine", strawberry.lazy("backend.accounting.graphql.inventories")]
@@ -53,18 +56,27 @@ class InventoryLine:
     """A frozen result: of a stream in a month, or a declared one."""
 
     record: strawberry.Private[domain.InventoryLine]
+    n: int
+    """Its place, from 1."""
     first_month: Month
     """First month."""
     months: int
     """Length in months."""
     category: Category
     """Category."""
+    direct_kind: DirectKind | None
+    """Which term of formula (3); null unless direct."""
     quantity: Decimal | None
     """Sum of the quantities, in the stream's unit; null for a declared result."""
     co2e_t: Decimal
     """tCO2e."""
     records: int
     """How many records it is made of."""
+
+    @strawberry.field
+    def written(self) -> str:
+        """The text line that the digest is made of: with those of the other lines, behind the inventory's heading."""
+        return domain.written(self.record)
 
     @batched
     async def source(parents: list[ALine], info: Info) -> list[EmissionSource | None]:
@@ -117,6 +129,18 @@ class Inventory(Node):
     """Digest of what was submitted last; null before."""
     reason: str
     """Why it restates the version before it; empty for the first."""
+    cause: RestatementCause | None
+    """What makes it a restatement; null for the first version."""
+
+    @strawberry.field
+    def heading(self) -> str | None:
+        """The first text line that the digest is made of; null before it is submitted."""
+        return domain.heading(self.record, self.record.round) if self.record.sha256 else None
+
+    @batched
+    async def documents(parents: list[AnInventory], info: Info) -> list[list[Document]]:
+        """The documents attached to it: a verification report, a resolution."""
+        return await attached("Inventory", [p.record.id for p in parents], info)
 
     @batched
     async def organisation(parents: list[AnInventory], info: Info) -> list[Organisation | None]:
@@ -215,6 +239,8 @@ class ReopenInventoryInput(MutationInput):
     """The inventory."""
     reason: str
     """Why."""
+    cause: RestatementCause = RestatementCause.ERROR
+    """What makes it a restatement."""
 
 
 @object_type
@@ -345,7 +371,9 @@ class InventoryMutations:
     async def reopen_inventory(self, info: Info, input: ReopenInventoryInput) -> ReopenInventoryPayload:
         """Restate a frozen inventory: its next version is opened, this one stays readable."""
         key = key_of(input.id, "Inventory", "id")
-        done = await info.context.use(InventoryService).reopen(info.context.actor(input), key, input.reason)
+        done = await info.context.use(InventoryService).reopen(
+            info.context.actor(input), key, input.reason, input.cause
+        )
         return ReopenInventoryPayload(errors=[], inventory=Inventory.of(done.value), replayed=done.replayed)
 
 

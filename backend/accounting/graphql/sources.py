@@ -134,6 +134,8 @@ class EmissionSource(Node):
     """Which term of formula (3) it is; null unless direct."""
     subtype: Subtype | None
     """What it is within its category (8.2.2, notes 5 to 7); null when not said."""
+    evidence_required: bool
+    """Whether all its records, declared results too, must have evidence before they can be submitted."""
 
     @batched
     async def organisation(parents: list[ASource], info: Info) -> list[Organisation | None]:
@@ -242,6 +244,8 @@ class NewEmissionSourceInput:
     """For DIRECT, and only there: the term of formula (3)."""
     subtype: Subtype | None = None
     """What it is within an indirect category; `emissionSubtypes` lists what fits."""
+    evidence_required: bool = False
+    """Whether all its records, declared results too, must have evidence before they can be submitted."""
     streams: list[NewEmissionStreamInput] = strawberry.field(default_factory=list)
     """Its streams; none when only declared results will be recorded."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
@@ -20,6 +19,8 @@ from backend.accounting.domain.inventories import (
     InventoryLine,
     InventoryState,
     InventoryTotal,
+    RestatementCause,
+    digest,
 )
 from backend.accounting.domain.results import CategoryTotal
 from backend.accounting.domain.sources import Category, DirectKind
@@ -27,19 +28,21 @@ from backend.accounting.tables.inventories import inventory, inventory_event, in
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.kit.quantity import trimmed
 from tenants.access import Permission, Principal, within
 
 _FIELDS: Final = tuple(Inventory.__dataclass_fields__)
 
 
-def _inventory(row: Row[Any]) -> Inventory:
-    return Inventory(**{name: getattr(row, name) for name in _FIELDS} | {"state": InventoryState(row.state)})
+def as_inventory(row: Row[Any]) -> Inventory:
+    cause = RestatementCause(row.cause) if row.cause else None
+    read = {"state": InventoryState(row.state), "cause": cause}
+    return Inventory(**{name: getattr(row, name) for name in _FIELDS} | read)
 
 
 async def insert(unit: UnitOfWork, made: Inventory) -> None:
     """Errors: INVENTORY_OVERLAPS."""
     row = {name: getattr(made, name) for name in _FIELDS} | {"tenant_id": unit.tenant_id, "state": made.state.value}
+    row["cause"] = made.cause and made.cause.value
     try:
         await unit.execute(inventory.insert(), row)
     except DBAPIError as error:
@@ -55,8 +58,8 @@ async def note(unit: UnitOfWork, key: UUID, state: InventoryState, text: str, sh
     """Write down that a step was taken."""
     await unit.execute(
         """
-        INSERT INTO inventory_event (tenant_id, inventory_id, n, state, note, sha256, member_id)
-        SELECT :tenant_id, :key, count(*) + 1, :state, :note, :sha256, :member
+        INSERT INTO inventory_event (tenant_id, inventory_id, n, state, note, sha256, member_id, at)
+        SELECT :tenant_id, :key, count(*) + 1, :state, :note, :sha256, :member, clock_timestamp()
         FROM inventory_event WHERE inventory_id = :key
         """,
         {
@@ -79,7 +82,7 @@ async def inventories(
         statement = statement.where(within(principal, Permission.EMISSION_READ, inventory.c.organisation_id))
     if lock:
         statement = statement.with_for_update()
-    return {row.id: _inventory(row) for row in await session.rows(statement)}
+    return {row.id: as_inventory(row) for row in await session.rows(statement)}
 
 
 async def page(
@@ -89,7 +92,7 @@ async def page(
     statement = select(inventory).where(within(principal, Permission.EMISSION_READ, inventory.c.organisation_id))
     if organisation_id is not None:
         statement = statement.where(inventory.c.organisation_id == organisation_id)
-    rows = [_inventory(r) for r in await session.rows(keyset(statement, request, inventory.c.id, latest_first=True))]
+    rows = [as_inventory(r) for r in await session.rows(keyset(statement, request, inventory.c.id, latest_first=True))]
     return Page.cut(rows, request, lambda i: (i.id,))
 
 
@@ -128,27 +131,7 @@ async def freeze(unit: UnitOfWork, of: Inventory, round_: int) -> str | None:
     given = {"key": of.id, "round": round_, "organisation": of.organisation_id}
     if not await unit.execute(_FREEZE, given | {"first_month": of.first_month, "after": of.after}):
         return None
-    digest = hashlib.sha256()
-    for line in await lines(unit, of.id, round_):
-        digest.update(written(line).encode())
-    return digest.hexdigest()
-
-
-def written(line: InventoryLine) -> str:
-    """A line as its digest is made of: one text line, fields divided by tabs."""
-    fields = (
-        line.n,
-        line.source_id,
-        line.stream_id or line.declared_result_id,
-        line.coefficient_id or "",
-        line.category.value,
-        line.first_month,
-        line.months,
-        "" if line.quantity is None else trimmed(line.quantity),
-        line.co2e_t,
-        line.records,
-    )
-    return "\t".join(map(str, fields)) + "\n"
+    return digest(of, round_, await lines(unit, of.id, round_))
 
 
 def _line(r: Row[Any]) -> InventoryLine:
@@ -200,42 +183,18 @@ async def totals(session: ReadSession, wanted: Sequence[tuple[UUID, int]]) -> di
     return found
 
 
-async def unproven(session: ReadSession, of: Inventory) -> list[str]:
-    """Records of streams that require evidence and have none: neither a reference nor a document."""
-    rows = await session.rows(
-        """
-        SELECT t.code, p.month, b.id AS batch_id
-        FROM stream_month m
-        JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id AND t.evidence_required
-        JOIN activity_pack p ON p.tenant_id = m.tenant_id AND p.stream_id = m.stream_id AND p.month = m.month
-        JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id AND b.evidence = ''
-        CROSS JOIN LATERAL generate_series(p.first_line, p.first_line + cardinality(p.days) - 1) AS line
-        WHERE m.organisation_id = :organisation AND m.month >= :first_month AND m.month < :after
-          AND NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
-            AND w.batch_id = p.batch_id AND w.line = line)
-          AND NOT EXISTS (SELECT FROM document_link l JOIN document d ON d.tenant_id = l.tenant_id
-              AND d.id = l.document_id AND d.state = 'STORED'
-            WHERE l.subject_type = 'ActivityRecord'
-              AND l.subject_id = (left(b.id::text, 28) || lpad(to_hex(line), 8, '0'))::uuid)
-        ORDER BY p.month, t.code
-        """,
-        {"organisation": of.organisation_id, "first_month": of.first_month, "after": of.after},
-    )
-    return [f"{r.code} {r.month:%Y-%m}" for r in rows]
-
-
 async def frozen(session: ReadSession, organisation_ids: Sequence[UUID]) -> list[Inventory]:
     """The inventories of these organisations that lock their periods."""
     statement = select(inventory).where(
         inventory.c.organisation_id.in_(organisation_ids), inventory.c.state.in_([s.value for s in FROZEN])
     )
-    return [_inventory(row) for row in await session.rows(statement)]
+    return [as_inventory(row) for row in await session.rows(statement)]
 
 
 async def approved_totals(
     session: ReadSession, organisation_ids: Sequence[UUID], from_year: int, to_year: int
 ) -> list[CategoryTotal]:
-    """As `results.category_totals`, of approved inventories alone that lie within the years."""
+    """As `results.category_totals`, of approved inventories alone: their lines of these years."""
     rows = await session.rows(
         """
         SELECT i.organisation_id, l.category, l.direct_kind, sum(l.co2e_t) AS co2e_t, sum(l.records) AS records,
@@ -244,7 +203,7 @@ async def approved_totals(
         JOIN inventory_line l ON l.tenant_id = i.tenant_id AND l.inventory_id = i.id AND l.round = i.round
         JOIN inventory_event e ON e.tenant_id = i.tenant_id AND e.inventory_id = i.id AND e.state = 'APPROVED'
         WHERE i.organisation_id = ANY (:organisations) AND i.state = ANY (:final)
-          AND i.first_month >= :from_day AND i.first_month + make_interval(months => i.months) <= :to_day
+          AND l.first_month >= :from_day AND l.first_month < :to_day
         GROUP BY i.organisation_id, l.category, l.direct_kind
         """,
         {

@@ -60,6 +60,7 @@ def _source(row: Row[Any]) -> EmissionSource:
         unit_id=row.unit_id,
         device_id=row.device_id,
         subtype=row.subtype and Subtype(row.subtype),
+        evidence_required=row.evidence_required,
     )
 
 
@@ -104,6 +105,7 @@ async def insert_sources(unit: UnitOfWork, made: Sequence[EmissionSource]) -> No
             "unit_id": s.unit_id,
             "device_id": s.device_id,
             "subtype": s.subtype and s.subtype.value,
+            "evidence_required": s.evidence_required,
         }
         for s in made
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,19 +12,25 @@ from backend.accounting.domain.inventories import (
     EVIDENCE_MISSING,
     INVENTORY_EMPTY,
     INVENTORY_STATE,
+    RESULT_CUT,
     SIGNED_AS,
     Inventory,
     InventoryEvent,
+    InventoryKnown,
     InventoryLine,
     InventoryState,
     InventoryTotal,
     NewInventory,
+    Restatement,
+    RestatementCause,
     Step,
+    differences,
 )
 from backend.accounting.domain.records import BAD_PERIOD, checked_month, checked_reason
 from backend.accounting.repository import inventories as rows
+from backend.accounting.repository import inventory_history as history
 from backend.accounting.repository.results import alone
-from backend.kit.errors import NOT_FOUND
+from backend.accounting.service.reach import reach
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -71,7 +78,7 @@ class InventoryService:
     async def submit(self, actor: Actor, key: UUID, note: str) -> Done[Inventory]:
         """Freeze what the organisation emitted in the period. Writers wait while it is copied.
 
-        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, EVIDENCE_MISSING, INVENTORY_EMPTY.
+        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, RESULT_CUT, EVIDENCE_MISSING, INVENTORY_EMPTY.
         """
 
         async def work(change: Change) -> Inventory:
@@ -79,7 +86,10 @@ class InventoryService:
             if found.state is not InventoryState.OPEN:
                 raise INVENTORY_STATE(path=("id",), state=found.state, needed=InventoryState.OPEN)
             await alone(change.unit)
-            unproven = await rows.unproven(change.unit, found)
+            cut = await history.cut(change.unit, found)
+            if cut:
+                raise RESULT_CUT(path=("id",), count=len(cut), first=cut[0])
+            unproven = await history.unproven(change.unit, found)
             if unproven:
                 raise EVIDENCE_MISSING(path=("id",), count=len(unproven), first=unproven[0])
             sha256 = await rows.freeze(change.unit, found, found.round + 1)
@@ -115,7 +125,9 @@ class InventoryService:
 
         return await perform(self.toolbox, actor, OPERATIONS[step], {"id": key, "note": note}, Inventory, work)
 
-    async def reopen(self, actor: Actor, key: UUID, reason: str) -> Done[Inventory]:
+    async def reopen(
+        self, actor: Actor, key: UUID, reason: str, cause: RestatementCause = RestatementCause.ERROR
+    ) -> Done[Inventory]:
         """Begin a restatement: the next version, open; the frozen one stays readable.
 
         Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, REASON_MISSING.
@@ -129,11 +141,12 @@ class InventoryService:
                 raise INVENTORY_STATE(path=("id",), state=found.state, needed=needed)
             await self._moved(change, found, InventoryState.REOPENED, because, {})
             period = NewInventory(found.organisation_id, found.first_month, found.months)
-            made = self._blank(period, found.version + 1, because)
+            made = replace(self._blank(period, found.version + 1, because), cause=cause)
             await self._begin(change, made)
             return made
 
-        return await perform(self.toolbox, actor, "reopenInventory", {"id": key, "reason": reason}, Inventory, work)
+        body = {"id": key, "reason": reason, "cause": cause}
+        return await perform(self.toolbox, actor, "reopenInventory", body, Inventory, work)
 
     def _blank(self, new: NewInventory, version: int, reason: str) -> Inventory:
         return Inventory(
@@ -174,13 +187,7 @@ class InventoryService:
     @staticmethod
     async def _own(change: Change, key: UUID, permission: Permission) -> Inventory:
         found = (await rows.inventories(change.unit, [key], lock=True)).get(key)
-        refused = (await change.refusals(permission, [found.organisation_id] if found else [])).values()
-        absent = NOT_FOUND(path=("id",), what="Inventory", key=str(key))
-        if found is None:
-            raise absent
-        for error in refused:
-            raise (absent if error.code is NOT_FOUND else error)
-        return found
+        return await reach(change, permission, "Inventory", key, found)
 
     async def page(self, principal: Principal, organisation_id: UUID | None, request: PageRequest) -> Page[Inventory]:
         """Errors: NOT_FOUND, FORBIDDEN for an organisation out of reach."""
@@ -207,3 +214,40 @@ class InventoryService:
         """The frozen lines of an inventory the caller was given already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.page_of_lines(session, of.id, of.round, request)
+
+    async def restatements(
+        self, principal: Principal, organisation_id: UUID | None, request: PageRequest
+    ) -> Page[Restatement]:
+        """What restatements changed, category by category. Errors: NOT_FOUND, FORBIDDEN for an organisation."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            if organisation_id is not None:
+                await require(session, principal, Permission.EMISSION_READ, organisation_id)
+            page = await history.restated(session, principal, organisation_id, request)
+            asked = {i.id: i for pair in page.rows for i in pair}
+            totals = await rows.totals(session, [(i.id, i.round) for i in asked.values()])
+
+        def made(pair: tuple[Inventory, Inventory]) -> Restatement:
+            new, old = pair
+            told = differences(totals.get(old.id, []), totals.get(new.id, [])) if new.round else []
+            return Restatement(new, old, tuple(told))
+
+        return page.map(made)
+
+    async def known_at(
+        self, principal: Principal, organisation_id: UUID, moment: datetime
+    ) -> list[tuple[InventoryKnown, list[InventoryTotal]]]:
+        """The inventories of an organisation as they stood at a moment, with their totals then: of what was
+        submitted last, or while open, of the records that were known. Errors: NOT_FOUND, FORBIDDEN.
+        """
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            await require(session, principal, Permission.EMISSION_READ, organisation_id)
+            found = await history.known_at(session, organisation_id, moment)
+            frozen = await rows.totals(session, [(k.inventory.id, k.round) for k in found])
+            answer = []
+            for known in found:
+                if known.state is InventoryState.OPEN:
+                    totals = await history.live_totals_at(session, known.inventory, moment)
+                else:
+                    totals = frozen.get(known.inventory.id, [])
+                answer.append((known, totals))
+            return answer

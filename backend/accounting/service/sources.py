@@ -234,14 +234,15 @@ def _batch(count: int, made: dict[int, EmissionSource], refused: dict[int, Refus
 
 def _source(new: NewSource) -> EmissionSource:
     return EmissionSource(
-        uuid7(),
-        new.organisation_id,
-        new.code,
-        new.name_zh,
-        new.name_en,
-        new.category,
-        new.direct_kind,
+        id=uuid7(),
+        organisation_id=new.organisation_id,
+        code=new.code,
+        name_zh=new.name_zh,
+        name_en=new.name_en,
+        category=new.category,
+        direct_kind=new.direct_kind,
         subtype=new.subtype,
+        evidence_required=new.evidence_required,
     )
 
 

@@ -12,7 +12,8 @@ from backend.accounting.domain.metering import Meter, MeterMonth, MeterReading
 from backend.accounting.domain.quality_batches import MaterialBatch
 from backend.accounting.domain.stacks import StackMonitor, StackMonth
 from backend.accounting.domain.stock_ledger import StockRow
-from backend.accounting.repository import activity, coefficients, measurements, methods, own_sets, records, sources
+from backend.accounting.repository import activity, coefficients, measurements, methods, own_sets, records
+from backend.accounting.repository.owners import OWNED, owners
 from backend.evidence.subjects import Owners, subject
 from backend.kit.database import ReadSession
 
@@ -22,43 +23,54 @@ MEASURED: Final[tuple[type[OfStream], ...]] = (
 )  # fmt: skip
 
 
-async def _of_sources(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-    return {key: source.organisation_id for key, source in (await sources.sources(session, keys)).items()}
-
-
 async def _of_activity(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
     found = {key: record.source_id for key, record in (await activity.records(session, keys)).items()}
-    owners = await _of_sources(session, list(found.values()))
-    return {key: owners[source] for key, source in found.items()}
+    return await _of_sources(session, found)
 
 
 async def _of_declared(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
     found = {key: result.source_id for key, result in (await records.declared(session, keys)).items()}
-    owners = await _of_sources(session, list(found.values()))
-    return {key: owners[source] for key, source in found.items()}
+    return await _of_sources(session, found)
+
+
+async def _of_sources(session: ReadSession, sources: dict[UUID, UUID]) -> dict[UUID, UUID]:
+    owner = await owners(session, "EmissionSource", list(set(sources.values())))
+    return {key: owner[source] for key, source in sources.items()}
+
+
+def _of_kind(kind: str) -> Owners:
+    async def found(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
+        return await owners(session, kind, keys)
+
+    return found
+
+
+async def _of_streams(session: ReadSession, streams: dict[UUID, UUID]) -> dict[UUID, UUID]:
+    owner = await coefficients.owners(session, list(set(streams.values())))
+    return {key: owner[stream] for key, stream in streams.items()}
 
 
 async def _of_bases(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-    found = {key: basis.stream_id for key, basis in (await methods.bases(session, keys)).items()}
-    owners = await coefficients.owners(session, list(found.values()))
-    return {key: owners[stream] for key, stream in found.items()}
+    found = await methods.bases(session, keys)
+    return await _of_streams(session, {key: basis.stream_id for key, basis in found.items()})
 
 
 def _of_measured(kind: type[OfStream]) -> Owners:
-    async def find(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
-        found = {key: record.stream_id for key, record in (await measurements.by_ids(session, kind, keys)).items()}
-        owners = await coefficients.owners(session, list(found.values()))
-        return {key: owners[stream] for key, stream in found.items()}
+    async def found(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, UUID]:
+        records_of_kind = await measurements.by_ids(session, kind, keys)
+        return await _of_streams(session, {key: record.stream_id for key, record in records_of_kind.items()})
 
-    return find
+    return found
 
 
 def register() -> None:
     """Once, when the schema is put together."""
-    subject("EmissionSource", _of_sources)
     subject("ActivityRecord", _of_activity)
     subject("DeclaredResult", _of_declared)
     subject("EmissionFactor", own_sets.owners_of_values)
+    subject("EmissionStream", coefficients.owners)
     subject("StreamBasis", _of_bases)
     for kind in MEASURED:
         subject(kind.__name__, _of_measured(kind))
+    for name in OWNED:
+        subject(name, _of_kind(name))

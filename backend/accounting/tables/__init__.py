@@ -1,12 +1,14 @@
 """Tables of the accounting slice, as its repository names them. The migrations hold the constraints and policies."""
 
 from backend.accounting.tables import (
+    base_years,
     imports,
     inventories,
     library,
     measurements,
     methods,
     monitoring,
+    outputs,
     own_sets,
     records,
     results,
@@ -15,12 +17,14 @@ from backend.accounting.tables import (
 )
 
 __all__ = [
+    "base_years",
     "imports",
     "inventories",
     "library",
     "measurements",
     "methods",
     "monitoring",
+    "outputs",
     "own_sets",
     "records",
     "results",

@@ -17,6 +17,7 @@ inventory = tenant_table(
     Column("round", Integer, nullable=False, server_default="0"),
     Column("sha256", Text),
     text_or_empty("reason"),
+    Column("cause", Text),
     Column("submitted_by", Uuid),
     Column("reviewed_by", Uuid),
     Column("approved_by", Uuid),

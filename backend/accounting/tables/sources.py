@@ -19,6 +19,7 @@ emission_source = tenant_table(
     Column("unit_id", Uuid),
     Column("device_id", Uuid),
     Column("subtype", Text),
+    Column("evidence_required", Boolean, nullable=False, server_default="false"),
     moment("created_at"),
     belongs_to("organisation", "organisation_id"),
     ForeignKeyConstraint(

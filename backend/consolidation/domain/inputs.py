@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +23,15 @@ from backend.ledger.domain import AssetClass, Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach, OrganisationKind
 
 FORM: Final = "tanheng.consolidation.input/1"
+
+
+class Basis(StrEnum):
+    """Which emissions are put together."""
+
+    ALL = "ALL"
+    """All that is recorded, checked or not."""
+    APPROVED = "APPROVED"
+    """Those of approved inventories alone: what is pending stays out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,7 @@ class FrozenInput:
     used: tuple[Used, ...] = ()
     held: tuple[Held, ...] = ()
     obligations: tuple[Obligation, ...] = ()
+    basis: Basis = Basis.ALL
 
 
 def held_by_class(lots: Iterable[tuple[UUID, AssetClass, int]]) -> tuple[Held, ...]:
@@ -139,8 +150,11 @@ def encode(frozen: FrozenInput) -> bytes:
     """The canonical form: equal inputs, whatever the order of their rows, give equal bytes."""
     members = sorted(frozen.members, key=lambda m: m.organisation_id.int)
     place = {m.organisation_id: i for i, m in enumerate(members)}
+    # Named only where it is not the usual one, so that the usual inputs keep the digests they always had.
+    basis = {} if frozen.basis is Basis.ALL else {"basis": frozen.basis}
     return orjson.dumps(
-        {
+        basis
+        | {
             "form": FORM,
             "organisation": place[frozen.organisation_id],
             "period": [frozen.from_year, frozen.to_year],
@@ -186,6 +200,7 @@ def decode(content: bytes) -> FrozenInput:
         used=tuple(_read_used(row, ids) for row in read["used"]),
         held=tuple(Held(ids[i], AssetClass(c), q) for i, c, q in read["held"]),
         obligations=tuple(Obligation(ids[i], a, b, Decimal(t), UUID(k)) for i, a, b, t, k in read["obligations"]),
+        basis=Basis(read.get("basis", Basis.ALL)),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
+from backend.consolidation.domain.inputs import Basis
 from backend.kit.errors import invalid, rule
 from backend.kit.jobs.domain import JobState
 from tenants.domain import AllowancePolicy, ConsolidationApproach
@@ -37,6 +38,7 @@ class ConsolidationOrder:
     from_year: int
     to_year: int
     approach: ConsolidationApproach | None = None
+    basis: Basis = Basis.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ConsolidationRun:
     input_sha256: bytes | None = None
     result_sha256: bytes | None = None
     nodes: int | None = None
+    basis: Basis = Basis.ALL
 
 
 def as_of(to_year: int) -> date:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from backend.consolidation.domain.inputs import Basis
 from backend.consolidation.domain.runs import ConsolidationOrder
 from backend.consolidation.graphql.runs import ConsolidationRun, as_hex
 from backend.consolidation.service import ConsolidationService
@@ -46,6 +47,8 @@ class ConsolidateOrganisationInput(MutationInput):
     """Last calendar year of the period; the first one when not given, as 8.4.1 judges by the year."""
     approach: ConsolidationApproach | None = None
     """How to put the parts together; as the boundary of the organisation says when not given."""
+    basis: Basis = Basis.ALL
+    """Which emissions: all that is recorded, or those of approved inventories alone."""
 
     def command(self) -> ConsolidationOrder:
         return ConsolidationOrder(
@@ -53,6 +56,7 @@ class ConsolidateOrganisationInput(MutationInput):
             from_year=self.from_year,
             to_year=self.from_year if self.to_year is None else self.to_year,
             approach=self.approach,
+            basis=self.basis,
         )
 
 
@@ -87,11 +91,17 @@ class Queries:
 
     @query(requires(Permission.TOTALS_READ))
     async def latest_consolidation(
-        self, info: Info, organisation_id: strawberry.ID, year: _YEAR, approach: _APPROACH = None
+        self,
+        info: Info,
+        organisation_id: strawberry.ID,
+        year: _YEAR,
+        approach: _APPROACH = None,
+        basis: Annotated[Basis, strawberry.argument(description="On which emissions.")] = Basis.ALL,
     ) -> ConsolidationRun | None:
         """The newest run of one organisation and year that succeeded; null when there is none."""
         key = key_of(organisation_id, "Organisation", "organisationId")
-        found = await info.context.use(ConsolidationService).latest(info.context.principal, key, year, approach)
+        service = info.context.use(ConsolidationService)
+        found = await service.latest(info.context.principal, key, year, approach, basis)
         return None if found is None else ConsolidationRun.of(found)
 
     @query(requires(Permission.TOTALS_READ))

@@ -11,6 +11,7 @@ from uuid import UUID
 import strawberry
 
 from backend.consolidation.domain import determination, runs
+from backend.consolidation.domain.inputs import Basis
 from backend.consolidation.domain.verdicts import RejectionReason
 from backend.consolidation.graphql.findings import (
     CategoryEmission,
@@ -24,7 +25,7 @@ from backend.kit.graphql.fields import batched, by_key
 from backend.kit.graphql.nodes import Node, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.scalars import Tonnes
-from backend.kit.graphql.types import build, object_type
+from backend.kit.graphql.types import build, enum_type, object_type
 from backend.kit.jobs.domain import JobState
 from backend.kit.pages import PageRequest
 from backend.ledger.domain import AssetClass, Use
@@ -35,6 +36,7 @@ from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
 from tenants.work.graphql import Job, fetch_jobs
 
+enum_type(Basis, name="ConsolidationBasis")
 # A batch takes its parents before their class has a name.
 ARejectedAsset = Annotated["RejectedAsset", strawberry.lazy("backend.consolidation.graphql.runs")]
 ANodeResult = Annotated["NodeResult", strawberry.lazy("backend.consolidation.graphql.runs")]
@@ -159,6 +161,8 @@ class ConsolidationRun(Node):
     """Last year of the period; tree, ownership, boundary and holdings are those of its last day."""
     approach: ConsolidationApproach
     """How the parts are put together."""
+    basis: Basis
+    """Which emissions are put together."""
     allowance_policy: AllowancePolicy | None
     """Which allowances were let count; null until the run has succeeded."""
     state: JobState

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -75,6 +76,9 @@ class FileStore:
 
     async def delete(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)
+
+    async def protect(self, key: str, *, keep_until: date | None, legal_hold: bool) -> None:
+        """A folder has no lock of its own: the database alone holds what must stay."""
 
     def path(self, key: str) -> Path:
         """Keys are made by us, of hexadecimal digits, dashes and slashes."""

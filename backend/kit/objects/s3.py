@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -14,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from backend.kit.clock import REPORTING_ZONE
 from backend.kit.objects.store import (
     DOWNLOAD_S,
     OBJECT_DIFFERS,
@@ -30,8 +32,18 @@ T = TypeVar("T")
 class S3Store:
     """A bucket. boto3 blocks, so its calls run in threads; signing needs no call."""
 
-    def __init__(self, bucket: str, *, endpoint: str | None, region: str, access_key: str, secret_key: str) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        endpoint: str | None,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        locking: bool = False,
+    ) -> None:
         self.bucket = bucket
+        self._locking = locking
         client: Any = boto3.client
         config: Any = Config
         self._client: Any = client(
@@ -93,6 +105,21 @@ class S3Store:
 
     async def delete(self, key: str) -> None:
         await self._run(lambda: self._client.delete_object(Bucket=self.bucket, Key=key))
+
+    async def protect(self, key: str, *, keep_until: date | None, legal_hold: bool) -> None:
+        """By object lock, in a bucket that was made with it (`locking`); a term is kept in compliance mode."""
+        if not self._locking:
+            return
+        named = {"Bucket": self.bucket, "Key": key}
+
+        def lock() -> None:
+            if keep_until is not None:
+                until = datetime.combine(keep_until + timedelta(days=1), time(), REPORTING_ZONE).astimezone(UTC)
+                retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
+                self._client.put_object_retention(**named, Retention=retention)
+            self._client.put_object_legal_hold(**named, LegalHold={"Status": "ON" if legal_hold else "OFF"})
+
+        await self._run(lock)
 
     def _signed(self, operation: str, key: str, seconds: int, **conditions: Any) -> str:
         parameters = {"Bucket": self.bucket, "Key": key, **conditions}

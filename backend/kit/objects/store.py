@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -73,3 +74,6 @@ class ObjectStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget an object; harmless when there is none."""
+
+    async def protect(self, key: str, *, keep_until: date | None, legal_hold: bool) -> None:
+        """Let the store itself refuse to forget an object, where it can: up to a day, and while it is on hold."""

@@ -1,0 +1,194 @@
+"""Where a total comes from: a tree whose children add up to their parent, and what each node rests on.
+
+    total of an organisation with all below it → its own sources, the organisations directly below → sources →
+    stream-months and declared results → records
+
+Children are summands: they add up to their parent exactly. What a node rests on, its *grounds*, is not added: the
+coefficient of a stream-month with the steps and factors it was derived from, documents, inventories and who signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from backend.accounting.domain.derivation import Coefficient, Step
+from backend.accounting.domain.sources import Category
+from backend.kit.errors import INVALID_ID, Locale, invalid
+from backend.kit.quantity import GREENHOUSE_GAS, round_half_up
+from tenants.domain import ConsolidationApproach
+
+SHARE_DECIMALS: Final = 6
+FIRST_YEAR, LAST_YEAR = 1990, 2100
+
+BAD_YEAR = invalid(
+    "BAD_EXPLAINED_YEAR",
+    en="A year from {first} to {last} can be explained; {year} cannot.",
+    zh="可解释的年份为 {first} 至 {last}；{year} 不在其中。",
+)
+
+
+class ExplainKind(StrEnum):
+    """What a node of an explanation is."""
+
+    TOTAL = "TOTAL"
+    """An organisation with all below it (组织合计)."""
+    OWN = "OWN"
+    """An organisation's own sources (本组织)."""
+    SOURCE = "SOURCE"
+    """An emission source (排放源)."""
+    STREAM_MONTH = "STREAM_MONTH"
+    """What a stream emitted in a month: quantity × coefficient (流的月度排放)."""
+    DECLARED_RESULT = "DECLARED_RESULT"
+    """A result that was declared (申报结果)."""
+    RECORD = "RECORD"
+    """An activity record, with its part of the month's emission (活动数据)."""
+    COEFFICIENT = "COEFFICIENT"
+    """What a quantity was multiplied by (排放系数)."""
+    STEP = "STEP"
+    """A term the coefficient was derived by (推导步骤)."""
+    FACTOR = "FACTOR"
+    """A value of a factor library, with its provenance (因子)."""
+    PARAMETER = "PARAMETER"
+    """A parameter of the monitoring plan by which a stream is watched (监测参数)."""
+    EVIDENCE = "EVIDENCE"
+    """A reference of evidence, as it was written (凭证号)."""
+    DOCUMENT = "DOCUMENT"
+    """A document that proves it (证据文件)."""
+    INVENTORY = "INVENTORY"
+    """The inventory it is part of, with its digest (排放清单)."""
+    SIGNATURE = "SIGNATURE"
+    """Who took which step, and when (签署)."""
+
+
+SUMMED: Final = (ExplainKind.TOTAL, ExplainKind.OWN, ExplainKind.SOURCE, ExplainKind.STREAM_MONTH)
+"""Kinds that have children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text in both languages."""
+
+    zh: str
+    en: str
+
+    def said(self, locale: Locale) -> str:
+        return self.zh if locale == "zh-CN" else self.en
+
+
+def named(code: str, zh: str, en: str) -> Words:
+    """A thing by its code and its name; where it has no name in a language, by the other one."""
+    return Words(f"{code} {zh or en}".strip(), f"{code} {en or zh}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is explained: the total of an organisation in a year, put together as consolidation does.
+
+    Its tree and ownership are those of the year's last day. Of every organisation below counts the part that
+    `approach` says: the equity share, or all of what is controlled.
+    """
+
+    root_id: UUID
+    year: int
+    approach: ConsolidationApproach
+    categories: tuple[Category, ...]
+
+    @property
+    def day(self) -> date:
+        return date(self.year, 12, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A node. `value` is in `unit` and, where it is an emission, already multiplied by `part`, the fraction of the
+    organisation that counts in its frame; `whole` is the value of the node it is a summand of.
+    """
+
+    kind: ExplainKind
+    frame: Frame
+    subject_id: UUID
+    organisation_id: UUID
+    label: Words
+    value: Decimal | None = None
+    unit: str = GREENHOUSE_GAS
+    detail: Words = Words("", "")
+    part: Decimal = Decimal(1)
+    whole: Decimal | None = None
+    records: int = 0
+    month: date | None = None
+    coefficient: Coefficient | None = None
+    coefficient_id: UUID | None = None
+    step: Step | None = None
+    factor_id: UUID | None = None
+    basis_id: UUID | None = None
+    written: str = ""
+    path: tuple[int, ...] = field(default=())
+
+    @property
+    def share(self) -> Decimal | None:
+        """Its share of the node it is a summand of, 6 decimals; None where that is 0 or it is no summand."""
+        if self.value is None or not self.whole:
+            return None
+        return round_half_up(self.value / self.whole, SHARE_DECIMALS)
+
+    @property
+    def key(self) -> str:
+        """An opaque text by which it is found again."""
+        frame = self.frame
+        parts: list[Any] = [
+            self.kind,
+            str(self.subject_id),
+            str(frame.root_id),
+            frame.year,
+            frame.approach,
+            frame.categories,
+        ]
+        parts += [self.month, self.path]
+        return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKey:
+    """What the opaque text of a node that has children says."""
+
+    kind: ExplainKind
+    subject_id: UUID
+    frame: Frame
+    month: date | None
+
+
+def read_key(written: str) -> NodeKey:
+    """Errors: INVALID_ID for a text that is not the id of a node with children."""
+    refused = INVALID_ID(path=("subject", "node"), value=written[:80], expected="node of an explanation with children")
+    try:
+        read = orjson.loads(base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)))
+        kind, subject, root, year, approach, categories, month, _ = read
+        frame = Frame(UUID(root), int(year), ConsolidationApproach(approach), tuple(Category(c) for c in categories))
+        made = NodeKey(ExplainKind(kind), UUID(subject), frame, month and date.fromisoformat(month))
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+        raise refused from error
+    if made.kind not in SUMMED or not FIRST_YEAR <= frame.year <= LAST_YEAR:
+        raise refused
+    if (made.kind is ExplainKind.STREAM_MONTH) != (made.month is not None):
+        raise refused
+    return made
+
+
+def checked_year(year: int) -> int:
+    """Errors: BAD_EXPLAINED_YEAR."""
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise BAD_YEAR(path=("subject", "year"), first=FIRST_YEAR, last=LAST_YEAR, year=year)
+    return year
+
+
+HIDDEN: Final = Words("您无权查看的组织", "an organisation you may not see")
+OWN_SOURCES: Final = Words("本组织排放源", "own sources")

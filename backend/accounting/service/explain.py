@@ -1,0 +1,330 @@
+"""Explains totals: each call answers one level of the tree, for all nodes that are opened at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from backend.accounting.domain.activity import record_id
+from backend.accounting.domain.explain import (
+    HIDDEN,
+    OWN_SOURCES,
+    Explained,
+    ExplainKind,
+    Frame,
+    NodeKey,
+    Words,
+    checked_year,
+    named,
+)
+from backend.accounting.domain.sources import Category
+from backend.accounting.repository import explain as rows
+from backend.accounting.repository import sources as source_rows
+from backend.kit.database import ReadSession
+from backend.kit.errors import NOT_FOUND
+from backend.kit.pages import Page, PageRequest
+from backend.kit.quantity import trimmed
+from backend.kit.toolbox import Toolbox
+from tenants.access import Permission, Principal, refusals, require
+from tenants.domain import ConsolidationApproach
+from tenants.service import BoundaryReader
+
+Nodes = Sequence[Explained]
+_ALL: Final = PageRequest(1000)
+EMPTY: Final[Page[Explained]] = Page([], [], more=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TotalSubject:
+    """The total of an organisation with all below it in a year; of one category, or of all that are accounted."""
+
+    organisation_id: UUID
+    year: int
+    category: Category | None = None
+    approach: ConsolidationApproach | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSubject:
+    """What a source emitted in a year."""
+
+    source_id: UUID
+    year: int
+
+
+class ExplainService:
+    """From any total down to records. Who may read totals alone sees the organisations, not the sources."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def total(self, principal: Principal, subject: TotalSubject) -> Explained:
+        """Errors: NOT_FOUND, FORBIDDEN, BAD_EXPLAINED_YEAR."""
+        checked_year(subject.year)
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            await _require_totals(session, principal, [subject.organisation_id])
+            frame = await frame_of(session, subject)
+            return await _total(session, frame, subject.organisation_id, ExplainKind.TOTAL)
+
+    async def source(self, principal: Principal, subject: SourceSubject) -> Explained:
+        """Errors: NOT_FOUND, FORBIDDEN, BAD_EXPLAINED_YEAR."""
+        checked_year(subject.year)
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            owner = await _owner(session, principal, subject.source_id)
+            categories = tuple(Category)
+            frame = Frame(owner, subject.year, ConsolidationApproach.OPERATIONAL_CONTROL, categories)
+            return await _source(session, frame, owner, subject.source_id)
+
+    async def node(self, principal: Principal, key: NodeKey) -> Explained:
+        """A node that has children, found again by its id. Errors: NOT_FOUND, FORBIDDEN."""
+        frame, subject = key.frame, key.subject_id
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            await _require_totals(session, principal, [frame.root_id])
+            if key.kind in {ExplainKind.TOTAL, ExplainKind.OWN}:
+                await _require_totals(session, principal, [subject])
+                return await _total(session, frame, subject, key.kind)
+            if key.kind is ExplainKind.SOURCE:
+                return await _source(session, frame, await _owner(session, principal, subject), subject)
+            stream = (await source_rows.streams(session, [subject], principal)).get(subject)
+            if stream is None:
+                raise NOT_FOUND(path=("subject", "node"), what="EmissionStream", key=str(subject))
+            source = await _source(session, frame, await _owner(session, principal, stream.source_id), stream.source_id)
+            found = (await _months(session, frame, [source], _ALL, only=subject))[0].rows
+            for month in found:
+                if month.month == key.month:
+                    return replace(month, whole=None)
+            raise NOT_FOUND(path=("subject", "node"), what="EmissionStream", key=f"{subject} {key.month}")
+
+    async def children(
+        self, principal: Principal, parents: Nodes, request: PageRequest
+    ) -> list[Page[Explained] | None]:
+        """For each node a page of its summands, which add up to it exactly; None where the caller may not see them."""
+        answer: list[Page[Explained] | None] = [EMPTY] * len(parents)
+        groups: dict[tuple[ExplainKind, Frame], list[int]] = {}
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            seen = await Seen.of(session, principal, (p.organisation_id for p in parents))
+            for place, parent in enumerate(parents):
+                if not seen.opens(parent):
+                    answer[place] = None
+                elif parent.kind in _CHILDREN:
+                    groups.setdefault((parent.kind, parent.frame), []).append(place)
+            for (kind, frame), places in groups.items():
+                pages = await _CHILDREN[kind](session, frame, [parents[i] for i in places], request)
+                for place, page in zip(places, pages, strict=True):
+                    answer[place] = page
+            return await _hide(session, principal, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of which organisations a caller may see records, and of which at least totals."""
+
+    details: frozenset[UUID]
+    totals: frozenset[UUID]
+
+    @classmethod
+    async def of(cls, session: ReadSession, principal: Principal, organisations: Iterable[UUID]) -> Seen:
+        asked = set(organisations)
+        details = asked - set(await refusals(session, principal, Permission.EMISSION_READ, asked))
+        totals = asked - set(await refusals(session, principal, Permission.TOTALS_READ, asked))
+        return cls(frozenset(details), frozenset(totals | details))
+
+    def opens(self, node: Explained) -> bool:
+        """Whether the caller may see what the node is made of, and what it rests on."""
+        return node.organisation_id in (self.totals if node.kind is ExplainKind.TOTAL else self.details)
+
+
+async def _hide(
+    session: ReadSession, principal: Principal, pages: list[Page[Explained] | None]
+) -> list[Page[Explained] | None]:
+    """An organisation that lay below in that year and is out of the caller's reach today keeps its sum alone."""
+    asked = {n.organisation_id for page in pages if page for n in page.rows if n.kind is ExplainKind.TOTAL}
+    if not asked:
+        return pages
+    seen = await Seen.of(session, principal, asked)
+
+    def shown(node: Explained) -> Explained:
+        if node.kind is not ExplainKind.TOTAL or seen.opens(node):
+            return node
+        return replace(node, label=HIDDEN, detail=Words("", ""))
+
+    return [page and page.map(shown) for page in pages]
+
+
+async def _require_totals(session: ReadSession, principal: Principal, organisations: Collection[UUID]) -> None:
+    """Totals may be seen by who sees records, too. Errors: NOT_FOUND, FORBIDDEN."""
+    seen = await Seen.of(session, principal, organisations)
+    for organisation in organisations:
+        if organisation not in seen.totals:
+            await require(session, principal, Permission.TOTALS_READ, organisation)
+
+
+async def _owner(session: ReadSession, principal: Principal, source_id: UUID) -> UUID:
+    """The organisation of a source the caller may read. Errors: NOT_FOUND, FORBIDDEN."""
+    found = (await source_rows.sources(session, [source_id])).get(source_id)
+    absent = NOT_FOUND(path=("subject", "sourceId"), what="EmissionSource", key=str(source_id))
+    if found is None:
+        raise absent
+    refused = await refusals(session, principal, Permission.EMISSION_READ, [found.organisation_id])
+    for error in refused.values():
+        raise (absent if error.code is NOT_FOUND else error)
+    return found.organisation_id
+
+
+async def frame_of(session: ReadSession, subject: TotalSubject) -> Frame:
+    """How consolidation puts the year together, by the boundary of its last day."""
+    named_frame = Frame(subject.organisation_id, subject.year, ConsolidationApproach.OPERATIONAL_CONTROL, ())
+    found = await BoundaryReader.effective(session, [subject.organisation_id], named_frame.day)
+    boundary = found[subject.organisation_id]
+    categories = tuple(Category(c.value) for c in boundary.categories)
+    if subject.category is not None:
+        categories = (subject.category,)
+    approach = subject.approach or boundary.approach
+    return replace(named_frame, approach=approach, categories=categories)
+
+
+async def _total(session: ReadSession, frame: Frame, organisation: UUID, kind: ExplainKind) -> Explained:
+    found = (await rows.totals(session, frame, [organisation])).get(organisation)
+    if found is None:
+        raise NOT_FOUND(path=("subject",), what="Organisation", key=str(organisation))
+    return _of_organisation(frame, found, kind)
+
+
+async def _source(session: ReadSession, frame: Frame, owner: UUID, key: UUID) -> Explained:
+    own = await _total(session, frame, owner, ExplainKind.OWN)
+    for source in (await _sources(session, frame, [own], _ALL, only=key))[0].rows:
+        return replace(source, whole=None)
+    raise NOT_FOUND(path=("subject",), what="EmissionSource", key=str(key))
+
+
+def _of_organisation(frame: Frame, row: Row[Any], kind: ExplainKind, whole: Decimal | None = None) -> Explained:
+    own = kind is ExplainKind.OWN
+    name = named(row.code, row.name_zh, row.name_en)
+    part = trimmed(row.part)
+    told = Words(f"{name.zh}（{OWN_SOURCES.zh}）", f"{name.en} ({OWN_SOURCES.en})") if own else name
+    counted = Words(f"计入比例 {part}", f"part that counts: {part}") if part != 1 else Words("", "")
+    return Explained(
+        kind=kind,
+        frame=frame,
+        subject_id=row.id,
+        organisation_id=row.id,
+        label=told,
+        detail=counted,
+        value=trimmed(row.own_t if own else row.co2e_t),
+        part=part,
+        whole=whole,
+        records=row.own_records if own else row.records,
+    )
+
+
+async def _organisations(
+    session: ReadSession, frame: Frame, parents: Nodes, request: PageRequest
+) -> list[Page[Explained]]:
+    listed = await rows.organisations_below(session, frame, [p.subject_id for p in parents], request)
+    known = await rows.totals(session, frame, list({row.id for some in listed.values() for row in some}))
+
+    def node(parent: Explained, row: Row[Any]) -> Explained:
+        kind = ExplainKind.TOTAL if row.rank else ExplainKind.OWN
+        return _of_organisation(frame, known[row.id], kind, parent.value)
+
+    return _pages(parents, listed, request, node, lambda row: (row.rank, row.code))
+
+
+async def _sources(
+    session: ReadSession, frame: Frame, parents: Nodes, request: PageRequest, only: UUID | None = None
+) -> list[Page[Explained]]:
+    listed = await rows.sources_of(session, frame, [p.subject_id for p in parents], request, only)
+
+    def node(parent: Explained, row: Row[Any]) -> Explained:
+        kind = f" / {row.direct_kind}" if row.direct_kind else ""
+        return replace(
+            parent,
+            kind=ExplainKind.SOURCE,
+            subject_id=row.id,
+            label=named(row.code, row.name_zh, row.name_en),
+            detail=Words(f"{row.category}{kind}", f"{row.category}{kind}"),
+            value=trimmed(parent.part * row.co2e_t),
+            whole=parent.value,
+            records=row.records,
+        )
+
+    return _pages(parents, listed, request, node, lambda row: (row.code,))
+
+
+async def _months(
+    session: ReadSession, frame: Frame, parents: Nodes, request: PageRequest, only: UUID | None = None
+) -> list[Page[Explained]]:
+    listed = await rows.months_of(session, frame, [p.subject_id for p in parents], request, only)
+    return _pages(parents, listed, request, _month, lambda row: (row.first_month, row.rank, row.id))
+
+
+def _month(parent: Explained, row: Row[Any]) -> Explained:
+    declared = bool(row.rank)
+    when = f"{row.first_month:%Y-%m}" + (f" +{row.months - 1}" if row.months > 1 else "")
+    name = named(row.code, row.name_zh, row.name_en)
+    times = f"{trimmed(row.quantity)} {row.unit} × {trimmed(row.co2e_per_unit)} {row.coefficient_unit}"
+    method = f" ({row.method})" if declared else ""
+    return replace(
+        parent,
+        kind=ExplainKind.DECLARED_RESULT if declared else ExplainKind.STREAM_MONTH,
+        subject_id=row.id,
+        label=Words(f"{when} {name.zh}", f"{when} {name.en}"),
+        detail=Words(times + method, times + method),
+        value=trimmed(parent.part * row.co2e_t),
+        whole=parent.value,
+        records=row.records,
+        month=None if declared else row.first_month,
+        coefficient_id=row.coefficient_id,
+        factor_id=row.factor_id,
+        written=row.evidence,
+    )
+
+
+async def _records(session: ReadSession, _frame: Frame, parents: Nodes, request: PageRequest) -> list[Page[Explained]]:
+    listed = await rows.records_of(session, [(p.subject_id, p.month) for p in parents], request)
+    return _pages(parents, listed, request, _record, lambda row: (row.batch_id, row.line))
+
+
+def _record(parent: Explained, row: Row[Any]) -> Explained:
+    quantity = f"{trimmed(row.quantity)} {row.unit}"
+    at = f"{row.recorded_at:%Y-%m-%d}"
+    return replace(
+        parent,
+        kind=ExplainKind.RECORD,
+        subject_id=record_id(row.batch_id, row.line),
+        label=Words(f"{row.day} {quantity}", f"{row.day} {quantity}"),
+        detail=Words(f"以 {row.entered_unit} 填报，记录于 {at}", f"entered in {row.entered_unit}, recorded {at}"),
+        value=trimmed(parent.part * row.co2e_t),
+        whole=parent.value,
+        records=1,
+        month=None,
+        coefficient_id=None,
+        written=row.evidence,
+    )
+
+
+def _pages(
+    parents: Nodes,
+    listed: rows.Placed,
+    request: PageRequest,
+    node: Callable[[Explained, Row[Any]], Explained],
+    key: Callable[[Row[Any]], tuple[Any, ...]],
+) -> list[Page[Explained]]:
+    return [
+        Page.cut(listed.get(place, []), request, key).map(partial(node, parent)) for place, parent in enumerate(parents)
+    ]
+
+
+_Level = Callable[[ReadSession, Frame, Nodes, PageRequest], Awaitable[list[Page[Explained]]]]
+_CHILDREN: Final[dict[ExplainKind, _Level]] = {
+    ExplainKind.TOTAL: _organisations,
+    ExplainKind.OWN: _sources,
+    ExplainKind.SOURCE: _months,
+    ExplainKind.STREAM_MONTH: _records,
+}
