@@ -9,6 +9,8 @@ from typing import Final
 
 from backend.accounting.files.headers import ALIASES
 
+# What an apostrophe of ours stands before; one in front of anything else is part of the text.
+_ESCAPED: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r", "''")
 # A spreadsheet takes a text that begins so for a formula; an apostrophe keeps it a text, and reading drops it.
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 HEADERS: Final = {field: names[0] for field, names in ALIASES.items()}
@@ -27,3 +29,8 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 def harmless(text: str) -> str:
     """A text no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith((*_DANGEROUS, "'")) else text
+
+
+def as_written(cell: str) -> str:
+    """The text that `harmless` wrote."""
+    return cell[1:] if cell.startswith(_ESCAPED) else cell
