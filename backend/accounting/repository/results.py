@@ -26,6 +26,8 @@ from backend.kit.quantity import trimmed
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
+_MANY: Final = 500
+
 _SUMS_OF_BATCHES: Final = """
 SELECT p.tenant_id, p.stream_id, p.month, sum(p.quantity) AS quantity, sum(cardinality(p.days))::integer AS records,
        now() AS last_recorded_at
@@ -120,6 +122,7 @@ async def recalculate(unit: UnitOfWork, stream_ids: Sequence[UUID] | None, from_
     `stream_ids` None: of every stream. A month whose chosen coefficient is the one it was computed with stays.
     """
     await alone(unit)
+    await _plan_for(unit, many=stream_ids is None or len(stream_ids) > _MANY)
     streams = None if stream_ids is None else list(stream_ids)
     given = {"streams": streams, "from_month": from_month, "to_month": to_month}
     with overlap_coded():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -302,24 +304,25 @@ async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame,
     await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
 
 
-def _write_errors(path: Path, parts: Iterable[pl.DataFrame], refused: pl.DataFrame) -> None:
+def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame) -> None:
     """The refused rows as they stand in the file, which is read a second time for them."""
-    told = refused.select(ROW, "code", "params", "column")
-    bad = pl.concat([part.join(told, on=ROW) for part in parts], how="diagonal").sort(ROW)
-    fields = list(fields_of(bad))
+    told = refused.select(ROW, "code", "params")
+    first = next(parts)
+    fields = list(fields_of(first))
 
     def lines() -> Iterator[Sequence[object]]:
-        for row in bad.iter_rows(named=True):
-            error = Refusal(row[ROW], row["column"], row["code"], _params(row["params"]), "")
-            yield [*(row[f].removeprefix("\0") for f in fields), row[ROW], row["code"], message_of(error, "zh-CN")]
+        for part in chain([first], parts):
+            for *cells, row, code, params in part.select(*fields, ROW).join(told, on=ROW).sort(ROW).iter_rows():
+                yield [*(cell.removeprefix("\0") for cell in cells), row, code, _told(code, params)]
 
     numeric = [fields.index("quantity")]
     write_csv(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"], lines(), numbers=numeric)
 
 
-def _params(written: str) -> dict[str, str]:
-    found: dict[str, str] = orjson.loads(written)
-    return found
+@functools.lru_cache(maxsize=10_000)
+def _told(code: str, params: str) -> str:
+    found: dict[str, str] = orjson.loads(params)
+    return code_named(code)(**found).message("zh-CN")
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:
