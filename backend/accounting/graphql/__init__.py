@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from backend.accounting.graphql import factors, imports, inventories, monitoring, readings, records, sources, units
+from backend.accounting.graphql import (
+    exports,
+    factors,
+    imports,
+    inventories,
+    monitoring,
+    readings,
+    records,
+    sources,
+    units,
+)
+from backend.accounting.graphql.exports import ExportMutations
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -40,6 +51,7 @@ class Mutations(
     ReadingMutations,
     RecordMutations,
     ImportMutations,
+    ExportMutations,
     InventoryMutations,
 ):
     """Root mutations of the slice."""
@@ -51,6 +63,7 @@ NODES = {
     **records.NODES,
     **factors.NODES,
     **imports.NODES,
+    **exports.NODES,
     **inventories.NODES,
     **units.NODES,
     **monitoring.NODES,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,15 +26,16 @@ from backend.accounting.files.directory import Directory
 from backend.accounting.files.headers import ROW
 from backend.accounting.files.tables import fields_of, read_parts
 from backend.accounting.files.understood import Understood, understand
-from backend.accounting.files.writer import HEADERS, write_csv
+from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.frames import in_order, lines_of, packs_of
 from backend.accounting.service.factors import ensure_coefficients
-from backend.evidence.domain import Document, DocumentState
-from backend.evidence.service import EvidenceReader, keep_made
+from backend.accounting.service.made_files import keep_csv
+from backend.evidence.domain import Document
+from backend.evidence.service import EvidenceReader
 from backend.kit.database import RollBack, UnitOfWork
 from backend.kit.errors import CodedError, code_named
 from backend.kit.ids import uuid7
@@ -185,25 +185,8 @@ class ImportService:
                 parts = read_parts(file, source.file_name, read.asked.sheet)
                 await asyncio.to_thread(_write_errors, path, parts, refused)
             name = f"{Path(source.file_name).stem[:150]}-错误行.csv"
-            document = Document(
-                id=uuid7(),
-                organisation_id=read.asked.organisation_id,
-                title=name,
-                file_name=name,
-                media_type="text/csv",
-                size=path.stat().st_size,
-                sha256=await asyncio.to_thread(_digest, path),
-                replaces_id=None,
-                state=DocumentState.STORED,
-                keep_until=None,
-                legal_hold=False,
-                withdrawn_because=None,
-                uploaded_by=read.asked.asked_by,
-                created_at=self.toolbox.clock.now(),
-                stored_at=self.toolbox.clock.now(),
-            )
-            await keep_made(self.toolbox, unit, document, path)
-        return document
+            asked = read.asked
+            return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
 
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityImport]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
@@ -309,14 +292,11 @@ def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFra
     told = refused.select(ROW, "code", "params")
     first = next(parts)
     fields = list(fields_of(first))
-
-    def lines() -> Iterator[Sequence[object]]:
+    with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
         for part in chain([first], parts):
             for *cells, row, code, params in part.select(*fields, ROW).join(told, on=ROW).sort(ROW).iter_rows():
-                yield [*(cell.removeprefix("\0") for cell in cells), row, code, _told(code, params)]
-
-    numeric = [fields.index("quantity")]
-    write_csv(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"], lines(), numbers=numeric)
+                written = (as_written(cell).removeprefix("\0") for cell in cells)
+                write([*written, row, code, _told(code, params)])
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -329,11 +309,6 @@ def message_of(refusal: Refusal, locale: Any) -> str:
     """What was wrong with a row, in a language."""
     error = code_named(refusal.code)(**refusal.params)
     return error.message(locale)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def problem_of(asked: ActivityImport) -> CodedError | None:
