@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 from hypothesis import example, given, settings
@@ -71,7 +72,7 @@ def csv_of(rows: Sequence[Sequence[str]], **how: str) -> bytes:
     text = io.StringIO()
     newline = how.get("newline", "\n")
     # The writer quotes its own newline only.
-    quoting = csv.QUOTE_ALL if newline == "\r" else csv.QUOTE_MINIMAL
+    quoting: Any = csv.QUOTE_ALL if newline == "\r" else csv.QUOTE_MINIMAL
     csv.writer(text, lineterminator=newline, delimiter=how.get("delimiter", ","), quoting=quoting).writerows(rows)
     return text.getvalue().encode(how.get("encoding", "utf-8"))
 
@@ -148,11 +149,11 @@ def test_blocks_and_rows_read_the_same(rows: list[list[str]]) -> None:
     """Small blocks, whose ends fall anywhere, and one large one."""
     content = csv_of([HEADER, *rows, ["z"] * 8])
     whole = parts(content)
-    large, delimited._BLOCK = delimited._BLOCK, 7
+    large, delimited.BLOCK = delimited.BLOCK, 7
     try:
         assert parts(content) == whole
     finally:
-        delimited._BLOCK = large
+        delimited.BLOCK = large
 
 
 @given(st.text())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from backend.accounting.domain.records import checked_month
 from backend.kit.errors import invalid
 
 EXPORT_PERIOD = invalid(
@@ -23,8 +24,10 @@ class NewExport:
     first_month: date
     last_month: date
 
-    def checked(self) -> NewExport:
-        """Errors: EXPORT_PERIOD."""
+    def checked(self, today: date) -> NewExport:
+        """Errors: MONTH_OUT_OF_RANGE, EXPORT_PERIOD."""
+        checked_month(self.first_month, today, "firstMonth")
+        checked_month(self.last_month, today, "lastMonth")
         if self.last_month < self.first_month:
             raise EXPORT_PERIOD(path=("lastMonth",), first=f"{self.first_month:%Y-%m}", last=f"{self.last_month:%Y-%m}")
         return self

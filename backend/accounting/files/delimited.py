@@ -20,7 +20,7 @@ import polars as pl
 from backend.accounting.domain.imports import FILE_FORMAT
 from backend.accounting.files.headers import BEYOND, ROW, meanings
 
-_BLOCK: Final = 4 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
 _ROWS_AT_ONCE: Final = 100_000
 _MARK: Final = b"\xef\xbb\xbf"
 
@@ -68,7 +68,7 @@ def _utf8(path: Path, encoding: str) -> Iterator[bytes]:
     with path.open("rb") as file:
         if file.read(len(_MARK)) != _MARK:
             file.seek(0)
-        while block := file.read(_BLOCK):
+        while block := file.read(BLOCK):
             block = held + (block if encoding == "utf-8" else decoder.decode(block).encode())
             held = b"\r" if block.endswith(b"\r") else b""
             block = block.removesuffix(b"\r")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from itertools import islice
@@ -26,6 +26,7 @@ _MOST_RATIO: Final = 200
 _MOST_ENTRIES: Final = 10_000
 _ROWS_AT_ONCE: Final = 50_000
 _WORKBOOK: Final = "xl/workbook.xml"
+_is_date: Callable[[str], bool] = is_date_format
 _EPOCH, _EPOCH_1904 = date(1899, 12, 30), date(1904, 1, 1)
 # Dates as East Asian spreadsheets number them: the standard leaves these to the language.
 _LOCAL_DATES: Final = frozenset({*range(27, 37), *range(50, 59)})
@@ -118,7 +119,7 @@ def _date_styles(archive: ZipFile, names: set[str]) -> frozenset[int]:
     """The positions of the styles by which cells say that their number is a date."""
     if "xl/styles.xml" not in names:
         return frozenset()
-    formats = {number: is_date_format(code) for number, code in BUILTIN_FORMATS.items()}
+    formats = {number: _is_date(code) for number, code in BUILTIN_FORMATS.items()}
     formats |= dict.fromkeys(_LOCAL_DATES, True)
     of_cells: list[int] = []
     inside = False
@@ -126,7 +127,7 @@ def _date_styles(archive: ZipFile, names: set[str]) -> frozenset[int]:
         archive.open("xl/styles.xml"), ["numFmt", "cellStyleXfs", "cellXfs", "xf", "cellStyles"]
     ):
         if element == "numFmt":
-            formats[int(a["numFmtId"])] = is_date_format(a["formatCode"])
+            formats[int(a["numFmtId"])] = _is_date(a["formatCode"])
         elif element == "xf" and inside:
             of_cells.append(int(a.get("numFmtId", 0)))
         else:

@@ -28,15 +28,19 @@ class ExportService:
         self.toolbox = toolbox
 
     async def ask(self, actor: Actor, new: NewExport) -> Done[ActivityExport]:
-        """Export the activity of an organisation and all below it. Errors: NOT_FOUND, FORBIDDEN, EXPORT_PERIOD."""
-        checked = new.checked()
+        """Export the activity of an organisation and all below it.
+
+        Errors: NOT_FOUND, FORBIDDEN, MONTH_OUT_OF_RANGE, EXPORT_PERIOD.
+        """
+        checked = new.checked(self.toolbox.clock.today())
 
         async def work(change: Change) -> ActivityExport:
             await change.require(Permission.EMISSION_READ, checked.organisation_id)
             await require_organisation(change.unit, checked.organisation_id, "organisationId")
             key, member = uuid7(), actor.principal.member_id
-            about = {"organisation_id": checked.organisation_id, "created_by": member}
-            job_id = await enqueue(change.unit, JOB, {"export_id": key}, **about)
+            job_id = await enqueue(
+                change.unit, JOB, {"export_id": key}, organisation_id=checked.organisation_id, created_by=member
+            )
             made = ActivityExport(
                 id=key,
                 organisation_id=checked.organisation_id,

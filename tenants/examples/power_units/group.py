@@ -48,7 +48,7 @@ def site(unit: UnitYear) -> str:
 def _source(unit: UnitYear, factors: Mapping[str, Factor]) -> dict[str, Any]:
     kind = {"category": "DIRECT", "directKind": "STATIONARY"}
     name = {"nameZh": f"{unit.unit} {unit.fuel}", "nameEn": f"{unit.unit} {unit.fuel}"}
-    row = {"organisation": site(unit), "code": unit.code, **name, **kind}
+    row: dict[str, Any] = {"organisation": site(unit), "code": unit.code, **name, **kind}
     if unit.basis is Basis.ESTIMATED:
         factor = factors[unit.fuel]
         own = {"value": f"{factor.t_per_gj:f}", "unit": "GJ", "source": f"{factor.name} ({factor.source})"}
