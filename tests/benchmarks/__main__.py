@@ -40,6 +40,10 @@ BENCHES: Final[dict[str, Bench]] = {
 }
 
 
+# Rows that come with another's measuring, and what they are held to.
+FURTHER_GOALS: Final = {"accounting.recalculate": 1.5}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="prefix of the rows to measure")
@@ -74,9 +78,10 @@ def _print(rows: Sequence[Row]) -> None:
     table = Table("row", "ours", "limit", "ratio", "goal", "unit", "note")
     for row in rows:
         bench = BENCHES.get(row["name"])
-        colour = "green" if bench is None or row["ratio"] >= bench.goal else "yellow"
+        goal = bench.goal if bench else FURTHER_GOALS.get(row["name"])
+        colour = "green" if goal is None or row["ratio"] >= goal else "yellow"
         figures = (f"{row['ours']:,.2f}", f"{row['limit']:,.2f}", f"[{colour}]{row['ratio']:.2f}[/]")
-        table.add_row(row["name"], *figures, f"≥ {bench.goal}" if bench else "", row["unit"], row["note"])
+        table.add_row(row["name"], *figures, f"≥ {goal}" if goal else "", row["unit"], row["note"])
     Console(width=None if Console().is_terminal else 160).print(table)
 
 

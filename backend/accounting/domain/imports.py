@@ -61,8 +61,13 @@ IMPORT_BROKEN = invalid(
 )
 CELL_IS_A_FORMULA = invalid(
     "CELL_IS_A_FORMULA",
-    en="The cell holds a formula without a stored value; paste its value instead.",
-    zh="单元格为公式且没有保存数值；请粘贴为数值。",
+    en="The cell holds a formula, whose result can change without notice; paste its value instead.",
+    zh="单元格为公式，其结果可能变化；请粘贴为数值。",
+)
+CELLS_BEYOND_HEADER = invalid(
+    "CELLS_BEYOND_HEADER",
+    en="The row has more cells than the header; write 1,234 in quotation marks, or as 1234.",
+    zh="该行单元格多于表头；1,234 请加引号或写成 1234。",
 )
 CELL_EMPTY = invalid(
     "CELL_EMPTY",

@@ -18,6 +18,11 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "evidence": ("证据", "凭证", "佐证", "凭证号", "evidence", "document", "voucher"),
     "note": ("备注", "说明", "note", "remark", "remarks", "comment"),
 }
+ROW: Final = "row"
+BEYOND: Final = "beyond"
+"""A column for what stands behind the last header."""
+FORMULA: Final = "\0="
+"""How a cell begins that is computed, not written; no text of a file can begin so."""
 NEEDED: Final = ("source", "month", "quantity", "unit")
 _MEANING: Final = {alias.casefold(): field for field, names in ALIASES.items() for alias in names}
 ERROR_COLUMNS: Final = frozenset({"错误", "错误代码", "error", "error code"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,17 +19,31 @@ from uuid import UUID
 import polars as pl
 
 from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED
-from backend.accounting.domain.imports import CELL_EMPTY, CELL_IS_A_FORMULA, NEGATIVE_QUANTITY, UNKNOWN_MONTH
+from backend.accounting.domain.imports import (
+    CELL_EMPTY,
+    CELL_IS_A_FORMULA,
+    CELLS_BEYOND_HEADER,
+    NEGATIVE_QUANTITY,
+    UNKNOWN_MONTH,
+)
 from backend.accounting.domain.records import checked_month
 from backend.accounting.domain.sources import Cadence, Category, DirectKind
+from backend.accounting.files.headers import ALIASES, BEYOND, FORMULA, ROW
+from backend.accounting.files.writer import as_written
 from backend.kit.errors import CodedError
 from backend.kit.quantity import NUMBER_OUT_OF_RANGE, fitted_unit, read_number
 from backend.kit.text import clean, tidy
 
+LINES: Final[dict[str, Any]] = {
+    "batch": pl.UInt32(),  # position of the batch
+    "stream": pl.UInt32(),  # position of the stream
+    "day": pl.Date(),
+    "quantity": pl.Decimal(38, 12),  # in the stream's canonical unit
+    ROW: pl.Int32(),  # where it stood in the file
+}
 PLAIN_NUMBER: Final = r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$"
 WHO: Final = ("organisation", "source", "stream", "unit")
 SHARED: Final = ("unit", "evidence", "note")
-ROWS_AT_ONCE: Final = 200_000
 _MOST: Final = Decimal(10) ** 15
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MONTH: Final = re.compile(r"(\d{4})(?:[-/.年]?)(\d{1,2})(?:月)?(?:[-/.]?(\d{1,2})日?)?(?:[ T]00:00(?::00)?)?")
@@ -57,11 +71,15 @@ def may_be_negative(category: Category, kind: DirectKind | None) -> bool:
 
 @dataclass(slots=True)
 class Understood:
-    """Lines (columns: batch, stream, day, quantity, row), what batches share, the streams, and what was refused."""
+    """Lines (columns: batch, stream, day, quantity, row), what batches share, the streams, and what was refused.
+
+    `rows`: how many rows the file has; every one of them is a line or was refused.
+    """
 
     lines: pl.DataFrame
     batches: list[tuple[str, str, str]]
     streams: list[StreamEntry]
+    rows: int
     refusals: list[pl.DataFrame] = field(default_factory=list)
 
     @property
@@ -85,15 +103,22 @@ _REFUSED: Final = pl.Schema(
 Resolve = Callable[[str, str, str], StreamEntry]
 
 
-def understand(table: pl.DataFrame, resolve: Resolve, today: date) -> Understood:
+def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> Understood:
     """Understand every row. `resolve` answers (organisation, source, stream) with a stream or raises a coded error.
 
-    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
-    UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED.
+    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN,
+    UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER, NUMBER_OUT_OF_RANGE,
+    NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
     """
     reading = _Reading(resolve, today)
-    parts = [reading.part(part) for part in table.iter_slices(ROWS_AT_ONCE)]
-    understood = Understood(pl.concat(parts), list(reading.batches), reading.streams, reading.refusals)
+    lines = [reading.part(part) for part in parts]
+    understood = Understood(
+        pl.concat(lines) if lines else pl.DataFrame(schema=LINES),
+        list(reading.batches),
+        reading.streams,
+        reading.rows,
+        reading.refusals,
+    )
     _refuse_negatives(understood)
     _refuse_repeats(understood)
     return understood
@@ -110,9 +135,12 @@ class _Reading:
     batches: dict[tuple[str, str, str], int] = field(default_factory=dict)
     refusals: list[pl.DataFrame] = field(default_factory=list)
     met: dict[tuple[str, ...], tuple[int, Decimal]] = field(default_factory=dict)
+    rows: int = 0
 
     def part(self, table: pl.DataFrame) -> pl.DataFrame:
         """The lines of some rows."""
+        self.rows += table.height
+        table = _without_strangers(table, self.refusals)
         table = table.with_columns(pl.lit("").alias(c) for c in (*WHO, *SHARED) if c not in table.columns)
         table = _joined(
             table, WHO, self._stream, {"at": pl.UInt32, "factor": pl.Decimal(38, 12)}, "source", self.refusals
@@ -122,12 +150,15 @@ class _Reading:
         # Before numbers are told apart, so that batches come in the order of rows.
         table = _joined(table, SHARED, self._batch, {"batch": pl.UInt32}, "unit", self.refusals)
         table = _quantities(table, self.refusals)
-        return table.select("batch", "stream", "day", "quantity", "row")
+        return table.select(list(LINES))
 
     def _stream(self, words: tuple[str, ...]) -> tuple[int, Decimal]:
         if words in self.met:
             return self.met[words]
-        organisation, source, stream, unit = (clean(w) for w in words)
+        organisation, source, stream, unit = (clean(as_written(w)) for w in words)
+        for name, written in zip(WHO, words, strict=True):
+            if written.startswith("="):
+                raise CELL_IS_A_FORMULA(path=(name,))
         if not source:
             raise CELL_EMPTY(path=("source",), field="排放源/source")
         if not unit:
@@ -141,13 +172,32 @@ class _Reading:
         return at, factor
 
     def _day(self, words: tuple[str, ...]) -> tuple[date]:
+        if words[0].startswith("="):
+            raise CELL_IS_A_FORMULA(path=("month",))
         day = read_day(words[0])
         checked_month(day.replace(day=1), self.today, "month")
         return (day,)
 
     def _batch(self, words: tuple[str, ...]) -> tuple[int]:
-        unit, evidence, note = (tidy(w) for w in words)
+        unit, evidence, note = (tidy(as_written(w)) for w in words)
         return (self.batches.setdefault((unit, evidence, note), len(self.batches)),)
+
+
+def _without_strangers(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFrame:
+    """Refuse rows whose cells are computed, or spill over the header as an unquoted 1,234 does."""
+    for name in (BEYOND, *ALIASES):
+        if name not in table.columns:
+            continue
+        cell = pl.col(name)
+        strange = (cell.str.strip_chars() != "") if name == BEYOND else cell.str.starts_with(FORMULA)
+        if not table.select(strange.any()).item():
+            continue
+        error = CELLS_BEYOND_HEADER() if name == BEYOND else CELL_IS_A_FORMULA(path=(name,))
+        written = cell.str.strip_prefix("\0").alias("written")
+        bad = table.filter(strange).with_columns(written, pl.lit(0).alias("problem"))
+        refusals.append(_refused(bad, name, [error]))
+        table = table.filter(~strange)
+    return table
 
 
 def _quantities(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFrame:
@@ -176,7 +226,7 @@ def _quantities(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFra
 
 
 def _odd_number(words: tuple[str, ...]) -> tuple[Decimal]:
-    written = clean(words[0])
+    written = clean(as_written(words[0]))
     if not written:
         raise CELL_EMPTY(field="数量/quantity")
     if written.startswith("="):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,19 +13,28 @@ from backend.accounting.files.headers import ALIASES
 
 # A spreadsheet takes a text that begins so for a formula; an apostrophe keeps it a text, and reading drops it.
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+# What an apostrophe of ours stands before; one in front of anything else is part of the text.
+_ESCAPED: Final = tuple(f"'{mark}" for mark in (*_DANGEROUS, "'"))
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 HEADERS: Final = {field: names[0] for field, names in ALIASES.items()}
+Write = Callable[[Sequence[object]], None]
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int] = ()) -> None:
-    """UTF-8 with a mark, so that Chinese opens as Chinese. Columns in `numbers` hold numbers, which are left alone."""
-    left_alone = frozenset(numbers)
+@contextmanager
+def csv_file(path: Path, header: Sequence[str]) -> Iterator[Write]:
+    """A function that writes a row. UTF-8 with a mark, so that Chinese opens as Chinese."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        for row in rows:
-            writer.writerow(c if i in left_alone else harmless(str(c)) for i, c in enumerate(row))
+        yield lambda row: writer.writerow(harmless(str(cell)) for cell in row)
 
 
 def harmless(text: str) -> str:
-    """A text no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith((*_DANGEROUS, "'")) else text
+    """A text no spreadsheet takes for a formula; plain numbers stay as they are."""
+    dangerous = text.startswith((*_DANGEROUS, "'")) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if dangerous else text
+
+
+def as_written(cell: str) -> str:
+    """The text that `harmless` wrote."""
+    return cell[1:] if cell.startswith(_ESCAPED) else cell

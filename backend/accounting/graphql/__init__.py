@@ -29,6 +29,17 @@ from backend.accounting.graphql.categories import CategoryMutations, CategoryQue
 from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.deviations import DeviationMutations, DeviationQueries
 from backend.accounting.graphql.explain import ExplainQueries
+    exports,
+    factors,
+    imports,
+    inventories,
+    monitoring,
+    readings,
+    records,
+    sources,
+    units,
+)
+from backend.accounting.graphql.exports import ExportMutations
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
@@ -91,6 +102,7 @@ class Mutations(
     ReadingMutations,
     RecordMutations,
     ImportMutations,
+    ExportMutations,
     InventoryMutations,
     OwnSetMutations,
     CategoryMutations,
@@ -116,6 +128,7 @@ NODES = {
     **own_sets.NODES,
     **adoption.NODES,
     **imports.NODES,
+    **exports.NODES,
     **inventories.NODES,
     **units.NODES,
     **monitoring.NODES,

@@ -18,9 +18,8 @@ from backend.accounting.domain.base_years import (
     RecalculationTrigger,
 )
 from backend.accounting.domain.sources import Category
-from backend.accounting.graphql.records import attached
 from backend.accounting.service.base_years import BaseYearService
-from backend.evidence.graphql import Document
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection

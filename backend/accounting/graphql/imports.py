@@ -1,4 +1,4 @@
-"""GraphQL of imports and exports of activity."""
+"""GraphQL of imports of activity."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class RefusedRow:
     row: int
     """Its number as a spreadsheet counts: the header is row 1."""
     column: str
-    """The field that is wrong: organisation, source, stream, month, quantity, unit."""
+    """The field that is wrong: organisation, source, stream, month, quantity, unit, evidence, note; beyond: what stands
+    behind the last header.
+    """
     code: str
     """Stable error code."""
     message: str

@@ -36,7 +36,7 @@ class KnownTotal:
 
 
 @object_type
-class RestatementDifference:
+class KnownDifference:
     """What changed since, for one reason."""
 
     kind: DifferenceKind
@@ -63,7 +63,7 @@ class ResultsAsKnown:
     """The restatement difference: today less then; the differences add up to it exactly."""
     categories: list[KnownTotal]
     """By category and direct kind."""
-    differences: list[RestatementDifference]
+    differences: list[KnownDifference]
     """Why they differ."""
 
 
@@ -91,5 +91,5 @@ class KnownQueries:
             found,
             difference_t=found.today_t - found.known_t,
             categories=[build(KnownTotal, c) for c in found.categories],
-            differences=[build(RestatementDifference, d) for d in found.differences],
+            differences=[build(KnownDifference, d) for d in found.differences],
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,6 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import read_unit, trimmed
 from tenants.access import Principal
 
-PACKS_AT_ONCE: Final = 20_000
 MANY: Final = 2_000
 
 _BATCHES: Final = """
@@ -69,34 +69,50 @@ async def store(unit: UnitOfWork, batches: Sequence[Batch], packs: Packs, record
 
     Errors: RESULT_OVERLAPS, MONTH_ALREADY_RECORDED when another writer was faster; nothing is kept then.
     """
-    filled = [b for b in batches if packs.lines.get(b.id)]
+    await store_parts(unit, batches, packs.lines, iter([packs]), recorded_by)
+
+
+async def store_parts(
+    unit: UnitOfWork, batches: Sequence[Batch], lines: Mapping[UUID, int], parts: Iterator[Packs], recorded_by: UUID
+) -> None:
+    """The same of packs that come part by part; `lines` says how many each batch has. While the server keeps one part
+    the next is made.
+    """
+    filled = [b for b in batches if lines.get(b.id)]
     if not filled:
         return
     await share(unit)
     driver = await unit.driver()
     by_column = zip(
-        *((b.id, b.origin.value, b.entered_unit, b.evidence, b.note, packs.lines[b.id], b.line_id) for b in filled),
+        *((b.id, b.origin.value, b.entered_unit, b.evidence, b.note, lines[b.id], b.line_id) for b in filled),
         strict=True,
     )
     await driver.execute(_BATCHES, unit.tenant_id, recorded_by, *(list(c) for c in by_column))
-    for start in range(0, len(packs.stream_ids), PACKS_AT_ONCE):
-        part = slice(start, start + PACKS_AT_ONCE)
-        columns = (
-            packs.stream_ids,
-            packs.months,
-            packs.batch_ids,
-            packs.first_lines,
-            packs.days,
-            packs.quantities,
-            packs.source_rows,
-            packs.sums,
-        )
-        await driver.execute(_PACKS, unit.tenant_id, *(c[part] for c in columns))
+    packs = 0
+    part = await asyncio.to_thread(next, parts, None)
+    while part is not None:
+        packs += len(part.stream_ids)
+        coming = asyncio.create_task(asyncio.to_thread(next, parts, None))
+        await driver.execute(_PACKS, unit.tenant_id, *_columns(part))
+        part = await coming
     try:
         with overlap_coded():
-            await settle(unit, [b.id for b in filled], many=len(packs.stream_ids) > MANY)
+            await settle(unit, [b.id for b in filled], many=packs > MANY)
     except DBAPIError as error:
         raise translate(error, {"as_often_as_the_cadence_says": _just_recorded}) from error
+
+
+def _columns(packs: Packs) -> tuple[Sequence[object], ...]:
+    return (
+        packs.stream_ids,
+        packs.months,
+        packs.batch_ids,
+        packs.first_lines,
+        packs.days,
+        packs.quantities,
+        packs.source_rows,
+        packs.sums,
+    )
 
 
 def _just_recorded() -> CodedError:

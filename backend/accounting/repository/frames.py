@@ -2,51 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
 from uuid import UUID
 
 import polars as pl
 
 from backend.accounting.domain.activity import Packs
 
-LINES: dict[str, pl.DataType] = {
-    "batch": pl.UInt32(),  # position of the batch
-    "stream": pl.UInt32(),  # position of the stream
-    "day": pl.Date(),
-    "quantity": pl.Decimal(38, 12),  # in the stream's canonical unit
-    "row": pl.Int32(),  # where it stood in the file
-}
+PACKS_AT_ONCE: Final = 10_000
 
 
-def packs_of(lines: pl.DataFrame, stream_ids: Sequence[UUID], batch_ids: Sequence[UUID]) -> Packs:
-    """The lines (columns as LINES) in packs: one for each batch, stream and month, in the order of days and rows."""
-    month = pl.col("day").dt.month_start().alias("month")
+def in_order(lines: pl.DataFrame) -> pl.DataFrame:
+    """The lines (columns: batch and stream by position; day, quantity, row) in the order they are packed in: by batch,
+    stream and month, days and rows.
+    """
+    if not lines["row"].is_sorted():
+        lines = lines.sort("row")
+    # One number sorts and groups several times as fast as its parts: positions need 21 bits, a day needs 17.
+    month = pl.col("day").dt.month_start()
+    pack = pl.col("batch").cast(pl.UInt64) * 2**38 + pl.col("stream") * 2**17 + month.to_physical().cast(pl.UInt64)
+    return (
+        lines.with_columns(pack.alias("pack"))
+        .sort("pack", "day", maintain_order=True)
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("batch").alias("line"))
+    )
+
+
+def lines_of(ordered: pl.DataFrame, batch_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """How many lines each batch has."""
+    return {batch_ids[n]: lines for n, lines in ordered.group_by("batch").len().iter_rows()}
+
+
+def packs_of(ordered: pl.DataFrame, stream_ids: Sequence[UUID], batch_ids: Sequence[UUID]) -> Iterator[Packs]:
+    """Lines in order, in packs: one for each batch, stream and month; some thousand at a time."""
+    ends = ordered["pack"].rle().struct.field("len").cum_sum().to_list()
+    for start, end in pairwise(dict.fromkeys([0, *ends[PACKS_AT_ONCE - 1 :: PACKS_AT_ONCE], ordered.height])):
+        yield _packed(ordered.slice(start, end - start), stream_ids, batch_ids)
+
+
+def _packed(lines: pl.DataFrame, stream_ids: Sequence[UUID], batch_ids: Sequence[UUID]) -> Packs:
     packed = (
-        lines.sort("batch", "stream", "day", "row")
-        .group_by("batch", "stream", month, maintain_order=True)
+        lines.group_by("pack", maintain_order=True)
         .agg(
-            pl.len().cast(pl.Int64).alias("lines"),
-            pl.col("day").dt.day().cast(pl.String),
+            pl.col("batch", "stream", "line").first(),
+            pl.col("day").first().dt.month_start().alias("month"),
+            pl.len().alias("lines"),
+            pl.col("day").dt.day().cast(pl.String).alias("days"),
             pl.col("quantity").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."),
             pl.col("row").cast(pl.String),
             pl.col("quantity").sum().cast(pl.String).alias("sum"),
         )
-        .with_columns(
-            (pl.col("lines").cum_sum().over("batch") - pl.col("lines") + 1).alias("first"),
-            *(_array(name) for name in ("day", "quantity", "row")),
-        )
+        .with_columns(_array(name) for name in ("days", "quantity", "row"))
     )
-    counts = packed.group_by("batch", maintain_order=True).agg(pl.col("lines").sum())
     return Packs(
         stream_ids=[stream_ids[n] for n in packed["stream"]],
         months=packed["month"].to_list(),
         batch_ids=[batch_ids[n] for n in packed["batch"]],
-        first_lines=packed["first"].to_list(),
-        days=packed["day"].to_list(),
+        first_lines=packed["line"].to_list(),
+        days=packed["days"].to_list(),
         quantities=packed["quantity"].to_list(),
         source_rows=packed["row"].to_list(),
         sums=packed["sum"].to_list(),
-        lines={batch_ids[n]: lines for n, lines in counts.iter_rows()},
     )
 
 

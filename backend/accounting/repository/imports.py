@@ -18,6 +18,7 @@ from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 
+_REFUSALS_AT_ONCE: Final = 20_000
 _FIELDS: Final = tuple(ActivityImport.__dataclass_fields__)
 
 
@@ -98,18 +99,19 @@ async def page_of_refusals(session: ReadSession, key: UUID, request: PageRequest
 async def insert_refusals(unit: UnitOfWork, key: UUID, refused: pl.DataFrame) -> None:
     """Columns: row, column, code, params (JSON), written."""
     driver = await unit.driver()
-    await driver.execute(
-        """
-        INSERT INTO import_refusal (tenant_id, import_id, row, column_name, code, params, written)
-        SELECT $1, $2, r.row, r.column_name, r.code, r.params::jsonb, r.written
-        FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::text[])
-          AS r (row, column_name, code, params, written)
-        """,
-        unit.tenant_id,
-        key,
-        *(refused[name].to_list() for name in ("row", "column", "code", "params")),
-        [(written or "")[:200] for written in refused["written"]],
-    )
+    for part in refused.iter_slices(_REFUSALS_AT_ONCE):
+        await driver.execute(
+            """
+            INSERT INTO import_refusal (tenant_id, import_id, row, column_name, code, params, written)
+            SELECT $1, $2, r.row, r.column_name, r.code, r.params::jsonb, r.written
+            FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::text[])
+              AS r (row, column_name, code, params, written)
+            """,
+            unit.tenant_id,
+            key,
+            *(part[name].to_list() for name in ("row", "column", "code", "params")),
+            part["written"].fill_null("").str.slice(0, 200).to_list(),
+        )
 
 
 _DIRECTORY: Final = """

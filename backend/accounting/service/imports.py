@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import functools
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,18 +23,20 @@ from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
-from backend.accounting.files.tables import ROW, fields_of, read_table
+from backend.accounting.files.headers import ROW
+from backend.accounting.files.tables import fields_of, read_parts
 from backend.accounting.files.understood import Understood, understand
-from backend.accounting.files.writer import HEADERS, write_csv
+from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.coefficients import counting_gases
-from backend.accounting.repository.frames import packs_of
+from backend.accounting.repository.frames import in_order, lines_of, packs_of
 from backend.accounting.service.coefficients import ensure_coefficients
-from backend.evidence.domain import Document, DocumentState
-from backend.evidence.service import EvidenceReader, keep_made
+from backend.accounting.service.made_files import keep_csv
+from backend.evidence.domain import Document
+from backend.evidence.service import EvidenceReader
 from backend.kit.database import RollBack, UnitOfWork
 from backend.kit.errors import CodedError, code_named
 from backend.kit.ids import uuid7
@@ -53,9 +57,7 @@ class Read:
 
     asked: ActivityImport
     understood: Understood | None
-    table: pl.DataFrame | None
-    problem: CodedError | None
-    rows: int
+    problem: CodedError | None = None
 
 
 class ImportService:
@@ -122,18 +124,24 @@ class ImportService:
             asked = (await rows.imports(session, [key]))[key]
             document = await EvidenceReader.stored(session, asked.document_id)
             directory = Directory(await rows.directory(session, asked.organisation_id), asked.organisation_id)
+        await report(1, STEPS, "fetching")
+        async with self._file(tenant_id, document) as path:
+            await report(2, STEPS, "understanding")
+            parts = read_parts(path, document.file_name, asked.sheet)
+            today = self.toolbox.clock.today()
+            try:
+                understood = await asyncio.to_thread(understand, parts, directory.resolve, today)
+            except CodedError as error:
+                return Read(asked, None, error)
+        return Read(asked, understood)
+
+    @asynccontextmanager
+    async def _file(self, tenant_id: UUID, document: Document) -> AsyncIterator[Path]:
+        """The content of a document as a file, for as long as it is needed."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "file"
             await EvidenceReader.fetch(self.toolbox, tenant_id, document, path)
-            await report(1, STEPS, "reading")
-            try:
-                table = await asyncio.to_thread(read_table, path, document.file_name, asked.sheet)
-            except CodedError as error:
-                return Read(asked, None, None, error, 0)
-        await report(2, STEPS, "understanding")
-        today = self.toolbox.clock.today()
-        understood = await asyncio.to_thread(understand, table, directory.resolve, today)
-        return Read(asked, understood, table if understood.refusals else None, None, table.height)
+            yield path
 
     async def store(self, unit: UnitOfWork, read: Read) -> dict[str, Any]:
         """Judge what only the database knows, keep the good rows, list the others; the import is finished with it.
@@ -148,50 +156,38 @@ class ImportService:
             return {"state": ImportState.FAILED.value}
         # A copy: this may be run again when writers met.
         understood = replace(read.understood, refusals=list(read.understood.refusals))
+        ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
         await _refuse_what_the_database_knows(unit, understood)
+        ordered = await ordering
+        if len(understood.refusals) > len(read.understood.refusals):  # seldom: that is why it was not waited for
+            ordered = await asyncio.to_thread(in_order, understood.lines)
         refused = understood.refused
         none = read.asked.mode is ImportMode.ALL_OR_NOTHING and refused.height > 0
         stored = 0 if none else understood.lines.height
         if stored:
-            await _keep(unit, understood, read.asked.asked_by)
+            await _keep(unit, understood, ordered, read.asked.asked_by)
         errors = await self._error_file(unit, read, refused) if refused.height else None
         if refused.height:
             await rows.insert_refusals(unit, read.asked.id, refused)
         state = ImportState.REFUSED if none else ImportState.DONE
-        counts = {"rows": read.rows, "stored": stored, "refused": refused.height}
+        counts = {"rows": understood.rows, "stored": stored, "refused": refused.height}
         await rows.finish(
             unit, read.asked.id, state=state.value, error_document_id=errors and errors.id, **counts, **finished
         )
         return {"state": state.value, **counts}
 
-    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame) -> Document | None:
+    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame) -> Document:
         """The refused rows with what was wrong: to be corrected and sent again."""
-        if read.table is None:
-            return None
+        assert unit.tenant_id is not None
         source = await EvidenceReader.stored(unit, read.asked.document_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "errors.csv"
-            await asyncio.to_thread(_write_errors, path, read.table, refused)
+            async with self._file(unit.tenant_id, source) as file:
+                parts = read_parts(file, source.file_name, read.asked.sheet)
+                await asyncio.to_thread(_write_errors, path, parts, refused)
             name = f"{Path(source.file_name).stem[:150]}-错误行.csv"
-            document = Document(
-                id=uuid7(),
-                organisation_id=read.asked.organisation_id,
-                title=name,
-                file_name=name,
-                media_type="text/csv",
-                size=path.stat().st_size,
-                sha256=await asyncio.to_thread(_digest, path),
-                replaces_id=None,
-                state=DocumentState.STORED,
-                keep_until=None,
-                legal_hold=False,
-                withdrawn_because=None,
-                uploaded_by=read.asked.asked_by,
-                created_at=self.toolbox.clock.now(),
-                stored_at=self.toolbox.clock.now(),
-            )
-            await keep_made(self.toolbox, unit, document, path)
-        return document
+            asked = read.asked
+            return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
 
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityImport]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
@@ -293,41 +289,35 @@ def _refuse(understood: Understood, bad: list[tuple[tuple[int, Any], CodedError]
     understood.lines = understood.lines.select(columns)
 
 
-async def _keep(unit: UnitOfWork, understood: Understood, member: UUID) -> None:
+async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame, member: UUID) -> None:
     batches = [Batch(new_batch_id(), *words, origin=BatchOrigin.IMPORT) for words in understood.batches]
-    packs = await asyncio.to_thread(
-        packs_of, understood.lines, [s.id for s in understood.streams], [b.id for b in batches]
-    )
-    await activity_rows.store(unit, batches, packs, member)
+    batch_ids = [b.id for b in batches]
+    parts = packs_of(ordered, [s.id for s in understood.streams], batch_ids)
+    await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
 
 
-def _write_errors(path: Path, table: pl.DataFrame, refused: pl.DataFrame) -> None:
-    fields = list(fields_of(table))
-    bad = table.join(refused.select(ROW, "code", "params", "column"), on=ROW).sort(ROW)
+def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame) -> None:
+    """The refused rows as they stand in the file, which is read a second time for them."""
+    told = refused.select(ROW, "code", "params")
+    first = next(parts)
+    fields = list(fields_of(first))
+    with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
+        for part in chain([first], parts):
+            for *cells, row, code, params in part.select(*fields, ROW).join(told, on=ROW).sort(ROW).iter_rows():
+                written = (as_written(cell).removeprefix("\0") for cell in cells)
+                write([*written, row, code, _told(code, params)])
 
-    def lines() -> Iterator[Sequence[object]]:
-        for row in bad.iter_rows(named=True):
-            error = Refusal(row[ROW], row["column"], row["code"], _params(row["params"]), "")
-            yield [*(row[f] for f in fields), row[ROW], row["code"], message_of(error, "zh-CN")]
 
-    numeric = [fields.index("quantity")]
-    write_csv(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"], lines(), numbers=numeric)
-
-
-def _params(written: str) -> dict[str, str]:
-    found: dict[str, str] = orjson.loads(written)
-    return found
+@functools.lru_cache(maxsize=10_000)
+def _told(code: str, params: str) -> str:
+    found: dict[str, str] = orjson.loads(params)
+    return code_named(code)(**found).message("zh-CN")
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:
     """What was wrong with a row, in a language."""
     error = code_named(refusal.code)(**refusal.params)
     return error.message(locale)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def problem_of(asked: ActivityImport) -> CodedError | None:

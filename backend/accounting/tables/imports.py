@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Integer, Text, Uuid
+from sqlalchemy import Column, Date, DateTime, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.kit.tables import belongs_to, moment, tenant_table
@@ -40,4 +40,20 @@ import_refusal = tenant_table(
     Column("written", Text, nullable=False),
     belongs_to("activity_import", "import_id"),
     keys=("import_id", "row"),
+)
+
+activity_export = tenant_table(
+    "activity_export",
+    Column("id", Uuid),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("first_month", Date, nullable=False),
+    Column("last_month", Date, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("rows", Integer),
+    Column("document_id", Uuid),
+    Column("asked_by", Uuid, nullable=False),
+    moment("created_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    belongs_to("organisation", "organisation_id"),
+    belongs_to("document", "document_id"),
 )

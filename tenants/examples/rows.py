@@ -75,6 +75,13 @@ class Row:
             raise UnreadableRow("NOT_A_NUMBER", f"{column} is {value!r}; it must be a decimal such as 5656.07136")
         return Decimal(value).quantize(GRAM, ROUND_HALF_UP)
 
+    def decimal(self, column: str) -> Decimal:
+        """A number in whatever unit the column has, not negative, as it is written."""
+        value = self.text(column)
+        if not _DECIMAL.fullmatch(value):
+            raise UnreadableRow("NOT_A_NUMBER", f"{column} is {value!r}; it must be a decimal such as 5656.07136")
+        return Decimal(value)
+
     def year(self, column: str) -> int:
         value = self.text(column)
         if not _YEAR.fullmatch(value):
