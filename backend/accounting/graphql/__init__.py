@@ -6,6 +6,7 @@ from backend.accounting.graphql import (
     adoption,
     base_years,
     deviations,
+    exports,
     factors,
     imports,
     inventories,
@@ -29,16 +30,6 @@ from backend.accounting.graphql.categories import CategoryMutations, CategoryQue
 from backend.accounting.graphql.choosing import ChoiceMutations, ChoiceQueries
 from backend.accounting.graphql.deviations import DeviationMutations, DeviationQueries
 from backend.accounting.graphql.explain import ExplainQueries
-    exports,
-    factors,
-    imports,
-    inventories,
-    monitoring,
-    readings,
-    records,
-    sources,
-    units,
-)
 from backend.accounting.graphql.exports import ExportMutations
 from backend.accounting.graphql.factors import FactorQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
