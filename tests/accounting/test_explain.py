@@ -9,10 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.kit.objects.files import FileStore
 from tenants.access import Role
-from tests.fixtures.accounting import uuid_of
+from tests.fixtures.accounting import Works, uuid_of
 from tests.fixtures.consolidation import YEAR, Holding
 from tests.fixtures.explain import EXPLAIN, NODE, OPEN, children, fill, opened, total
+from tests.fixtures.methods import choose, method, set_method, streams
 from tests.fixtures.world import Caller, World
 
 GROUNDS = f"grounds {{ {NODE} grounds {{ {NODE} grounds {{ {NODE} grounds {{ {NODE} }} }} }} }}"
@@ -182,3 +184,45 @@ async def test_lines_add_up_whatever_their_numbers(
     root = await explained(auditor, total(made, approach="EQUITY_SHARE"))
     assert root["records"] == 14
     await opened(auditor, root)
+
+
+async def test_a_computed_term_opens_to_its_parts_and_their_sources(world: World, objects: FileStore) -> None:
+    works = await Works.create(world)
+    analysis = method(
+        "MEASURED_CARBON",
+        carbonAirDried="0.6 tC/t",
+        totalMoisture="10 %",
+        airDriedMoisture="4 %",
+        oxidation="100 %",
+        evidence="化验报告 7",
+        reason="自测碳含量",
+    )
+    source = await works.source("B", {"code": "煤", "unit": "t", "method": analysis})
+    await works.burn(source, "2024-01", "100", "t")
+    query = f"""query Q($s: ExplainSubject!) {{ explain(subject: $s) {{ children {{ nodes {{ {GROUNDS} }} }} }} }}"""
+    subject = {"source": {"sourceId": source, "year": 2024}}
+    (month,) = (await works.engineer.ask(query, s=subject))["explain"]["children"]["nodes"]
+    (coefficient,) = month["grounds"]
+    assert "自测碳含量" in coefficient["detail"]
+    assert [g["label"] for g in coefficient["grounds"] if g["kind"] == "EVIDENCE"] == ["化验报告 7"]
+    opened_steps = [g for step in coefficient["grounds"] for g in step["grounds"]]
+    assert {g["kind"] for g in opened_steps} == {"STEP"}
+    assert len(opened_steps) >= 3
+    assert any("检测报告 1" in g["detail"] for g in opened_steps)
+    computed = next(g for g in coefficient["grounds"] if g["grounds"])
+    assert computed["detail"].count("=") == 1
+
+
+async def test_what_does_not_count_emits_nothing_and_still_adds_up(world: World) -> None:
+    works = await Works.create(world)
+    source = await works.source("B", {"code": "煤", "material": "烟煤"}, {"code": "油", "material": "柴油"})
+    await works.burn(source, "2024-01", "100", "t", stream="煤")
+    await works.burn(source, "2024-01", "3", "t", stream="油")
+    stream = (await streams(works, source))["煤"]
+    balance = method("MASS_BALANCE", carbonContent="0.5 tC/t", reason="化验")
+    await set_method(works, stream, balance)
+    assert (await choose(works, source, "MASS_BALANCE", reason="更准确"))["errors"] == []
+    root = await explained(works.engineer, {"total": {"organisationId": works.site_id, "year": 2024}})
+    assert Decimal(root["value"]) == Decimal("183.333333333")
+    nodes = await opened(works.engineer, root)
+    assert [n["value"] for n in nodes if n["kind"] == "RECORD"].count("0") == 1
