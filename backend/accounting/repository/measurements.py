@@ -106,7 +106,7 @@ async def _children(session: ReadSession, belongs: _Children, keys: Sequence[UUI
 
 def _made(kind: Any, row: Row[Any], more: Mapping[str, Any]) -> Any:
     given = {f.name: _plainer(getattr(row, f.name)) for f in fields(kind) if f.name not in more}
-    return adapter(kind).validate_python(given | more)
+    return adapter(kind).validate_python({**given, **more})
 
 
 def _plainer(value: Any) -> Any:
