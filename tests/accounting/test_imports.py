@@ -26,6 +26,7 @@ from backend.kit.objects.files import FileStore
 from tests.evidence.test_documents import send
 from tests.fixtures.accounting import Works
 from tests.fixtures.jobs import working
+from tests.fixtures.measurements import record_stocks, stock, stream_of
 from tests.fixtures.world import World
 
 HEADER = ("组织", "排放源", "流", "月份", "数量", "单位", "凭证", "备注")
@@ -275,3 +276,11 @@ def test_nothing_a_file_holds_is_a_fault(tmp_path_factory: pytest.TempPathFactor
     understood = understand(table, Directory([], uuid4()).resolve, date(2026, 1, 1))
     assert understood.lines.height == 0
     assert understood.refused.height == table.height
+
+
+async def test_a_month_that_follows_from_the_ledger_is_refused(works: Works, objects: FileStore) -> None:
+    stream = await stream_of(works, await boiler(works, cadence="EVENT"))
+    await record_stocks(works, stock(stream, "2024-01", opening="10"))
+    done = await bring(works, objects, csv_bytes(ROWS))
+    assert (done["state"], done["stored"], done["refused"]) == ("DONE", 2, 1), done
+    assert done["refusals"]["nodes"][0]["code"] == "MONTH_IS_DERIVED"

@@ -227,6 +227,18 @@ async def causes(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> d
     return {(r.stream_id, r.month): r.cause for r in await session.rows(_CAUSES, given)} if wanted else {}
 
 
+_DERIVED: Final = " UNION ALL ".join(
+    f"SELECT stream_id, month, '{cause}' AS cause FROM {table} "  # noqa: S608
+    "WHERE stream_id = ANY (:streams) AND superseded_at IS NULL"
+    for table, cause in (("stock_row", "STOCK"), ("meter_month", "METER"), ("stack_month", "MONITOR"))
+)
+
+
+async def derived_months(session: ReadSession, stream_ids: Sequence[UUID]) -> dict[tuple[UUID, date], str]:
+    """All months of these streams that follow from a ledger row, meters or a monitor: for callers with many streams."""
+    return {(r.stream_id, r.month): r.cause for r in await session.rows(_DERIVED, {"streams": list(stream_ids)})}
+
+
 _CAUSE_OF: Final = " UNION ALL ".join(
     f"SELECT batch_id, '{kind.__name__}' AS kind, id FROM {table.name} WHERE batch_id = ANY (:batches)"  # noqa: S608
     for kind, table in _TABLES.items()
