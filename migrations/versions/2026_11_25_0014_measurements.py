@@ -27,6 +27,7 @@ def upgrade() -> None:
     _judgements()
     _allocations()
     _causes()
+    _sites()
 
 
 def _kept(table: str, columns: str, *constraints: str, owner: str = "stream") -> None:
@@ -377,4 +378,30 @@ def _causes() -> None:
             f"FOR EACH ROW EXECUTE FUNCTION record_of_its_cause('{origin}')",
             f"CREATE CONSTRAINT TRIGGER {table}_takes_its_record AFTER UPDATE ON {table} "
             f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_goes_with_its_cause()",
+        )
+
+
+def _sites() -> None:
+    """Meters and monitors are instruments of the site whose stream they measure."""
+    run(
+        """
+        CREATE FUNCTION measured_at_its_site() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path = public AS $$
+        BEGIN
+          IF NOT EXISTS (
+            SELECT FROM emission_stream t
+            JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
+            WHERE t.tenant_id = NEW.tenant_id AND t.id = NEW.stream_id AND o.organisation_id = NEW.organisation_id
+          ) THEN
+            RAISE EXCEPTION 'a stream is measured by instruments of its own site' USING ERRCODE = '23514',
+              CONSTRAINT = 'measured_at_its_site';
+          END IF;
+          RETURN NEW;
+        END $$
+        """
+    )
+    for table in ("meter", "stack_monitor"):
+        run(
+            f"CREATE TRIGGER {table}_at_its_site BEFORE INSERT ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION measured_at_its_site()"
         )

@@ -17,6 +17,7 @@ from backend.kit.objects.files import FileStore
 from tests.evidence.test_documents import send
 from tests.fixtures.accounting import Works
 from tests.fixtures.jobs import working
+from tests.fixtures.measurements import record_stocks, stock, stream_of
 from tests.fixtures.world import World
 
 HEADER = ("组织", "排放源", "流", "月份", "数量", "单位", "凭证", "备注")
@@ -237,3 +238,11 @@ async def test_files_that_cannot_be_read(works: Works, objects: FileStore, conte
     done = await bring(works, objects, content, "活动数据.xlsx")
     assert (done["state"], done["problem"]["code"]) == ("FAILED", code)
     assert done["job"]["state"] == "SUCCEEDED"
+
+
+async def test_a_month_that_follows_from_the_ledger_is_refused(works: Works, objects: FileStore) -> None:
+    stream = await stream_of(works, await boiler(works, cadence="EVENT"))
+    await record_stocks(works, stock(stream, "2024-01", opening="10"))
+    done = await bring(works, objects, csv_bytes(ROWS))
+    assert (done["state"], done["stored"], done["refused"]) == ("DONE", 2, 1), done
+    assert done["refusals"]["nodes"][0]["code"] == "MONTH_IS_DERIVED"

@@ -186,6 +186,17 @@ async def test_settled_months_follow_their_readings(works: Works) -> None:
     await works.monitor.do("supersedeMeterReading", {"id": now["id"], "reason": "x"}, "reading { id }")
 
 
+async def test_readings_leave_months_alone_that_do_not_follow_from_them(works: Works) -> None:
+    stream, key = await fuel_stream(works), await instrument(works)
+    counter = await meter(works, stream, key)
+    await good(works, counter, ("2024-01-31", "1000"), ("2024-02-29", "2000"))
+    first, second = await settle(works, stream, "2024-01", 2)
+    await calibrate(works, key, "2023-12-31", "2024-12-31")
+    await good(works, counter, ("2024-03-31", "3000"))
+    months = (await works.engineer.ask("{ meterMonths { nodes { id quantity } } }"))["meterMonths"]["nodes"]
+    assert months == [{"id": m["id"], "quantity": "1005"} for m in (first, second)]
+
+
 async def test_a_calibration_recorded_later_needs_a_reason(works: Works) -> None:
     stream, key = await fuel_stream(works), await instrument(works)
     await good(works, await meter(works, stream, key), ("2024-01-31", "1000"))

@@ -21,6 +21,7 @@ from backend.kit.clock import Clock
 from backend.kit.objects.files import FileStore
 from tenants.access import Role
 from tests.fixtures.accounting import Works, uuid_of
+from tests.fixtures.measurements import fuel_stream
 from tests.fixtures.world import World
 
 PDF = "application/pdf"
@@ -290,3 +291,14 @@ async def test_completing_and_sweeping_at_once_loses_nothing(works: Works, objec
     done, _ = await asyncio.gather(works.monitor.do("completeEvidenceUpload", call, DOCUMENT), sweep(toolbox, tenant))
     assert done["document"]["state"] == "STORED"
     assert kept(objects) == 1
+
+
+async def test_a_report_proves_a_batch(works: Works, objects: FileStore) -> None:
+    stream = await fuel_stream(works)
+    row = {"streamId": stream, "day": "2024-03-01", "code": "A", "quantity": "1", "unit": "t"}
+    made = await works.monitor.do("recordMaterialBatches", {"rows": [row]}, "outcomes { batch { id } }")
+    batch = made["outcomes"][0]["batch"]["id"]
+    report = await stored(works, objects, "煤质化验报告".encode())
+    await works.monitor.do("attachEvidence", {"id": report, "subjectIds": [batch]}, "attached")
+    query = "query Q($id: ID!) { node(id: $id) { ... on MaterialBatch { documents { id } } } }"
+    assert (await works.engineer.ask(query, id=batch))["node"]["documents"] == [{"id": report}]

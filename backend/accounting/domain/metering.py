@@ -243,6 +243,13 @@ def check_order(readings: Sequence[MeterReading]) -> None:
             )
 
 
+def touched(readings: Sequence[MeterReading], day: date) -> tuple[date, date]:
+    """First and last day on which what went through follows from a reading of `day`: up to its neighbours."""
+    earlier = [r.day for r in readings if r.day < day]
+    later = [r.day for r in readings if r.day > day]
+    return max(earlier, default=day) + DAY, min(later, default=day)
+
+
 def _fits(value: Decimal, digits: int) -> bool:
     return value.is_finite() and 0 <= value < 10**digits and round_half_up(value, QUANTITY_DECIMALS) == value
 

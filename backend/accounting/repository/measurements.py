@@ -106,7 +106,7 @@ async def _children(session: ReadSession, belongs: _Children, keys: Sequence[UUI
 
 def _made(kind: Any, row: Row[Any], more: Mapping[str, Any]) -> Any:
     given = {f.name: _plainer(getattr(row, f.name)) for f in fields(kind) if f.name not in more}
-    return adapter(kind).validate_python(given | more)
+    return adapter(kind).validate_python({**given, **more})
 
 
 def _plainer(value: Any) -> Any:
@@ -225,6 +225,18 @@ async def causes(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> d
     """Which of these months of streams follow from a ledger row, meters or a monitor."""
     given = {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]}
     return {(r.stream_id, r.month): r.cause for r in await session.rows(_CAUSES, given)} if wanted else {}
+
+
+_DERIVED: Final = " UNION ALL ".join(
+    f"SELECT stream_id, month, '{cause}' AS cause FROM {table} "  # noqa: S608
+    "WHERE stream_id = ANY (:streams) AND superseded_at IS NULL"
+    for table, cause in (("stock_row", "STOCK"), ("meter_month", "METER"), ("stack_month", "MONITOR"))
+)
+
+
+async def derived_months(session: ReadSession, stream_ids: Sequence[UUID]) -> dict[tuple[UUID, date], str]:
+    """All months of these streams that follow from a ledger row, meters or a monitor: for callers with many streams."""
+    return {(r.stream_id, r.month): r.cause for r in await session.rows(_DERIVED, {"streams": list(stream_ids)})}
 
 
 _CAUSE_OF: Final = " UNION ALL ".join(

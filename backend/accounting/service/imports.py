@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, new_batch_id, slot
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, MONTH_IS_DERIVED, Batch, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
@@ -30,6 +30,7 @@ from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
+from backend.accounting.repository import measurements as measured_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.repository.frames import in_order, lines_of, packs_of
@@ -212,6 +213,7 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
     """Streams without a coefficient, months that are declared, months and days that are recorded already."""
     months = understood.lines.select("stream", pl.col("day").dt.month_start().alias("month")).unique()
     await _refuse_what_is_locked(unit, understood)
+    await _refuse_what_is_derived(unit, understood)
     await _refuse_what_has_no_factor(unit, understood, months)
     declared = await rows.declared_of(unit, list({s.source_id for s in understood.streams}))
     with_declared = {source for source, _ in declared}
@@ -234,6 +236,16 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
     taken = await activity_rows.taken(unit, [(understood.streams[s].id, m) for s, m in limited])
     _refuse(understood, list(_already(understood, taken, number, Cadence.MONTHLY)), ("stream", "month"))
     _refuse(understood, list(_already(understood, taken, number, Cadence.DAILY)), ("stream", "day"))
+
+
+async def _refuse_what_is_derived(unit: UnitOfWork, understood: Understood) -> None:
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    derived = [
+        ((n, month), MONTH_IS_DERIVED(stream=understood.streams[n].code, month=f"{month:%Y-%m}", cause=cause))
+        for (key, month), cause in (await measured_rows.derived_months(unit, list(number))).items()
+        for n in (number[key],)
+    ]
+    _refuse(understood, derived, ("stream", "month"))
 
 
 async def _refuse_what_is_locked(unit: UnitOfWork, understood: Understood) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -26,8 +26,9 @@ from backend.accounting.domain.metering import (
     checked_meter,
     part_of,
     settled,
+    touched,
 )
-from backend.accounting.domain.months import next_month
+from backend.accounting.domain.months import months_between, next_month
 from backend.accounting.domain.records import ALREADY_SUPERSEDED, BAD_PERIOD, BatchOrigin, checked_month, checked_reason
 from backend.accounting.domain.sources import Flow
 from backend.accounting.repository import measurements as rows
@@ -125,7 +126,7 @@ class MeterService:
             self._check(reading, meter, await self._known(change, [meter.id]))
             await self._insert(change, [reading])
             await meter_rows.hold(change.unit)
-            await self._resettle(change, {place.stream.id: place}, BY_READINGS)
+            await self._resettle(change, {place.stream.id: place}, [reading], BY_READINGS)
             made = meter
             if removal.successor is not None:
                 made = await self._install(
@@ -170,9 +171,9 @@ class MeterService:
             if made:
                 await self._insert(change, list(made.values()))
                 await meter_rows.hold(change.unit)
-                touched = {m.stream_id: find(m.stream_id) for m in made.values()}
-                await self._resettle(change, touched, BY_READINGS)
-                owners = {p.organisation_id for p in touched.values()}
+                places = {m.stream_id: find(m.stream_id) for m in made.values()}
+                await self._resettle(change, places, list(made.values()), BY_READINGS)
+                owners = {p.organisation_id for p in places.values()}
                 about = owners.pop() if len(owners) == 1 else None
                 await change.audit("MeterReading", next(iter(made.values())).id, about, after=list(made.values()))
             return _batch(len(new), made, refused)
@@ -205,7 +206,7 @@ class MeterService:
             else:
                 check_order(known[meter.id])
             await meter_rows.hold(change.unit)
-            await self._resettle(change, {place.stream.id: place}, because)
+            await self._resettle(change, {place.stream.id: place}, [old], because)
             await change.audit("MeterReading", latest.id, place.organisation_id, before=old, after=latest)
             return latest
 
@@ -283,10 +284,15 @@ class MeterService:
         await change.audit("MeterMonth", made.id, place.organisation_id, before=old, after=made)
         return made
 
-    async def _resettle(self, change: Change, touched: dict[UUID, Place], because: str) -> None:
-        """What was settled follows its readings, in the same transaction."""
-        for stream_id, place in sorted(touched.items()):
-            kept = await rows.current(change.unit, MeterMonth, ("month",), stream_id=[stream_id])
+    async def _resettle(
+        self, change: Change, places: Mapping[UUID, Place], changed: Sequence[MeterReading], because: str
+    ) -> None:
+        """The settled months that follow from these readings are settled anew, in the same transaction."""
+        known = await self._known(change, sorted({r.meter_id for r in changed}))
+        for stream_id, place in sorted(places.items()):
+            spans = [touched(known[r.meter_id], r.day) for r in changed if r.stream_id == stream_id]
+            months = months_between(min(first for first, _ in spans), max(last for _, last in spans))
+            kept = await rows.current(change.unit, MeterMonth, ("month",), stream_id=[stream_id], month=months)
             await self._settle(change, place, [m.month for m in kept], because)
 
     async def _known(self, change: Change, meter_ids: Sequence[UUID]) -> dict[UUID, list[MeterReading]]:

@@ -150,8 +150,8 @@ class StockService:
             kept = await rows.stock_rows_of(session, at, date(year - 1, 12, 1), date(year, 12, 1))
         found = gaps(kept)
         if request.after is not None:
-            last = request.key(str, str)
-            found = [gap for gap in found if gap.key > last]
+            month, stream = request.key(str, str)
+            found = [gap for gap in found if gap.key > (month, stream)]
         return Page.cut(found, request, lambda gap: gap.key)
 
 
