@@ -26,6 +26,8 @@ from backend.kit.quantity import trimmed
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
+_MANY: Final = 500
+
 _SUMS_OF_BATCHES: Final = """
 SELECT p.tenant_id, p.stream_id, p.month, sum(p.quantity) AS quantity, sum(cardinality(p.days))::integer AS records,
        now() AS last_recorded_at
@@ -166,6 +168,7 @@ async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, fro
     `stream_ids` None: of every stream. A month that has the coefficient that counts stays.
     """
     await alone(unit)
+    await _plan_for(unit, many=stream_ids is None or len(stream_ids) > _MANY)
     given = _which(stream_ids, from_month, to_month)
     with overlap_coded():
         let_go = await unit.execute(_LET_GO.format(which=_WHICH), given)
