@@ -59,7 +59,7 @@ class EmissionStream(Node):
     name_en: str
     """Name in English; may be empty."""
     material: str | None
-    """Code of the fuel or material in the library; null with an own factor."""
+    """Code of the fuel or material in the library; null with an own factor, or where only its methods account it."""
     flow: Flow
     """Whether it is consumed, or leaves in a product."""
     programme: Programme
