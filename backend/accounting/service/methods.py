@@ -243,8 +243,8 @@ async def _follow(
     changes = await result_rows.pending(change.unit, *which)
     refuse_restatement(changes, asked.reason)
     await result_rows.recalculate(change.unit, *which)
-    empty = await result_rows.months_without_result(change.unit, source.id, asked.span.first, asked.span.end)
-    if empty:
+    found = await result_rows.months_without_result(change.unit, [source.id], asked.span.first, asked.span.end)
+    if empty := found.get(source.id):
         shown = ", ".join(f"{month:%Y-%m}" for month in empty[:12])
         raise NOTHING_WOULD_COUNT(path=("method",), months=shown, method=asked.method, source="8.2.5")
     await change.audit("EmissionSource", source.id, source.organisation_id, before=before, after=asked)
