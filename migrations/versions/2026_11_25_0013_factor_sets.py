@@ -29,7 +29,6 @@ def upgrade() -> None:
     _values()
     _streams()
     _adoptions()
-    _history()
     _subtypes()
 
 
@@ -249,14 +248,6 @@ def _adoptions() -> None:
     )
     protect("factor_adoption", writes="INSERT")
     append_only("factor_adoption")
-
-
-def _history() -> None:
-    """What was known on a date is asked of coefficients that hold no longer; those that hold have an index already."""
-    run(
-        "CREATE INDEX stream_coefficient_history ON stream_coefficient (tenant_id, stream_id, first_month) "
-        "WHERE superseded_at IS NOT NULL"
-    )
 
 
 def _subtypes() -> None:
