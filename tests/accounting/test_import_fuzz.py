@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from backend.accounting.domain.imports import FILE_EMPTY, UNKNOWN_SOURCE
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files import delimited
+from backend.accounting.files.headers import BEYOND
 from backend.accounting.files.tables import read_parts
 from backend.accounting.files.understood import StreamEntry, Understood, understand
 from backend.accounting.files.writer import as_written, harmless
@@ -138,9 +139,13 @@ def test_good_rows_come_through_exactly(quantities: list[Decimal], *, quoted: bo
     assert found.lines.sort("row")["quantity"].to_list() == [q / 1000 for q in quantities]
 
 
-def parts(content: bytes) -> list[tuple[object, ...]]:
+def parts(content: bytes) -> list[dict[str, object]]:
     with on_disk(content) as path:
-        return [row for part in read_parts(path, "x.csv") for row in part.iter_rows()]
+        return [
+            {name: cell for name, cell in row.items() if name != BEYOND}
+            for part in read_parts(path, "x.csv")
+            for row in part.iter_rows(named=True)
+        ]
 
 
 @settings(max_examples=100, deadline=None)

@@ -103,9 +103,13 @@ def _at_once(block: bytes, separator: str, columns: dict[str, int], width: int, 
         truncate_ragged_lines=True,
         quote_char=None,
     )
-    wanted = {**columns, BEYOND: width}
-    fields = [pl.col(f"c{i}").fill_null("").alias(field) for field, i in wanted.items()]
+    wanted = columns if table[names[-1]].null_count() == table.height else {**columns, BEYOND: width}
+    fields = [_cells(table[names[i]]).alias(field) for field, i in wanted.items()]
     return table.with_row_index(ROW, offset=row).select(pl.col(ROW).cast(pl.Int32), *fields)
+
+
+def _cells(column: pl.Series) -> pl.Series:
+    return column.fill_null("") if column.null_count() else column
 
 
 def _one_by_one(

@@ -134,7 +134,8 @@ class _Rows:
         self._formula = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        name = _local(name)
+        if ":" in name:
+            name = _local(name)
         if name == "c":
             self._cell(attributes)
         elif name == "v":
@@ -166,7 +167,8 @@ class _Rows:
             self._pieces.append(data)
 
     def end(self, name: str) -> None:
-        name = _local(name)
+        if ":" in name:
+            name = _local(name)
         if name == "c":
             value = "".join(self._pieces)
             self._pieces.clear()
@@ -196,11 +198,12 @@ def _position(letters: str) -> int:
 
 
 def _local(name: str) -> str:
-    return name[name.rfind(" ") + 1 :]
+    """Some programs write x:row for row."""
+    return name[name.rfind(":") + 1 :]
 
 
 def _parser() -> Any:
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate()
     parser.buffer_text = True
 
     def refuse(*_: object) -> None:

@@ -43,6 +43,7 @@ LINES: Final[dict[str, Any]] = {
 }
 PLAIN_NUMBER: Final = r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$"
 WHO: Final = ("organisation", "source", "stream", "unit")
+_REMEMBERED: Final = 100_000
 SHARED: Final = ("unit", "evidence", "note")
 _MOST: Final = Decimal(10) ** 15
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
@@ -101,6 +102,7 @@ _REFUSED: Final = pl.Schema(
     {"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String, "written": pl.String}
 )
 Resolve = Callable[[str, str, str], StreamEntry]
+UnderstandOne = Callable[[tuple[str, ...]], tuple[Any, ...]]
 
 
 def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> Understood:
@@ -124,37 +126,36 @@ def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> 
     return understood
 
 
-@dataclass(slots=True)
 class _Reading:
     """What has been met so far: words keep their meaning from one part of a table to the next."""
 
-    resolve: Resolve
-    today: date
-    streams: list[StreamEntry] = field(default_factory=list)
-    positions: dict[UUID, int] = field(default_factory=dict)
-    batches: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    refusals: list[pl.DataFrame] = field(default_factory=list)
-    met: dict[tuple[str, ...], tuple[int, Decimal]] = field(default_factory=dict)
-    rows: int = 0
+    def __init__(self, resolve: Resolve, today: date) -> None:
+        self._resolve, self._today = resolve, today
+        self.streams: list[StreamEntry] = []
+        self.batches: dict[tuple[str, str, str], int] = {}
+        self.refusals: list[pl.DataFrame] = []
+        self.rows = 0
+        self._positions: dict[UUID, int] = {}
+        stream = {"at": pl.UInt32, "factor": pl.Decimal(38, 12)}
+        self._who = _Dictionary(WHO, self._stream, stream, "source")
+        self._when = _Dictionary(("month",), self._day, {"day": pl.Date}, "month")
+        self._shared = _Dictionary(SHARED, self._batch, {"batch": pl.UInt32}, "unit")
+        self._odd = _Dictionary(("quantity",), _odd_number, {"read": pl.Decimal(38, 12)}, "quantity")
 
     def part(self, table: pl.DataFrame) -> pl.DataFrame:
         """The lines of some rows."""
         self.rows += table.height
         table = _without_strangers(table, self.refusals)
         table = table.with_columns(pl.lit("").alias(c) for c in (*WHO, *SHARED) if c not in table.columns)
-        table = _joined(
-            table, WHO, self._stream, {"at": pl.UInt32, "factor": pl.Decimal(38, 12)}, "source", self.refusals
-        )
+        table = self._who.join(table, self.refusals)
         table = table.drop("organisation", "source", "stream").rename({"at": "stream"})
-        table = _joined(table, ("month",), self._day, {"day": pl.Date}, "month", self.refusals)
+        table = self._when.join(table, self.refusals)
         # Before numbers are told apart, so that batches come in the order of rows.
-        table = _joined(table, SHARED, self._batch, {"batch": pl.UInt32}, "unit", self.refusals)
-        table = _quantities(table, self.refusals)
+        table = self._shared.join(table, self.refusals)
+        table = _quantities(table, self._odd, self.refusals)
         return table.select(list(LINES))
 
     def _stream(self, words: tuple[str, ...]) -> tuple[int, Decimal]:
-        if words in self.met:
-            return self.met[words]
         organisation, source, stream, unit = (clean(as_written(w)) for w in words)
         for name, written in zip(WHO, words, strict=True):
             if written.startswith("="):
@@ -163,19 +164,18 @@ class _Reading:
             raise CELL_EMPTY(path=("source",), field="排放源/source")
         if not unit:
             raise CELL_EMPTY(path=("unit",), field="单位/unit")
-        entry = self.resolve(organisation, source, stream)
+        entry = self._resolve(organisation, source, stream)
         factor = fitted_unit(unit, entry.unit).factor
-        at = self.positions.setdefault(entry.id, len(self.streams))
+        at = self._positions.setdefault(entry.id, len(self.streams))
         if at == len(self.streams):
             self.streams.append(entry)
-        self.met[words] = at, factor
         return at, factor
 
     def _day(self, words: tuple[str, ...]) -> tuple[date]:
         if words[0].startswith("="):
             raise CELL_IS_A_FORMULA(path=("month",))
         day = read_day(words[0])
-        checked_month(day.replace(day=1), self.today, "month")
+        checked_month(day.replace(day=1), self._today, "month")
         return (day,)
 
     def _batch(self, words: tuple[str, ...]) -> tuple[int]:
@@ -200,13 +200,13 @@ def _without_strangers(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.
     return table
 
 
-def _quantities(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFrame:
+def _quantities(table: pl.DataFrame, odd_numbers: _Dictionary, refusals: list[pl.DataFrame]) -> pl.DataFrame:
     """Plain numbers all at once; what is written otherwise (１,２３４.５) one distinct number at a time."""
     plain = pl.col("quantity").str.contains(PLAIN_NUMBER)
     odd = table.filter(~plain)
     table = table.filter(plain).with_columns(pl.col("quantity").cast(pl.Decimal(38, 12)))
     if odd.height:
-        odd = _joined(odd, ("quantity",), _odd_number, {"read": pl.Decimal(38, 12)}, "quantity", refusals)
+        odd = odd_numbers.join(odd, refusals)
         table = pl.concat([table, odd.drop("quantity").rename({"read": "quantity"}).select(table.columns)])
     scaled = table.filter(pl.col("factor") != 1)
     if not scaled.height:
@@ -237,33 +237,48 @@ def _odd_number(words: tuple[str, ...]) -> tuple[Decimal]:
     return (number,)
 
 
-def _joined(
-    table: pl.DataFrame,
-    on: Sequence[str],
-    understand_one: Callable[[tuple[str, ...]], tuple[Any, ...]],
-    schema: Mapping[str, Any],
-    column: str,
-    refusals: list[pl.DataFrame],
-) -> pl.DataFrame:
-    """The table with what each distinct combination of words means; rows whose words mean nothing are refused."""
-    errors: list[CodedError] = []
-    rows: list[tuple[Any, ...]] = []
-    nothing = (None,) * len(schema)
-    for words in table.select(on).unique(maintain_order=True).iter_rows():
-        try:
-            rows.append((*words, *understand_one(words), None))
-        except CodedError as error:
-            rows.append((*words, *nothing, len(errors)))
-            errors.append(error)
-    meanings = pl.DataFrame(
-        rows, schema={**dict.fromkeys(on, pl.String), **schema, "problem": pl.Int32}, orient="row", strict=False
-    )
-    table = table.join(meanings, on=list(on), how="left")
-    if errors:
-        bad = table.filter(pl.col("problem").is_not_null())
-        refusals.append(_refused(bad.with_columns(pl.col(column).cast(pl.String).alias("written")), column, errors))
-        table = table.filter(pl.col("problem").is_null())
-    return table.drop("problem")
+class _Dictionary:
+    """What combinations of words mean, each understood when it is first met; rows whose words mean nothing are refused.
+
+    `schema`: the columns that the words become. `column`: where refusals are shown, unless the error says.
+    """
+
+    def __init__(
+        self, on: Sequence[str], understand_one: UnderstandOne, schema: Mapping[str, Any], column: str
+    ) -> None:
+        self._on, self._understand_one, self._column = list(on), understand_one, column
+        self._schema = {**dict.fromkeys(on, pl.String), **schema, "problem": pl.Int32, "met": pl.Boolean}
+        self._known = pl.DataFrame(schema=self._schema)
+        self._errors: list[CodedError] = []
+
+    def join(self, table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.DataFrame:
+        """The table with what the words mean."""
+        if self._known.height > _REMEMBERED:  # words that do not repeat are not worth the room
+            self._known, self._errors = self._known.clear(), []
+        joined = table.join(self._known, on=self._on, how="left", maintain_order="left")
+        strange = joined.filter(pl.col("met").is_null())
+        if strange.height:
+            self._learn(strange.select(self._on).unique(maintain_order=True))
+            joined = table.join(self._known, on=self._on, how="left", maintain_order="left")
+        joined = joined.drop("met")
+        if joined["problem"].null_count() < joined.height:
+            bad = joined.filter(pl.col("problem").is_not_null())
+            written = pl.col(self._column).cast(pl.String).alias("written")
+            refusals.append(_refused(bad.with_columns(written), self._column, self._errors))
+            joined = joined.filter(pl.col("problem").is_null())
+        return joined.drop("problem")
+
+    def _learn(self, combinations: pl.DataFrame) -> None:
+        rows: list[tuple[Any, ...]] = []
+        nothing = (None,) * (len(self._schema) - len(self._on) - 2)
+        for words in combinations.iter_rows():
+            try:
+                rows.append((*words, *self._understand_one(words), None, True))
+            except CodedError as error:
+                rows.append((*words, *nothing, len(self._errors), True))
+                self._errors.append(error)
+        learnt = pl.DataFrame(rows, schema=self._schema, orient="row", strict=False)
+        self._known = pl.concat([self._known, learnt])
 
 
 def _refused(bad: pl.DataFrame, column: str, errors: Sequence[CodedError]) -> pl.DataFrame:

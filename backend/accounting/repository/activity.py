@@ -43,7 +43,7 @@ FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inte
 # Arrays travel as their text: one parameter a column, however long the lists in it are.
 _PACKS: Final = """
 INSERT INTO activity_pack (tenant_id, stream_id, month, batch_id, first_line, days, quantities, source_rows, quantity)
-SELECT $1, p.stream_id, p.month, p.batch_id, p.first_line, p.days::smallint[], p.quantities::numeric(38,12)[],
+SELECT $1, p.stream_id, p.month, p.batch_id, p.first_line, p.days::smallint[], p.quantities::numeric(27,12)[],
        p.source_rows::integer[], p.quantity::numeric
 FROM unnest($2::uuid[], $3::date[], $4::uuid[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::text[])
   AS p (stream_id, month, batch_id, first_line, days, quantities, source_rows, quantity)

@@ -57,9 +57,9 @@ def _packed(lines: pl.DataFrame, stream_ids: Sequence[UUID], batch_ids: Sequence
         .with_columns(_array(name) for name in ("days", "quantity", "row"))
     )
     return Packs(
-        stream_ids=[stream_ids[n] for n in packed["stream"]],
+        stream_ids=[stream_ids[n] for n in packed["stream"].to_list()],
         months=packed["month"].to_list(),
-        batch_ids=[batch_ids[n] for n in packed["batch"]],
+        batch_ids=[batch_ids[n] for n in packed["batch"].to_list()],
         first_lines=packed["line"].to_list(),
         days=packed["days"].to_list(),
         quantities=packed["quantity"].to_list(),

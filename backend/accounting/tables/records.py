@@ -43,7 +43,7 @@ activity_pack = tenant_table(
     Column("batch_id", Uuid),
     Column("first_line", Integer),
     Column("days", ARRAY(SmallInteger), nullable=False),
-    Column("quantities", ARRAY(Numeric(38, 12)), nullable=False),
+    Column("quantities", ARRAY(Numeric(27, 12)), nullable=False),
     Column("source_rows", ARRAY(Integer)),
     Column("quantity", Numeric(38, 12), nullable=False),
     keys=("stream_id", "month", "batch_id", "first_line"),
