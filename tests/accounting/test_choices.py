@@ -28,6 +28,7 @@ METHODS = """query Q($id: ID!) { node(id: $id) { ... on EmissionSource {
 async def boiler(works: Works, code: str = "B") -> str:
     """Coal by its factor and flue gas by measurement, of January to March 2024; the coal counts."""
     source = await works.source(code, {"code": "coal", "material": "烟煤"}, {"code": "gas", "unit": "1e4Nm3", **OWN})
+    assert (await choose(works, source, "MEASURED"))["errors"] == []
     for month, tonnes, gas in (("2024-01", "100", "1000"), ("2024-02", "100", "1100"), ("2024-03", "100", "900")):
         await works.burn(source, month, tonnes, "t", stream="coal")
         await works.burn(source, month, gas, "1e4Nm3", stream="gas")
@@ -38,7 +39,7 @@ async def boiler(works: Works, code: str = "B") -> str:
     return source
 
 
-OWN = {"method": {"kind": "CONTINUOUS", "firstMonth": "2030-01", "parameters": [
+OWN = {"method": {"kind": "CONTINUOUS", "firstMonth": "2023-12", "lastMonth": "2023-12", "parameters": [
     {"name": "mass", "value": "1", "unit": "t", "source": "x"},
     {"name": "dryFlow", "value": "1", "unit": "1e4Nm3", "source": "x"}]}}  # fmt: skip
 COAL = Decimal("225.57127824")  # 100 t × 23.736 × 0.02618 × 0.99 × 44/12
@@ -55,11 +56,11 @@ async def test_precedence_chooses_at_the_start(works: Works) -> None:
     general = await works.source("G", *both)
     steel = await works.source("S", {**both[0], "programme": "MEE_STEEL"}, both[1])
     plain = await works.fuel("柴油")
-    for source, expected in ((general, "MEASURED"), (steel, "FACTOR"), (plain, "FACTOR")):
+    only_factor = [("FACTOR", "1990-01", None)]
+    measured = [("FACTOR", "1990-01", "2023-11"), ("MEASURED", "2023-12", "2023-12"), ("FACTOR", "2024-01", None)]
+    for source, expected in ((general, measured), (steel, only_factor), (plain, only_factor)):
         shown = (await works.engineer.ask(METHODS, id=source))["node"]
-        assert [(m["method"], m["firstMonth"], m["lastMonth"]) for m in shown["methods"]] == [
-            (expected, "1990-01", None)
-        ]
+        assert [(m["method"], m["firstMonth"], m["lastMonth"]) for m in shown["methods"]] == expected
 
 
 async def test_methods_side_by_side(works: Works) -> None:
@@ -84,6 +85,7 @@ async def test_a_result_declared_by_another_method_stands_beside_activity(works:
     """Where measured results are declared, the coal is still recorded; what does not count is not counted twice."""
     both = ({"code": "coal", "material": "烟煤"}, {"code": "gas", "unit": "1e4Nm3", **OWN})
     source = await works.source("D", *both)
+    await choose(works, source, "MEASURED")
     await works.declare(sourceId=source, firstMonth="2024-01", months=1, massT="230")
     await works.burn(source, "2024-01", "100", "t", stream="coal")
     assert sum(Decimal(r["co2eT"]) for r in await works.results(source, 2024)) == 230
@@ -158,6 +160,16 @@ async def test_choosing_is_a_restatement_that_a_rehearsal_shows(works: Works) ->
     assert [e["code"] for e in again["errors"]] == ["METHOD_UNCHANGED"]
 
 
+async def test_a_choice_that_leaves_months_without_any_result_is_refused(works: Works) -> None:
+    """Coal of a month for which nothing was measured would vanish from the total."""
+    source = await boiler(works)
+    await factor_counts(works, source)
+    refused = await choose(works, source, "MEASURED", reason="x")
+    (error,) = refused["errors"]
+    assert (error["code"], "2024-03" in error["message"]) == ("NOTHING_WOULD_COUNT", True)
+    assert (await choose(works, source, "MEASURED", reason="x", lastMonth="2024-02"))["errors"] == []
+
+
 async def test_only_a_class_the_source_has_and_the_standard_admits(works: Works) -> None:
     source = await works.fuel("烟煤")
     absent = await choose(works, source, "MEASURED", reason="x")
@@ -187,17 +199,19 @@ async def test_two_choosers_at_once(works: Works) -> None:
     """Whoever is second sees the first: by its version it is refused, without one it supersedes, and one counts."""
     source = await boiler(works)
     both = await asyncio.gather(
-        *(choose(works, source, "FACTOR", reason=f"第 {n} 人", expectedVersion=1) for n in (1, 2))
+        *(choose(works, source, "FACTOR", reason=f"第 {n} 人", expectedVersion=4) for n in (1, 2))
     )
     assert sorted([e["code"] for e in done["errors"]] for done in both) == [[], ["METHOD_CHOICE_STALE"]]
+    months = {"firstMonth": "2024-01", "lastMonth": "2024-02"}
     many = await asyncio.gather(
-        *(choose(works, source, which, reason=f"{n}") for n, which in enumerate(["MEASURED", "FACTOR"] * 3))
+        *(choose(works, source, which, reason=f"{n}", **months) for n, which in enumerate(["MEASURED", "FACTOR"] * 3))
     )
     assert {e["code"] for done in many for e in done["errors"]} <= {"METHOD_UNCHANGED"}
     shown = (await works.engineer.ask(METHODS, id=source))["node"]["methods"]
-    assert len(shown) == 1
+    counts = [m["method"] for m in shown if m["firstMonth"] <= "2024-01" <= (m["lastMonth"] or "9999-12")]
+    assert len(counts) == 1
     total = sum(Decimal(r["co2eT"]) for r in await works.results(source, 2024))
-    assert total == {"MEASURED": Decimal(516), "FACTOR": COAL * 3}[shown[0]["method"]]
+    assert total == {"MEASURED": 516 + COAL, "FACTOR": COAL * 3}[counts[0]]
 
 
 async def test_a_repeat_with_its_key_chooses_once(works: Works) -> None:

@@ -156,6 +156,7 @@ def test_convenience_values_of_the_library_are_what_we_compute() -> None:
         ({"material": "购入热力"}, 2024, "0.11", "tCO2/GJ"),
         ({"material": "dolomite", "factor_set": "GBT-32151.5-2015"}, 2020, "0.471", "tCO2/t"),
         ({"own_factor": OwnFactor(Decimal("0.85"), "万吨公里", "承运商报告")}, 2024, "0.000085", "tCO2e/t*km"),
+        ({"own_factor": OwnFactor(Decimal("0.2"), "t", "检测"), "flow": Flow.LEAVING}, 2024, "-0.2", "tCO2e/t"),
     ],
 )
 def test_choice_of_factor(fields: dict[str, Any], year: int, value: str, unit: str) -> None:
@@ -183,6 +184,7 @@ def test_the_latest_value_not_after_the_activity_is_used() -> None:
         ({}, 2024, "FACTOR_OR_MATERIAL"),
         ({"own_factor": OwnFactor(Decimal(1), "t", " ")}, 2024, "FACTOR_OR_MATERIAL"),
         ({"material": "烟煤", "own_factor": OwnFactor(Decimal(1), "t", "x")}, 2024, "FACTOR_OR_MATERIAL"),
+        ({"own_factor": OwnFactor(Decimal(-1), "t", "x"), "flow": Flow.LEAVING}, 2024, "NEGATIVE_FACTOR_LEAVING"),
         ({"material": "烟煤"}, 2019, "FACTOR_NOT_FOUND"),
         ({"material": "外购电力", "region": "GRID-EAST"}, 2011, "FACTOR_NOT_FOUND"),
         ({"material": "GRID_ELECTRICITY_RESIDUAL", "region": "山东"}, 2024, "FACTOR_NOT_FOUND"),

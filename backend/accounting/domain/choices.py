@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from backend.accounting.domain.months import Span
+from backend.accounting.domain.months import ALWAYS, Span, month_before, next_month
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
 from backend.kit.errors import conflict, invalid, rule
@@ -33,6 +33,13 @@ RESTATEMENT_NEEDS_REASON = rule(
     en="{count} stream-months from {first} to {last} have results that would change: that is a restatement, give its "
     "reason.",
     zh="{first} 至 {last} 的 {count} 个流月结果将随之改变：属于重述，须说明原因。",
+)
+NOTHING_WOULD_COUNT = rule(
+    "NOTHING_WOULD_COUNT",
+    en="In {months} the source has quantities, but nothing of the class {method} to account them by: they would emit "
+    "nothing. Set its basis for these months first, or choose {method} for other months.",
+    zh="{months} 该排放源有活动数据，但没有 {method} 类方法的依据，排放将为零。请先为这些月份设置依据，"
+    "或对其他月份选择 {method}。",
 )
 METHOD_UNCHANGED = invalid(
     "METHOD_UNCHANGED",
@@ -117,6 +124,26 @@ class Derived:
     changes: tuple[MonthChange, ...]
     without_value: tuple[tuple[UUID, int], ...]
     frozen: tuple[str, ...]
+
+
+def choices_at_first(
+    bases: Sequence[tuple[Method, Span]], by_default: Collection[Method], precedence: Sequence[Method]
+) -> list[tuple[Method, Span]]:
+    """What counts for a new source through all time: in every month the first class of the precedence that it has a
+    basis of then, so that no month is left to a class that cannot say anything.
+    """
+    turns = {ALWAYS.first} | {span.first for _, span in bases}
+    turns |= {next_month(span.last) for _, span in bases if span.last is not None}
+    ordered = sorted(turns)
+    found: list[tuple[Method, Span]] = []
+    for first, after in zip(ordered, [*ordered[1:], None], strict=True):
+        method = preferred({m for m, span in bases if first in span} | set(by_default), precedence)
+        last = None if after is None else month_before(after)
+        if found and found[-1][0] is method:
+            found[-1] = (method, Span(found[-1][1].first, last))
+        else:
+            found.append((method, Span(first, last)))
+    return found
 
 
 def preferred(available: Collection[Method], precedence: Sequence[Method]) -> Method:

@@ -11,6 +11,7 @@ from datetime import date
 
 from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.factors import CO2, CO2E, DEFAULT_GWP_SET, Factor, Library, Parameter
+from backend.accounting.domain.methods.defaults import check_sign
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context
@@ -54,7 +55,7 @@ class Basis:
 
 def basis_of(new: NewStream, library: Library) -> Basis:
     """Understand the names of a new stream. Errors: FACTOR_OR_MATERIAL, UNKNOWN_MATERIAL, UNKNOWN_REGION,
-    UNKNOWN_FACTOR_SET, UNKNOWN_UNIT, NO_COEFFICIENT, STREAM_UNIT_DOES_NOT_FIT.
+    UNKNOWN_FACTOR_SET, UNKNOWN_UNIT, NO_COEFFICIENT, STREAM_UNIT_DOES_NOT_FIT, NEGATIVE_FACTOR_LEAVING.
     """
     own = new.own_factor
     if new.method is not None and own is None:
@@ -62,6 +63,7 @@ def basis_of(new: NewStream, library: Library) -> Basis:
     if (own is None) == (new.material is None) or (own is not None and not own.source.strip()):
         raise FACTOR_OR_MATERIAL(path=("material",))
     if own is not None:
+        check_sign(own.value, new.flow, "ownFactor", "value")
         return Basis(None, read_unit(own.unit).canonical, CO2E, None, None)
     material = library.material(new.material or "")
     factor_set = library.inventory_set(new.factor_set) if new.factor_set else None

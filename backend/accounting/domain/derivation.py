@@ -131,7 +131,7 @@ class Step:
 
     @property
     def value(self) -> Fraction:
-        """In canonical units: 99 % is 0.99, and 240 g/m3 is 0.024 t per 1e4Nm3."""
+        """In canonical units: 99 % is 0.99, and 240 g/m3 is 2.4 t per 1e4Nm3."""
         return Fraction(self.written) * unit_of(self.unit).scale
 
     @property

@@ -2,7 +2,8 @@
 
 Mass, gas, electricity and heat are the dimensions of `kit.quantity`. Carbon and every greenhouse gas are dimensions of
 their own, so that a tonne of carbon is not taken for a tonne of CO2, nor for a tonne of coal; other substances (tAl,
-t clinker) are mass. Numbers in canonical units multiply without factors: 240 g/m3 is 0.024 t per 10⁴ Nm3.
+t clinker) are mass. t*km is one unit, also below a stroke: tCO2e/t*km is per tonne-kilometre. Numbers in canonical
+units multiply without factors: 240 g/m3 is 2.4 t per 10⁴ Nm3.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ UNREADABLE_UNIT = invalid(
     zh="无法识别单位 '{unit}' 中的 '{part}'；请写成 GJ/t、tC/GJ、kg/t、%、1 之类的乘除形式。",
 )
 
-CARBON: Final = "tC"
 GREENHOUSE_GAS: Final = "tCO2e"
 _LONGEST: Final = 60
 _PLAIN: Final[Mapping[str, tuple[str, Fraction]]] = {
@@ -63,7 +63,6 @@ _NUMBERS: Final = {
     "1": Fraction(1),
     "%": Fraction(1, 100),
     "‰": Fraction(1, 1000),
-    "%RH": Fraction(1, 100),
 }
 _GASES: Final = r"CO2e?|CH4|N2O|SF6|NF3|CF4|C2F6|C3F8|c-C4F8|SO2F2|HC?FC-?\d{2,3}[a-z]{0,3}|R-?\d{2,3}[A-Za-z]{0,2}"
 _MASS_OF: Final = re.compile(rf"(?P<prefix>k?g|mg|t)(?P<substance>C|{_GASES})")

@@ -17,10 +17,9 @@ from backend.accounting.domain.base_years import (
     RecalculationState,
     RecalculationTrigger,
 )
-from backend.accounting.domain.sources import Category
-from backend.accounting.graphql.records import attached
+from backend.accounting.graphql.categories import Category
 from backend.accounting.service.base_years import BaseYearService
-from backend.evidence.graphql import Document
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection

@@ -12,10 +12,9 @@ import strawberry
 
 from backend.accounting.domain import deviations as domain
 from backend.accounting.domain.deviations import DeviationCause, DeviationKind, DeviationState, NewTarget
-from backend.accounting.domain.sources import Category
-from backend.accounting.graphql.records import attached
+from backend.accounting.graphql.categories import Category
 from backend.accounting.service.deviations import DeviationService
-from backend.evidence.graphql import Document
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection

@@ -12,11 +12,10 @@ import strawberry
 
 from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
-from backend.accounting.domain.sources import Category, DirectKind
-from backend.accounting.graphql.records import attached
+from backend.accounting.graphql.categories import Category, DirectKind
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
-from backend.evidence.graphql import Document
+from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection

@@ -15,14 +15,13 @@ from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.sources import (
     Cadence,
-    Category,
-    DirectKind,
     Flow,
     NewSource,
     NewStream,
     OwnFactor,
     Programme,
 )
+from backend.accounting.graphql.categories import Category, DirectKind
 from backend.accounting.graphql.coefficients import Coefficient
 from backend.accounting.graphql.method_inputs import StreamMethodInput
 from backend.accounting.graphql.methods import (
@@ -71,7 +70,7 @@ class EmissionStream(Node):
     name_en: str
     """Name in English; may be empty."""
     material: str | None
-    """Code of the fuel or material in the library; null with an own factor."""
+    """Code of the fuel or material in the library; null with an own factor, or where only its methods account it."""
     flow: Flow
     """Whether it is consumed, or leaves in a product."""
     programme: Programme

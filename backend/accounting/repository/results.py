@@ -110,6 +110,16 @@ ORDER BY m.source_id, m.stream_id, m.month
 """
 
 
+_WITHOUT_RESULT: Final = """
+SELECT m.month FROM stream_month m
+WHERE m.source_id = :source AND m.month BETWEEN :first AND :last AND NOT EXISTS (
+  SELECT FROM declared_result d WHERE d.tenant_id = m.tenant_id AND d.source_id = m.source_id
+    AND d.superseded_at IS NULL AND m.month >= d.first_month
+    AND m.month < d.first_month + make_interval(months => d.months))
+GROUP BY m.month HAVING count(m.coefficient_id) = 0 ORDER BY m.month
+"""
+
+
 @contextmanager
 def overlap_coded() -> Iterator[None]:
     """Two writers met over the same source, gas and time, or over a period that is frozen: one of them is let in."""
@@ -191,6 +201,12 @@ async def pending(
             _PENDING.format(counts=_COUNTS, which=_WHICH), _which(stream_ids, from_month, to_month)
         )
     ]
+
+
+async def months_without_result(session: ReadSession, source_id: UUID, first: date, last: date) -> list[date]:
+    """Months in which a source has quantities, none of which counts; those with a declared result are not meant."""
+    rows = await session.rows(_WITHOUT_RESULT, {"source": source_id, "first": first, "last": last})
+    return [r.month for r in rows]
 
 
 async def rebuild(unit: UnitOfWork) -> int:

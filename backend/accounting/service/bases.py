@@ -13,13 +13,13 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import BASIS_OVERLAPS, PARAMETER_TWICE, Part, StreamBasis
-from backend.accounting.domain.choices import RESTATEMENT_NEEDS_REASON, preferred
+from backend.accounting.domain.choices import RESTATEMENT_NEEDS_REASON, choices_at_first
 from backend.accounting.domain.factors import DEFAULT_GWP_SET, Library
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.methods.allowed import check_allowed, precedence
 from backend.accounting.domain.methods.kinds import METHOD_OF
 from backend.accounting.domain.methods.registry import METHODS
-from backend.accounting.domain.months import ALWAYS, Span, checked_span
+from backend.accounting.domain.months import Span, checked_span
 from backend.accounting.domain.parameters import NewBasis
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
@@ -102,17 +102,20 @@ async def first_choices(
 ) -> None:
     """Keep the bases of new streams, and for each new source the class that counts: by precedence of what it has."""
     await keep_bases(change, bases)
-    available: dict[UUID, set[Method]] = {}
     programmes: dict[UUID, set[Programme]] = {}
+    with_default: set[UUID] = set()
+    spans: dict[UUID, list[tuple[Method, Span]]] = {}
     for stream in streams.values():
         programmes.setdefault(stream.source_id, set()).add(stream.programme)
         if stream.has_default:
-            available.setdefault(stream.source_id, set()).add(Method.FACTOR)
+            with_default.add(stream.source_id)
     for basis in bases:
-        available.setdefault(streams[basis.stream_id].source_id, set()).add(basis.method)
-    chosen = [
-        (s.id, preferred(available.get(s.id, ()), precedence_of(programmes.get(s.id, ()))), ALWAYS, "") for s in sources
-    ]
+        spans.setdefault(streams[basis.stream_id].source_id, []).append((basis.method, basis.span))
+    chosen = []
+    for s in sources:
+        by_default = {Method.FACTOR} if s.id in with_default else set()
+        found = choices_at_first(spans.get(s.id, []), by_default, precedence_of(programmes.get(s.id, set())))
+        chosen += [(s.id, method, span, "") for method, span in found]
     if chosen:
         await rows.insert_choices(change.unit, chosen, change.actor.principal.member_id)
 

@@ -14,6 +14,7 @@ from backend.accounting.domain.choices import (
     METHOD_ABSENT,
     METHOD_UNCHANGED,
     METHODS_CHANGED,
+    NOTHING_WOULD_COUNT,
     THRESHOLD_RANGE,
     Chosen,
     Derived,
@@ -107,7 +108,8 @@ class MethodService:
         """Let a class count for a source in a span of months; results follow in the same transaction.
 
         Errors: NOT_FOUND, FORBIDDEN, METHOD_NOT_ALLOWED, METHOD_ABSENT, METHOD_UNCHANGED, METHOD_CHOICE_STALE,
-        DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, PERIOD_LOCKED, BAD_MONTHS, RESULT_OVERLAPS.
+        DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, NOTHING_WOULD_COUNT, PERIOD_LOCKED, BAD_MONTHS,
+        RESULT_OVERLAPS.
         """
         asked = replace(new, reason=tidy(new.reason), span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
@@ -241,5 +243,9 @@ async def _follow(
     changes = await result_rows.pending(change.unit, *which)
     refuse_restatement(changes, asked.reason)
     await result_rows.recalculate(change.unit, *which)
+    empty = await result_rows.months_without_result(change.unit, source.id, asked.span.first, asked.span.end)
+    if empty:
+        shown = ", ".join(f"{month:%Y-%m}" for month in empty[:12])
+        raise NOTHING_WOULD_COUNT(path=("method",), months=shown, method=asked.method, source="8.2.5")
     await change.audit("EmissionSource", source.id, source.organisation_id, before=before, after=asked)
     return Chosen(source.id, tuple(changes))

@@ -18,7 +18,7 @@ from backend.accounting.domain.monitored import Covered, surcharge
 from backend.accounting.domain.records import weigh
 from backend.accounting.domain.uncertainty import Uncertainty, of_product
 from tenants.domain import GwpSet
-from tests.accounting.methods.bench import made, tonnes
+from tests.accounting.methods.making import made, tonnes
 from tests.accounting.test_coefficients import library
 
 Figures = Mapping[str, Any]

@@ -11,7 +11,7 @@ from backend.accounting.domain.derivation import recomputed
 from backend.accounting.domain.methods.energy import hot_water_heat_gj, steam_heat_gj
 from backend.accounting.domain.methods.kinds import MethodKind as M
 from backend.accounting.domain.records import Method
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 
 def test_electricity_bought_and_sold() -> None:
@@ -52,8 +52,18 @@ def test_transport_by_work_and_by_fuel() -> None:
 def test_nitrous_oxide_of_adipic_acid_by_every_set(gwp_set: str, co2e: str) -> None:
     acid = made(M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatement="90 %", gwp_set=gwp_set)
     assert tonnes("1000", acid) == Decimal(30) * Decimal(co2e)
+    acid = made(
+        M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatement="90 %", abatementUse="80 %", gwp_set=gwp_set
+    )
+    assert tonnes("1000", acid) == Decimal(84) * Decimal(co2e)
+    refused("PARAMETER_UNUSED", M.OTHER_GAS, "t", gas="N2O", factor="300 kgN2O/t", abatementUse="80 %")
     assert made(M.OTHER_GAS, "t", gas="n2o", factor="0.3 t/t").gases[0].gas == "N2O"
     refused("PARAMETER_UNIT_DOES_NOT_FIT", M.OTHER_GAS, "t", gas="N2O", factor="3 kgCH4/t")
+
+
+def test_vented_natural_gas_by_volume() -> None:
+    assert tonnes("0.5", made(M.OTHER_GAS, "1e4Nm3", gas="CH4", factor="7.17 tCH4/1e4Nm3")) == Decimal("100.38")
+    refused("PARAMETER_OUT_OF_RANGE", M.OTHER_GAS, "t", gas="CH4", factor="7.17 tCH4/t")
 
 
 def test_refrigerants_and_sf6() -> None:

@@ -14,7 +14,7 @@ from backend.accounting.domain.dimensions import unit_of
 from backend.accounting.domain.expressions.values import Value, evaluate
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.kit.errors import CodedError
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 T, GJ = unit_of("t").bases, unit_of("GJ").bases
 VALUES = {"热值": Value(Fraction(20), GJ), "质量": Value(Fraction(4), T), "x": Value(Fraction(3))}
@@ -151,7 +151,7 @@ def test_the_formula_of_a_lime_kiln() -> None:
 
 
 def test_values_of_the_library_by_their_symbol() -> None:
-    own = made(OWN, material="烟煤".replace("烟煤", "BITUMINOUS_COAL"), formula="NCV*CC*OF*k")
+    own = made(OWN, material="BITUMINOUS_COAL", formula="NCV*CC*OF*k")
     assert own.co2e_per_unit == made(MethodKind.LIBRARY, material="BITUMINOUS_COAL").co2e_per_unit
     assert own.steps[0].parts[0].factor_id is not None
 

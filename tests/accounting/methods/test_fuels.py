@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.accounting.domain.derivation import StepKind, as_json, from_json, recomputed
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.records import Method
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 FUEL, CARBON, GAS, BALANCE = (
     MethodKind.FUEL_COMBUSTION,
@@ -27,9 +27,9 @@ decimals = st.decimals(1, 100, places=4)
 def test_natural_gas_of_the_published_vector_and_what_rounding_an_intermediate_costs() -> None:
     unrounded = made(FUEL, "1e4Nm3", ncv="389.31 GJ/1e4Nm3", carbonPerHeat="0.01532 tC/GJ", oxidation="99 %")
     assert abs(tonnes("21", unrounded) - Decimal("454.6532")) < Decimal("0.0001")
-    rounded = made(CARBON, "t", carbonAsReceived="0.596 tC/t", oxidation="0.99 1")
+    rounded = made(CARBON, "1e4Nm3", carbonAsReceived="5.96 tC/1e4Nm3", oxidation="0.99 1")
     # The publication rounds carbon to 5.96 tC per 10⁴ Nm3 first, and so prints 454.33.
-    assert abs(tonnes("210", rounded) - Decimal("454.33")) < Decimal("0.01")
+    assert abs(tonnes("21", rounded) - Decimal("454.33")) < Decimal("0.01")
 
 
 def test_any_of_the_three_is_given_and_the_others_are_the_librarys() -> None:
@@ -122,3 +122,18 @@ def test_a_balance_of_a_coking_plant_with_unburnt_carbon_as_an_output() -> None:
     total = tonnes("1000", coal) + tonnes("730", coke) + tonnes("100", ash)
     by_hand = (1000 * Fraction("26.344") * Fraction("0.02541") - 730 * Fraction("28.435") * Fraction("0.02942") - 2) * K
     assert abs(Fraction(total) - by_hand) < Fraction(1, 10**6)
+
+
+def test_the_steel_guide_fixes_the_heat_value_of_coke() -> None:
+    refused("NCV_IS_DEFAULT", FUEL, material="COKE", programme="MEE_STEEL", ncv="28 GJ/t")
+    assert made(FUEL, material="COKE", ncv="28 GJ/t").value != made(FUEL, material="COKE").value
+
+
+def test_analysed_carbon_of_a_gas_has_no_moisture() -> None:
+    refused("PARAMETER_UNIT_DOES_NOT_FIT", CARBON, "1e4Nm3", carbonAsReceived="0.6 tC/t", oxidation="99 %")
+    refused("PARAMETER_UNUSED", CARBON, "1e4Nm3", carbonAsReceived="6 tC/1e4Nm3", oxidation="99 %", totalMoisture="1 %")
+
+
+def test_what_the_library_does_not_have_must_be_given() -> None:
+    assert "ncv" in str(refused("PARAMETER_MISSING", FUEL, material="LIMESTONE"))
+    refused("FACTOR_NOT_FOUND", MethodKind.PURCHASED_ELECTRICITY, "MWh", region="CN-XX")

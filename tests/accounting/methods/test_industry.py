@@ -8,7 +8,7 @@ from fractions import Fraction
 from backend.accounting.domain.methods.cement import substitution_rate
 from backend.accounting.domain.methods.kinds import MethodKind as M
 from backend.accounting.domain.methods.steel import COUNTED, Counted
-from tests.accounting.methods.bench import made, refused, tonnes
+from tests.accounting.methods.making import made, refused, tonnes
 
 
 def test_clinker_less_carbide_slag_of_the_vector() -> None:
@@ -65,7 +65,7 @@ def test_what_of_a_product_is_subtracted() -> None:
 def test_the_older_standard_has_values_of_its_own() -> None:
     old = {"factor_set": "GBT-32151.5-2015"}
     assert made(M.EMBEDDED_CARBON, material="CRUDE_STEEL", flow="LEAVING", **old).value == Decimal("-0.0154")
-    refused("FACTOR_NOT_FOUND", M.STEEL_MATERIAL, material="LIMESTONE", **old)
+    refused("PARAMETER_MISSING", M.STEEL_MATERIAL, material="LIMESTONE", **old)
 
 
 def test_anode_effect_by_default_and_by_minutes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import Step, StepKind
@@ -11,6 +13,7 @@ from backend.accounting.domain.methods.inputs import MINUS, Inputs, from_factor
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, within
 from backend.accounting.domain.sources import Category, Flow
+from backend.kit.errors import rule
 from backend.kit.quantity import CANONICAL_UNITS
 
 
@@ -51,12 +54,30 @@ _FACTOR: Final = ParameterSpec(
 )
 
 
+NEGATIVE_LEAVING = rule(
+    "NEGATIVE_FACTOR_LEAVING",
+    en="What leaves is subtracted already: the factor {value} of a stream whose carbon is LEAVING is written without "
+    "its sign.",
+    zh="碳流向为 LEAVING 的流已作扣减：其因子 {value} 请不带负号填写。",
+)
+
+
+def check_sign(value: Fraction | Decimal, flow: Flow, *path: str) -> None:
+    """A factor is subtracted once: by its sign, or by the flow. Errors: NEGATIVE_FACTOR_LEAVING."""
+    if value < 0 and flow is Flow.LEAVING:
+        raise NEGATIVE_LEAVING(path=path, value=value)
+
+
 def _own(inputs: Inputs) -> list[Step]:
-    """The factor given, else the one the stream was defined with."""
+    """The factor given, else the one the stream was defined with. Errors: NEGATIVE_FACTOR_LEAVING."""
     stream = inputs.context.stream
     if inputs.has("factor") or stream.own_factor is None:
-        return [inputs.step("factor")]
-    return [Step(StepKind.OWN_FACTOR, str(stream.own_factor), f"tCO2e/{stream.unit}", source=stream.own_factor_source)]
+        factor = inputs.step("factor")
+    else:
+        unit = f"tCO2e/{stream.unit}"
+        factor = Step(StepKind.OWN_FACTOR, str(stream.own_factor), unit, source=stream.own_factor_source)
+    check_sign(factor.value, stream.flow, "parameters", "factor")
+    return [factor]
 
 
 OWN_FACTOR: Final = MethodSpec(

@@ -20,7 +20,7 @@ from backend.accounting.domain.methods.spec import (
     ParameterSpec,
     within,
 )
-from backend.accounting.domain.sources import Category
+from backend.accounting.domain.sources import Category, Programme
 from backend.kit.errors import rule
 from backend.kit.quantity import GAS, HEAT, MASS, round_half_up
 
@@ -44,11 +44,23 @@ CARBON_PER_HEAT: Final = ParameterSpec(
     FromLibrary(Parameter.CARBON_PER_HEAT),
 )
 OXIDATION: Final = ParameterSpec(
-    "oxidation", "OF", "碳氧化率", "Oxidation rate", SHARE, StepKind.OXIDATION, FromLibrary(Parameter.OXIDATION)
+    "oxidation",
+    "OF",
+    "碳氧化率",
+    "Oxidation rate",
+    (within("%", "50", "100"),),
+    StepKind.OXIDATION,
+    FromLibrary(Parameter.OXIDATION),
 )
 _CATEGORIES: Final = frozenset({Category.DIRECT, Category.TRANSPORT})
 
 
+NCV_BY_DEFAULT: Final = frozenset({"COKE"})
+NCV_IS_DEFAULT = rule(
+    "NCV_IS_DEFAULT",
+    en="Under the steel guide the heat value of {material} is always the default; leave ncv out.",
+    zh="按钢铁行业指南，{material} 的低位发热量一律采用缺省值；请省略 ncv。",
+)
 _BIOGENIC: Final = ParameterSpec("biogenicShare", "b", "生物质碳占比", "Share of biogenic carbon", SHARE, optional=True)
 _METHANE: Final = ParameterSpec(
     "methane",
@@ -76,6 +88,9 @@ def _combustion(inputs: Inputs) -> list[Step]:
     CH4 and N2O come beside CO2 when their factors are given; of a partly biogenic fuel, the biogenic CO2 is a gas of
     its own (never in the total), CH4 and N2O count in full. Source: rules 2.1, 2.6, 2.14.
     """
+    stream = inputs.context.stream
+    if inputs.has("ncv") and stream.programme is Programme.MEE_STEEL and stream.material in NCV_BY_DEFAULT:
+        raise NCV_IS_DEFAULT(path=("parameters", "ncv"), material=stream.material)
     heat = [] if inputs.unit == HEAT else [inputs.step("ncv")]
     burnt = [inputs.step("carbonPerHeat"), *oxidation(inputs), CARBON]
     others = [replace(inputs.step(n), gas=g) for n, g in (("methane", "CH4"), ("nitrousOxide", "N2O")) if inputs.has(n)]
@@ -115,6 +130,7 @@ MOISTURE_BELOW_AIR_DRIED = rule(
     zh="全水分 {total} 低于空气干燥基水分 {air_dried}；请核对两者。",
 )
 _CARBON: Final = (within("tC/t", "0", "1"),)
+_CARBON_OF_GAS: Final = within("tC/1e4Nm3", "0", "60")
 _AS_RECEIVED, _AIR_DRIED, _DRY = "carbonAsReceived", "carbonAirDried", "carbonDry"
 
 
@@ -124,6 +140,8 @@ def carbon_as_received(inputs: Inputs) -> Step:
     C_ar = C_ad·(1−M_ar)/(1−M_ad); C_ar = C_d·(1−M_ar). M_ad comes with the analysis, M_ar from the total moisture of
     the same coal: quantity and quality are in one state. Errors: TWO_BASES_GIVEN, MOISTURE_BELOW_AIR_DRIED.
     """
+    if inputs.unit == GAS:
+        return inputs.step(_AS_RECEIVED)
     bases = [n for n in (_AS_RECEIVED, _AIR_DRIED, _DRY) if inputs.has(n)]
     if len(bases) > 1:
         raise TWO_BASES(path=("parameters", bases[1]), given=", ".join(bases))
@@ -167,10 +185,11 @@ MEASURED_CARBON: Final = MethodSpec(
         ParameterSpec(
             _AS_RECEIVED,
             "C_ar",
-            "收到基元素碳含量",
-            "Carbon, as received",
-            _CARBON,
+            "元素碳含量（固体为收到基）",
+            "Carbon (of solids as received)",
+            (*_CARBON, _CARBON_OF_GAS),
             StepKind.CARBON_CONTENT,
+            per_unit=True,
             optional=True,
         ),
         ParameterSpec(
@@ -195,7 +214,7 @@ MEASURED_CARBON: Final = MethodSpec(
         OXIDATION,
     ),
     _measured_carbon,
-    units=(MASS,),
+    units=(MASS, GAS),
     direct_kinds=BURNT,
 )
 

@@ -25,15 +25,28 @@ _STANDARD: Final = "T/CIECCPA 061-2023 8.2.5.3"
 _FUGITIVE: Final = frozenset({DirectKind.FUGITIVE})
 
 
-def _less(inputs: Inputs, factor: str, share: str) -> list[Step]:
-    """A factor, and what a share leaves of it when one is given."""
-    if not inputs.has(share):
-        return [inputs.step(factor)]
-    taken = inputs.step(share)
-    rest = computed(StepKind.COMPUTED, "1", f"1-{taken.symbol}", taken, symbol="rest")
-    return [inputs.step(factor), rest]
+def _abated(inputs: Inputs) -> list[Step]:
+    """The factor, less what an abatement destroys in the share of time it runs: EF·(1 − A·U), U 1 when not given.
+
+    Source: IPCC 2006 V3, equations 3.6 and 3.8 (recalled).
+    """
+    factor = inputs.step("factor")
+    if not inputs.has("abatement"):
+        return [factor]
+    parts = [inputs.step(n) for n in ("abatement", "abatementUse") if inputs.has(n)]
+    formula = "1-A*U" if len(parts) == 2 else "1-A"
+    labels = {"label_zh": "未被销毁的比例", "label_en": "Share not destroyed"}
+    return [factor, computed(StepKind.COMPUTED, "1", formula, *parts, symbol="rest", **labels)]
 
 
+# A tonne holds at most a tonne of the gas; 10⁴ Nm3 of the heaviest, SF6, weigh 65 t.
+_MASS_PER_UNIT: Final = (
+    within("t/t", "0", "1"),
+    within("t/1e4Nm3", "0", "70"),
+    within("t/GJ", "0", "1"),
+    within("t/MWh", "0", "1"),
+    within("t/t*km", "0", "1"),
+)
 OTHER_GAS: Final = MethodSpec(
     MethodKind.OTHER_GAS,
     "其他气体因子",
@@ -45,13 +58,14 @@ OTHER_GAS: Final = MethodSpec(
             "EF",
             "气体排放因子",
             "Mass of gas per unit",
-            per_activity("t", "1"),
+            _MASS_PER_UNIT,
             StepKind.GAS_FACTOR,
             per_unit=True,
         ),
         ParameterSpec("abatement", "A", "销毁去除率", "Share destroyed", SHARE, optional=True),
+        ParameterSpec("abatementUse", "U", "销毁设施使用率", "Share of time abated", SHARE, optional=True),
     ),
-    lambda inputs: _less(inputs, "factor", "abatement"),
+    _abated,
     units=tuple(u for u in CANONICAL_UNITS if u != "tCO2e"),
     categories=frozenset(Category),
     gas=CO2E,

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import CARBON_TO_CO2, Step, StepKind
-from backend.accounting.domain.dimensions import unit_of
+from backend.accounting.domain.dimensions import Unit, unit_of
 from backend.accounting.domain.factors import Factor, Parameter
 from backend.accounting.domain.methods.spec import (
     Constant,
@@ -21,7 +21,7 @@ from backend.accounting.domain.methods.spec import (
     ParameterSpec,
     Range,
 )
-from backend.kit.errors import CodedError, invalid
+from backend.kit.errors import CodedError, invalid, rule
 from backend.kit.quantity import trimmed
 from backend.kit.text import tidy
 
@@ -34,6 +34,12 @@ UNKNOWN_PARAMETER = invalid(
     "UNKNOWN_PARAMETER",
     en="The method {method} has no parameter '{name}'; it takes: {known}.",
     zh="方法 {method} 没有参数 '{name}'；可用参数：{known}。",
+)
+PARAMETER_UNUSED = rule(
+    "PARAMETER_UNUSED",
+    en="{name} would not be used: the unit or programme of the stream, or another parameter, rules it out. Leave it "
+    "out; {method} uses here: {used}.",
+    zh="参数 {name} 不会被采用：流的单位、核算规则或其他参数已将其排除。请省略；{method} 此处采用：{used}。",
 )
 PARAMETER_MISSING = invalid(
     "PARAMETER_MISSING",
@@ -72,6 +78,7 @@ class Inputs:
 
     def __init__(self, spec: MethodSpec, given: Given, context: Context) -> None:
         self.spec, self.given, self.context = spec, given, context
+        self.used: set[str] = set()
 
     @property
     def unit(self) -> str:
@@ -90,6 +97,7 @@ class Inputs:
         """
         spec = self.spec.parameter(name)
         assert spec is not None, name
+        self.used.add(name)
         if name in self.given:
             return self._given(spec, self.given[name])
         if isinstance(spec.default, Constant):
@@ -102,7 +110,7 @@ class Inputs:
                 label_en=spec.name_en,
                 source=spec.default.source,
             )
-        if isinstance(spec.default, FromLibrary) and (material := spec.default.code or self.context.stream.material):
+        if isinstance(spec.default, FromLibrary) and (material := self._material_with(spec.default)):
             return from_factor(self.choose(material, spec.default.parameter), spec.kind, spec.symbol)
         raise PARAMETER_MISSING(
             path=("parameters", name),
@@ -112,6 +120,22 @@ class Inputs:
             label_zh=spec.name_zh,
             fitting=_listed(self.ranges(spec)),
         )
+
+    def _material_with(self, default: FromLibrary) -> str | None:
+        """The material whose value stands in, if the library has any of it."""
+        stream = self.context.stream
+        material = default.code or stream.material
+        if material is None:
+            return None
+        offered = self.context.library.offered(material, stream.factor_set)
+        return material if any(f.parameter is default.parameter for f in offered) else None
+
+    def check_all_used(self) -> None:
+        """Nothing that somebody gave is passed over in silence. Errors: PARAMETER_UNUSED."""
+        for name in self.given:
+            if name not in self.used:
+                used = ", ".join(p.name for p in self.spec.parameters if p.name in self.used) or "-"
+                raise PARAMETER_UNUSED(path=("parameters", name), name=name, method=self.spec.kind, used=used)
 
     def choose(self, material: str, parameter: Parameter) -> Factor:
         """The value of the library for this stream and year. Errors: FACTOR_NOT_FOUND."""
@@ -142,7 +166,7 @@ class Inputs:
         value = usable(spec.name, given.value)
         if not tidy(given.source) and given.factor_id is None:
             raise PARAMETER_SOURCE(path=path, name=spec.name)
-        ranges, unit = self.ranges(spec), unit_of(given.unit)
+        ranges, unit = self.ranges(spec), read_unit_of(spec.name, given.unit)
         fitting = next((r for r in ranges if unit_of(r.unit).fits(unit)), None)
         if fitting is None:
             raise PARAMETER_UNIT(path=path, name=spec.name, unit=given.unit[:40], fitting=_listed(ranges))
@@ -166,6 +190,14 @@ def _readable(unit: str) -> bool:
     except CodedError:
         return False
     return True
+
+
+def read_unit_of(name: str, unit: str) -> Unit:
+    """The unit of a parameter. Errors: UNREADABLE_UNIT, at the parameter."""
+    try:
+        return unit_of(unit)
+    except CodedError as error:
+        raise error.at("parameters", name) from error
 
 
 def usable(name: str, value: Decimal) -> Decimal:

@@ -108,9 +108,9 @@ SAMPLED: Final = MethodSpec(
     "T/CIECCPA 061-2023 8.2.5.1",
     (
         ParameterSpec(
-            "concentration", "C", "质量浓度", "Concentration by mass", (within("g/m3", "0", "1000"),), optional=True
+            "concentration", "C", "质量浓度", "Concentration by mass", (within("g/m3", "0", "2000"),), optional=True
         ),
-        ParameterSpec("volumeShare", "X", "体积分数", "Share by volume", (within("%", "0", "50"),), optional=True),
+        ParameterSpec("volumeShare", "X", "体积分数", "Share by volume", (within("%", "0", "100"),), optional=True),
         ParameterSpec(
             "moisture", "w", "烟气含湿量", "Moisture of the sample", (within("%", "0", "60"),), optional=True
         ),

@@ -19,6 +19,7 @@ from backend.accounting.domain.methods.inputs import (
     UNKNOWN_PARAMETER,
     Inputs,
     from_factor,
+    read_unit_of,
     usable,
 )
 from backend.accounting.domain.methods.kinds import MethodKind
@@ -33,7 +34,6 @@ _LIBRARY: Final[Mapping[str, Parameter]] = {
     "OF": Parameter.OXIDATION,
     "EF": Parameter.EMISSION_FACTOR,
 }
-MOST_PARAMETERS: Final = 40
 
 EXPRESSION_RESULT = invalid(
     "EXPRESSION_RESULT",
@@ -101,7 +101,7 @@ def _given(symbol: str, name: str, parameter: GivenParameter) -> Step:
     value = usable(name, parameter.value)
     if not tidy(parameter.source) and parameter.factor_id is None:
         raise PARAMETER_SOURCE(path=("parameters", name), name=name)
-    unit_of(parameter.unit)
+    read_unit_of(name, parameter.unit)
     return Step(
         StepKind.MEASUREMENT,
         str(value),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from backend.accounting.domain.derivation import Coefficient, coefficient
@@ -21,6 +23,7 @@ from backend.accounting.domain.methods import (
 from backend.accounting.domain.methods.inputs import MINUS, UNKNOWN_PARAMETER, Inputs
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import Context, Given, MethodSpec
+from backend.accounting.domain.records import weigh
 from backend.accounting.domain.sources import Flow
 from backend.kit.errors import invalid, rule
 
@@ -60,22 +63,34 @@ METHOD_TEXT = invalid(
 def derive(kind: MethodKind, given: Given, context: Context) -> Coefficient:
     """The coefficient of a stream by a method, from the parameters given and the defaults for the others.
 
-    Errors: UNKNOWN_PARAMETER, METHOD_UNIT_DOES_NOT_FIT, METHOD_FLOW_DOES_NOT_FIT, METHOD_TEXT, those of `Inputs.step`,
-    UNKNOWN_GAS, those of an expression, and those the module of the method names.
+    Errors: UNKNOWN_PARAMETER, PARAMETER_UNUSED, METHOD_UNIT_DOES_NOT_FIT, METHOD_FLOW_DOES_NOT_FIT, METHOD_TEXT,
+    those of `Inputs.step`, COEFFICIENT_UNIT, COEFFICIENT_TOO_LARGE, UNKNOWN_GAS, those of an expression, and those
+    the module of the method names.
     """
     spec = METHODS[kind]
     _check(spec, given, context)
-    steps = list(spec.derive(Inputs(spec, given, context)))
+    context = replace(context, gas=_spelled(context))
+    inputs = Inputs(spec, given, context)
+    steps = list(spec.derive(inputs))
+    if not spec.takes_formula:
+        inputs.check_all_used()
     if context.stream.flow is Flow.LEAVING:
         steps.append(MINUS)
     return coefficient(
         steps,
         unit=context.stream.unit,
-        gas=context.gas if spec.takes_gas and context.gas else spec.gas,
+        gas=context.gas or spec.gas,
         library=context.library,
         kind=kind,
         gwp_set=context.gwp_set,
     )
+
+
+def _spelled(context: Context) -> str | None:
+    """The gas as the library spells it. Errors: UNKNOWN_GAS."""
+    if not context.gas:
+        return None
+    return weigh(context.gas, Decimal(1), context.gwp_set, context.library).gas
 
 
 def _check(spec: MethodSpec, given: Given, context: Context) -> None:

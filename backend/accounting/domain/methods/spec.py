@@ -68,9 +68,9 @@ def within(unit: str, lowest: str | None = None, highest: str | None = None) -> 
     return Range(unit, Decimal(lowest) if lowest else None, Decimal(highest) if highest else None)
 
 
-def per_activity(mass: str, highest: str | None = None) -> tuple[Range, ...]:
+def per_activity(mass: str) -> tuple[Range, ...]:
     """A mass per unit of each activity there is, from 0."""
-    return tuple(within(f"{mass}/{unit}", "0", highest) for unit in CANONICAL_UNITS)
+    return tuple(within(f"{mass}/{unit}", "0") for unit in CANONICAL_UNITS)
 
 
 SHARE: Final = (within("%", "0", "100"),)
