@@ -19,8 +19,9 @@ from backend.accounting.domain.methods.registry import METHODS
 from backend.accounting.domain.methods.spec import Constant, MethodSpec, ParameterSpec
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.revisions import Piece
-from backend.accounting.domain.sources import Category, DirectKind, Flow, Stream
+from backend.accounting.domain.sources import Stream
 from backend.accounting.graphql.coefficients import Coefficient
+from backend.accounting.graphql.enums import Category, DirectKind, Flow
 from backend.accounting.service.coefficients import CoefficientService
 from backend.accounting.service.methods import MethodService
 from backend.evidence.graphql import Document, attached
@@ -30,9 +31,6 @@ from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, object_type
 from tenants.context import Info, SignedIn
 
-enum_type(Category, name="EmissionCategory")
-enum_type(DirectKind, name="DirectEmissionKind")
-enum_type(Flow, name="CarbonFlow")
 enum_type(DataState, name="MethodDataState")
 
 ABasis = Annotated["StreamBasis", strawberry.lazy("backend.accounting.graphql.methods")]

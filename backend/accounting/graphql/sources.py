@@ -13,16 +13,9 @@ import strawberry
 from backend.accounting.domain import sources as domain
 from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
-from backend.accounting.domain.sources import (
-    Cadence,
-    Flow,
-    NewSource,
-    NewStream,
-    OwnFactor,
-    Programme,
-)
-from backend.accounting.graphql.categories import Category, DirectKind
+from backend.accounting.domain.sources import NewSource, NewStream, OwnFactor
 from backend.accounting.graphql.coefficients import Coefficient
+from backend.accounting.graphql.enums import Cadence, Category, DirectKind, Flow, Programme
 from backend.accounting.graphql.method_inputs import StreamMethodInput
 from backend.accounting.graphql.methods import (
     MethodComparison,
@@ -42,14 +35,11 @@ from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload, UserError, user_error
-from backend.kit.graphql.types import build, enum_type, input_type, object_type
+from backend.kit.graphql.types import build, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
-
-enum_type(Programme, name="ReportingProgramme")
-enum_type(Cadence, name="RecordingCadence")
 
 AStream = Annotated["EmissionStream", strawberry.lazy("backend.accounting.graphql.sources")]
 ASource = Annotated["EmissionSource", strawberry.lazy("backend.accounting.graphql.sources")]
