@@ -23,6 +23,7 @@ from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.errors import CodedError
 from backend.kit.quantity import trimmed
 
+MANY_STREAMS: Final = 500
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
@@ -111,12 +112,12 @@ ORDER BY m.source_id, m.stream_id, m.month
 
 
 _WITHOUT_RESULT: Final = """
-SELECT m.month FROM stream_month m
-WHERE m.source_id = :source AND m.month BETWEEN :first AND :last AND NOT EXISTS (
+SELECT m.source_id, m.month FROM stream_month m
+WHERE m.source_id = ANY (:sources) AND m.month BETWEEN :first AND :last AND NOT EXISTS (
   SELECT FROM declared_result d WHERE d.tenant_id = m.tenant_id AND d.source_id = m.source_id
     AND d.superseded_at IS NULL AND m.month >= d.first_month
     AND m.month < d.first_month + make_interval(months => d.months))
-GROUP BY m.month HAVING count(m.coefficient_id) = 0 ORDER BY m.month
+GROUP BY m.source_id, m.month HAVING count(m.coefficient_id) = 0 ORDER BY m.source_id, m.month
 """
 
 
@@ -155,9 +156,9 @@ async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> 
     await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES, counts=_COUNTS), {"batches": list(batch_ids)})
 
 
-async def _plan_for(unit: UnitOfWork, *, many: bool) -> None:
+async def _plan_for(session: ReadSession, *, many: bool) -> None:
     """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one."""
-    await unit.execute("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
+    await session.rows("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
 
 
 async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> int:
@@ -166,10 +167,15 @@ async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, fro
     `stream_ids` None: of every stream. A month that has the coefficient that counts stays.
     """
     await alone(unit)
+    await _plan_for(unit, many=_many(stream_ids))
     given = _which(stream_ids, from_month, to_month)
     with overlap_coded():
         let_go = await unit.execute(_LET_GO.format(which=_WHICH), given)
         return let_go + await unit.execute(_RECALCULATE.format(which=_WHICH), given)
+
+
+def _many(stream_ids: Collection[UUID] | None) -> bool:
+    return stream_ids is None or len(stream_ids) >= MANY_STREAMS
 
 
 def _which(stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> dict[str, object]:
@@ -181,6 +187,7 @@ async def pending(
     session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 ) -> list[MonthChange]:
     """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
+    await _plan_for(session, many=_many(stream_ids))
     return [
         MonthChange(
             stream_id=r.stream_id,
@@ -203,10 +210,14 @@ async def pending(
     ]
 
 
-async def months_without_result(session: ReadSession, source_id: UUID, first: date, last: date) -> list[date]:
-    """Months in which a source has quantities, none of which counts; those with a declared result are not meant."""
-    rows = await session.rows(_WITHOUT_RESULT, {"source": source_id, "first": first, "last": last})
-    return [r.month for r in rows]
+async def months_without_result(
+    session: ReadSession, source_ids: Collection[UUID], first: date, last: date
+) -> dict[UUID, list[date]]:
+    """Months in which sources have quantities, none of which counts; those with a declared result are not meant."""
+    found: dict[UUID, list[date]] = {}
+    for r in await session.rows(_WITHOUT_RESULT, {"sources": list(source_ids), "first": first, "last": last}):
+        found.setdefault(r.source_id, []).append(r.month)
+    return found
 
 
 async def rebuild(unit: UnitOfWork) -> int:
