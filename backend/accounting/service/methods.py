@@ -45,7 +45,7 @@ from backend.accounting.service.coefficients import Rederivation, rederive
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal
+from tenants.access import Permission, Principal, require_organisation
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
@@ -136,6 +136,7 @@ class MethodService:
 
         async def work(change: Change) -> Derived:
             await change.require(Permission.EMISSION_MANAGE, asked.organisation_id)
+            await require_organisation(change.unit, asked.organisation_id, "organisationId")
             because = checked_reason(asked.reason)
             streams = await coefficient_rows.streams_below(change.unit, asked.organisation_id)
             done = await rederive(change.unit, streams, asked.span.first, asked.span.end, because)
