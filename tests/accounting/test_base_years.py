@@ -105,6 +105,11 @@ async def test_what_was_declined_stays_declined_until_it_changes(holding: Holdin
     assert (await office.propose(), await office.value()) == ({}, before)
     await holding.emit("CEMENT", "3", category="TRANSPORT")
     assert Decimal((await office.propose())["ERROR", "CEMENT"]["effectT"]) == 10
+    await holding.emit("POWER", "4", category="TRANSPORT")
+    await office.propose()
+    query = "query Q($id: ID!) { baseYear(organisationId: $id) { pendingT } }"
+    shown = (await office.maker.ask(query, id=holding.ids["HD"]))["baseYear"]
+    assert Decimal(shown["pendingT"]) == 10  # power is not controlled: what it adds counts for nothing
 
 
 async def test_a_stale_proposal_is_not_accepted(holding: Holding) -> None:

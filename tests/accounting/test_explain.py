@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.accounting.domain.explain import read_key
+from backend.kit.errors import INVALID_ID, Code, CodedError
 from backend.kit.objects.files import FileStore
 from tenants.access import Role
 from tests.fixtures.accounting import Works, uuid_of
@@ -167,6 +171,28 @@ async def test_the_approver_is_named(holding: Holding, auditor: Caller) -> None:
     assert inventory["subjectId"] == key["id"]
     signed = [g["label"] for g in inventory["grounds"] if g["kind"] == "SIGNATURE"]
     assert signed == ["OPEN 张三", "SUBMITTED 张三", "REVIEWED 李复核", "APPROVED 王批准"]
+
+
+@settings(max_examples=300)
+@given(
+    written=st.one_of(
+        st.text(),
+        st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode()),
+        st.recursive(st.none() | st.integers() | st.text() | st.booleans(), st.lists, max_leaves=9).map(
+            lambda x: base64.urlsafe_b64encode(json.dumps(x).encode()).decode()
+        ),
+    )
+)
+def test_any_text_is_a_node_or_a_coded_error(written: str) -> None:
+    assert refusal_of(written) in {None, INVALID_ID}
+
+
+def refusal_of(written: str) -> Code | None:
+    try:
+        read_key(written)
+    except CodedError as error:
+        return error.code
+    return None
 
 
 numbers = st.decimals(-(10**6), 10**6, places=12, allow_nan=False, allow_infinity=False).map(lambda d: f"{d:f}")

@@ -32,8 +32,7 @@ ANNOUNCED = Announced(f"tenant/{KEY}", len(CONTENT), PDF, KEY)
 
 
 def store(endpoint: str, secret: str = "testing") -> S3Store:
-    keys = {"access_key": "test:tester", "secret_key": secret}
-    return S3Store("evidence", endpoint=endpoint, region="us-east-1", **keys)
+    return S3Store("evidence", endpoint=endpoint, region="us-east-1", access_key="test:tester", secret_key=secret)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +46,10 @@ def swift() -> Iterator[S3Store]:
             yield made
 
 
-def send(request: SignedRequest, content: bytes = CONTENT, **changes: str) -> tuple[int, str]:
+def send(request: SignedRequest, content: bytes = CONTENT, url: str = "", media_type: str = PDF) -> tuple[int, str]:
     """What the store answers: status and code."""
-    url = changes.pop("url", request.url)
-    answer = httpx.request(request.method, url, content=content, headers=request.headers | changes)
+    headers = request.headers | {"content-type": media_type}
+    answer = httpx.request(request.method, url or request.url, content=content, headers=headers)
     return answer.status_code, answer.text.partition("<Code>")[2].partition("</Code>")[0]
 
 
@@ -84,7 +83,7 @@ def test_only_what_was_announced_is_taken(swift: S3Store) -> None:
     assert digest[1] == "BadDigest"
     assert send(request, CONTENT + b"x") == (403, "SignatureDoesNotMatch")
     assert send(request, CONTENT[:-1]) == (403, "SignatureDoesNotMatch")
-    assert send(request, **{"content-type": "text/html"}) == (403, "SignatureDoesNotMatch")
+    assert send(request, media_type="text/html") == (403, "SignatureDoesNotMatch")
     assert coded(swift.verify(ANNOUNCED)) == "OBJECT_MISSING"
 
 

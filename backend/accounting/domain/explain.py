@@ -174,7 +174,7 @@ def read_key(written: str) -> NodeKey:
         kind, subject, root, year, approach, categories, month, _ = read
         frame = Frame(UUID(root), int(year), ConsolidationApproach(approach), tuple(Category(c) for c in categories))
         made = NodeKey(ExplainKind(kind), UUID(subject), frame, month and date.fromisoformat(month))
-    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise refused from error
     if made.kind not in SUMMED or not FIRST_YEAR <= frame.year <= LAST_YEAR:
         raise refused

@@ -17,7 +17,7 @@ from backend.accounting.domain.base_years import (
     RecalculationState,
     RecalculationTrigger,
 )
-from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.enums import Category
 from backend.accounting.service.base_years import BaseYearService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
@@ -127,6 +127,13 @@ class BaseYear(Node):
         keys = [p.record.id for p in parents]
         found = await info.context.use(BaseYearService).values(info.context.principal, keys)
         return [[BaseYearValue.of(v) for v in found.get(key, [])] for key in keys]
+
+    @batched
+    async def pending_t(parents: list[ABaseYear], info: Info) -> list[Decimal]:
+        """What the open proposals come to together, tCO2e: small changes may be due in sum."""
+        keys = [p.record.id for p in parents]
+        found = await info.context.use(BaseYearService).pending(info.context.principal, keys)
+        return [found.get(key, Decimal(0)) for key in keys]
 
     @batched
     async def recalculations(

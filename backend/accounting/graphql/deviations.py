@@ -12,7 +12,7 @@ import strawberry
 
 from backend.accounting.domain import deviations as domain
 from backend.accounting.domain.deviations import DeviationCause, DeviationKind, DeviationState, NewTarget
-from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.enums import Category
 from backend.accounting.service.deviations import DeviationService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query

@@ -10,7 +10,7 @@ from strawberry import UNSET
 
 from backend.accounting.domain import explain as domain
 from backend.accounting.domain.explain import ExplainKind, read_key
-from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.enums import Category
 from backend.accounting.service.explain import ExplainService, SourceSubject, TotalSubject
 from backend.accounting.service.grounds import GroundService
 from backend.kit.graphql.fields import batched, query

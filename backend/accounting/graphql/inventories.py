@@ -12,7 +12,7 @@ import strawberry
 
 from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
-from backend.accounting.domain.sources import Category, DirectKind
+from backend.accounting.graphql.enums import Category, DirectKind
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
 from backend.evidence.graphql import Document, attached

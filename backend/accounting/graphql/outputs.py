@@ -12,7 +12,7 @@ import strawberry
 
 from backend.accounting.domain import outputs as domain
 from backend.accounting.domain.outputs import IntensityQuestion, NewOutput, NoIntensity, OutputChange
-from backend.accounting.domain.sources import Category
+from backend.accounting.graphql.enums import Category
 from backend.accounting.service.outputs import OutputService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query

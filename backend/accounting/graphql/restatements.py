@@ -10,7 +10,7 @@ import strawberry
 
 from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState
-from backend.accounting.domain.sources import Category, DirectKind
+from backend.accounting.graphql.enums import Category, DirectKind
 from backend.accounting.graphql.inventories import Inventory, InventoryTotal
 from backend.accounting.service.inventories import InventoryService
 from backend.kit.graphql.fields import query

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -133,6 +134,16 @@ async def keep_value(unit: UnitOfWork, made: BaseYearValue, lines: Sequence[Base
     rows = [place | {"n": n} | {name: getattr(x, name) for name in _LINE} for n, x in enumerate(ordered, start=1)]
     if rows:
         await unit.execute(base_year_line.insert(), rows)
+
+
+async def pending(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, Decimal]:
+    """What the open proposals about each base year come to together (tCO2e)."""
+    rows = await session.rows(
+        "SELECT base_year_id, sum(effect_t) AS effect_t FROM base_year_recalculation "
+        "WHERE base_year_id = ANY (:keys) AND state = 'PROPOSED' GROUP BY base_year_id",
+        {"keys": list(keys)},
+    )
+    return {r.base_year_id: trimmed(r.effect_t) for r in rows}
 
 
 async def values(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, list[BaseYearValue]]:

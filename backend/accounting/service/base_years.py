@@ -235,6 +235,11 @@ class BaseYearService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.values(session, keys)
 
+    async def pending(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Decimal]:
+        """What the open proposals about base years the caller was given already come to together."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await rows.pending(session, keys)
+
     async def recalculations(self, principal: Principal, key: UUID, request: PageRequest) -> Page[Recalculation]:
         """The proposals about a base year, the latest first. Errors: NOT_FOUND."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
