@@ -203,7 +203,7 @@ async def test_two_choosers_at_once(works: Works) -> None:
     both = await asyncio.gather(
         *(choose(works, source, "FACTOR", reason=f"第 {n} 人", expectedVersion=4) for n in (1, 2))
     )
-    assert sorted([e["code"] for e in done["errors"]] for done in both) == [[], ["METHOD_CHOICE_STALE"]]
+    assert sorted([e["code"] for e in done["errors"]] for done in both) == [[], ["STALE_VERSION"]]
     months = {"firstMonth": "2024-01", "lastMonth": "2024-02"}
     many = await asyncio.gather(
         *(choose(works, source, which, reason=f"{n}", **months) for n, which in enumerate(["MEASURED", "FACTOR"] * 3))
