@@ -24,6 +24,7 @@ from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.errors import CodedError
 from backend.kit.quantity import trimmed
 
+MANY_STREAMS: Final = 500
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
@@ -163,9 +164,9 @@ async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> 
     await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES, counts=_COUNTS), {"batches": list(batch_ids)})
 
 
-async def _plan_for(unit: UnitOfWork, *, many: bool) -> None:
+async def _plan_for(session: ReadSession, *, many: bool) -> None:
     """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one."""
-    await unit.execute("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
+    await session.rows("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
 
 
 async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> int:
@@ -174,10 +175,15 @@ async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, fro
     `stream_ids` None: of every stream. A month that has the coefficient that counts stays.
     """
     await alone(unit)
+    await _plan_for(unit, many=_many(stream_ids))
     given = _which(stream_ids, from_month, to_month)
     with overlap_coded():
         let_go = await unit.execute(_LET_GO.format(which=_WHICH), given)
         return let_go + await unit.execute(_RECALCULATE.format(which=_WHICH), given)
+
+
+def _many(stream_ids: Collection[UUID] | None) -> bool:
+    return stream_ids is None or len(stream_ids) >= MANY_STREAMS
 
 
 def _which(stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> dict[str, object]:
@@ -189,6 +195,7 @@ async def pending(
     session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 ) -> list[MonthChange]:
     """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
+    await _plan_for(session, many=_many(stream_ids))
     return [
         MonthChange(
             stream_id=r.stream_id,
