@@ -107,6 +107,7 @@ async def test_another_tenant_sees_nothing(works: Works, world: World) -> None:
 TABLES = (
     "emission_source",
     "emission_stream",
+    "source_method",
     "stream_coefficient",
     "activity_batch",
     "activity_pack",

@@ -65,8 +65,10 @@ async def test_precedence_chooses_at_the_start(works: Works) -> None:
 
 async def test_methods_side_by_side(works: Works) -> None:
     source = await boiler(works)
+    assert (await comparison(works, source, 2024))["withoutResult"] == ["2024-03"]
     await factor_counts(works, source)
     compared = await comparison(works, source, 2024)
+    assert compared["withoutResult"] == []
     january, february, march = (figures(compared, f"2024-0{n}") for n in (1, 2, 3))
     assert (january["FACTOR"]["counts"], Decimal(january["FACTOR"]["co2eT"])) == (True, COAL)
     assert Decimal(january["MEASURED"]["co2eT"]) == 230
@@ -201,7 +203,7 @@ async def test_two_choosers_at_once(works: Works) -> None:
     both = await asyncio.gather(
         *(choose(works, source, "FACTOR", reason=f"第 {n} 人", expectedVersion=4) for n in (1, 2))
     )
-    assert sorted([e["code"] for e in done["errors"]] for done in both) == [[], ["METHOD_CHOICE_STALE"]]
+    assert sorted([e["code"] for e in done["errors"]] for done in both) == [[], ["STALE_VERSION"]]
     months = {"firstMonth": "2024-01", "lastMonth": "2024-02"}
     many = await asyncio.gather(
         *(choose(works, source, which, reason=f"{n}", **months) for n, which in enumerate(["MEASURED", "FACTOR"] * 3))

@@ -55,6 +55,7 @@ CASES = (
     Case("own formula", "10", "t",
          method("EXPRESSION", formula="燃料 × 碳 × k × (1 − 留存)", 燃料="0.5 t/t", 碳="0.8 tC/t", 留存="25 %"), "11"),
 )  # fmt: skip
+CEMS = method("CONTINUOUS", mass="5760 t", dryFlow="2400 1e4Nm3")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -144,6 +145,19 @@ async def test_what_does_not_fit_is_refused(
         "query Q($id: ID!) { node(id: $id) { ... on EmissionStream { bases(history: true) { id } } } }", id=stream
     )
     assert bases["node"]["bases"] == []
+
+
+async def test_a_stream_is_added_with_its_method(works: Works) -> None:
+    """To a source that exists; what counted before goes on counting until another class is chosen."""
+    source = await works.fuel("烟煤")
+    document = {"sourceId": source, "stream": {"code": "gas", "unit": "1e4Nm3", "method": CEMS}}
+    made = await works.engineer.do("createEmissionStream", document, "stream { code bases { kind method } }")
+    assert made["stream"] == {"code": "gas", "bases": [{"kind": "CONTINUOUS", "method": "MEASURED"}]}
+    await works.burn(source, "2024-06", "2400", "1e4Nm3", stream="gas")
+    assert await works.results(source, 2024) == []
+    bad = {"sourceId": source, "stream": {"code": "b", "unit": "t", "method": CEMS}}
+    (error,) = (await works.engineer.attempt("createEmissionStream", bad))["errors"]
+    assert error["code"] == "METHOD_UNIT_DOES_NOT_FIT"
 
 
 async def test_a_parameter_twice_is_refused(works: Works) -> None:

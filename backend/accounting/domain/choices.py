@@ -15,7 +15,7 @@ from uuid import UUID
 from backend.accounting.domain.months import ALWAYS, Span, month_before, next_month
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
-from backend.kit.errors import conflict, invalid, rule
+from backend.kit.errors import invalid, rule
 
 METHOD_ABSENT = rule(
     "METHOD_ABSENT",
@@ -45,12 +45,6 @@ METHOD_UNCHANGED = invalid(
     "METHOD_UNCHANGED",
     en="{method} already counts in all of these months; nothing would change.",
     zh="这些月份已采用 {method}，无需更改。",
-)
-METHODS_CHANGED = conflict(
-    "METHOD_CHOICE_STALE",
-    en="The choice of methods has changed since you read it: it is at version {actual}, you expected {expected}. Read "
-    "the source again.",
-    zh="方法选择在您读取后已变更：当前版本 {actual}，您预期 {expected}。请重新读取该排放源。",
 )
 THRESHOLD_RANGE = invalid(
     "THRESHOLD_OUT_OF_RANGE",

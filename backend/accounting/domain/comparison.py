@@ -88,6 +88,8 @@ class Comparison:
     threshold: Decimal
     months: tuple[Compared, ...]
     totals: tuple[YearFigure, ...]
+    without_result: tuple[date, ...] = ()
+    """Months in which the source has quantities, none of which counts."""
 
     @property
     def alarms(self) -> list[Compared]:

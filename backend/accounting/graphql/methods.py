@@ -290,6 +290,8 @@ class MethodComparison:
     """By month and class."""
     totals: list[MethodYear]
     """By class."""
+    without_result: list[Month]
+    """Months in which the source has quantities, none of which counts: the class that counts has no basis for them."""
 
     @classmethod
     def of(cls, record: comparison_domain.Comparison) -> MethodComparison:
@@ -299,6 +301,7 @@ class MethodComparison:
             alarms=len(record.alarms),
             months=[MethodMonth.of(c) for c in record.months],
             totals=[build(MethodYear, t) for t in record.totals],
+            without_result=list(record.without_result),
         )
 
 

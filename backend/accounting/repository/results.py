@@ -113,12 +113,12 @@ ORDER BY m.source_id, m.stream_id, m.month
 
 
 _WITHOUT_RESULT: Final = """
-SELECT m.month FROM stream_month m
-WHERE m.source_id = :source AND m.month BETWEEN :first AND :last AND NOT EXISTS (
+SELECT m.source_id, m.month FROM stream_month m
+WHERE m.source_id = ANY (:sources) AND m.month BETWEEN :first AND :last AND NOT EXISTS (
   SELECT FROM declared_result d WHERE d.tenant_id = m.tenant_id AND d.source_id = m.source_id
     AND d.superseded_at IS NULL AND m.month >= d.first_month
     AND m.month < d.first_month + make_interval(months => d.months))
-GROUP BY m.month HAVING count(m.coefficient_id) = 0 ORDER BY m.month
+GROUP BY m.source_id, m.month HAVING count(m.coefficient_id) = 0 ORDER BY m.source_id, m.month
 """
 
 
@@ -218,10 +218,14 @@ async def pending(
     ]
 
 
-async def months_without_result(session: ReadSession, source_id: UUID, first: date, last: date) -> list[date]:
-    """Months in which a source has quantities, none of which counts; those with a declared result are not meant."""
-    rows = await session.rows(_WITHOUT_RESULT, {"source": source_id, "first": first, "last": last})
-    return [r.month for r in rows]
+async def months_without_result(
+    session: ReadSession, source_ids: Collection[UUID], first: date, last: date
+) -> dict[UUID, list[date]]:
+    """Months in which sources have quantities, none of which counts; those with a declared result are not meant."""
+    found: dict[UUID, list[date]] = {}
+    for r in await session.rows(_WITHOUT_RESULT, {"sources": list(source_ids), "first": first, "last": last}):
+        found.setdefault(r.source_id, []).append(r.month)
+    return found
 
 
 async def rebuild(unit: UnitOfWork) -> int:

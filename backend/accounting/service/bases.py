@@ -62,14 +62,10 @@ def prepared_basis(source: EmissionSource, stream: Stream, new: NewBasis, librar
     spec = METHODS[new.kind]
     check_allowed(METHOD_OF[new.kind], source.category, source.direct_kind)
     if not spec.fits_source(source.category, source.direct_kind):
-        fitting = [c for c in type(source.category) if c in spec.categories]
-        kinds = [k for k in spec.direct_kinds if source.direct_kind is not None]
-        raise METHOD_TERM(
-            path=("kind",),
-            method=new.kind,
-            term=source.direct_kind or source.category,
-            fitting=", ".join(sorted(kinds) or fitting),
-        )
+        within_direct = source.direct_kind is not None and source.category in spec.categories
+        fitting = ", ".join(sorted(spec.direct_kinds if within_direct else spec.categories))
+        term = source.direct_kind or source.category
+        raise METHOD_TERM(path=("kind",), method=new.kind, term=term, fitting=fitting)
     names = [p.name for p in new.parameters]
     for name in (n for n in names if names.count(n) > 1):
         raise PARAMETER_TWICE(path=("parameters", name), name=name[:60])

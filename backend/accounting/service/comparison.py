@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from backend.accounting.domain.months import checked_year
 from backend.accounting.repository import comparison as rows
 from backend.accounting.repository import methods as method_rows
 from backend.accounting.repository import sources as source_rows
+from backend.accounting.repository.results import months_without_result
 from backend.kit.database import ReadSession
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -63,13 +65,11 @@ async def _compared(session: ReadSession, source_ids: Sequence[UUID], year: int)
     owners = {key: s.organisation_id for key, s in (await source_rows.sources(session, source_ids)).items()}
     without = {owners[key] for key in source_ids if key not in own}
     held = await BoundaryReader.effective(session, without, date(year, 12, 31)) if without else {}
-    return {
-        key: compare(
-            key,
-            year,
-            own[key] if key in own else held[owners[key]].materiality,
-            figures.get(key, []),
-            longer.get(key, []),
-        )
-        for key in source_ids
-    }
+    empty = await months_without_result(session, source_ids, date(year, 1, 1), date(year, 12, 1))
+
+    def compared(key: UUID) -> Comparison:
+        threshold = own[key] if key in own else held[owners[key]].materiality
+        made = compare(key, year, threshold, figures.get(key, []), longer.get(key, []))
+        return replace(made, without_result=tuple(empty.get(key, [])))
+
+    return {key: compared(key) for key in source_ids}

@@ -13,7 +13,6 @@ from backend.accounting.domain.choices import (
     DEVIATION_NEEDS_REASON,
     METHOD_ABSENT,
     METHOD_UNCHANGED,
-    METHODS_CHANGED,
     NOTHING_WOULD_COUNT,
     THRESHOLD_RANGE,
     Chosen,
@@ -47,7 +46,7 @@ from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
-from tenants.commands import Actor, Change, Done, perform
+from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
 
@@ -107,7 +106,7 @@ class MethodService:
     async def choose(self, actor: Actor, new: NewChoice) -> Done[Chosen]:
         """Let a class count for a source in a span of months; results follow in the same transaction.
 
-        Errors: NOT_FOUND, FORBIDDEN, METHOD_NOT_ALLOWED, METHOD_ABSENT, METHOD_UNCHANGED, METHOD_CHOICE_STALE,
+        Errors: NOT_FOUND, FORBIDDEN, METHOD_NOT_ALLOWED, METHOD_ABSENT, METHOD_UNCHANGED, STALE_VERSION,
         DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, NOTHING_WOULD_COUNT, PERIOD_LOCKED, BAD_MONTHS,
         RESULT_OVERLAPS.
         """
@@ -207,7 +206,7 @@ async def _check_version(change: Change, asked: NewChoice) -> None:
     ever = await rows.choices_of(change.unit, [asked.source_id], superseded=True)
     actual = len(ever.get(asked.source_id, []))
     if actual != asked.expected_version:
-        raise METHODS_CHANGED(path=("expectedVersion",), actual=actual, expected=asked.expected_version)
+        raise STALE_VERSION(path=("expectedVersion",), actual=actual, expected=asked.expected_version)
 
 
 async def _check_choice(change: Change, source: EmissionSource, streams: Sequence[Stream], asked: NewChoice) -> None:
@@ -243,8 +242,8 @@ async def _follow(
     changes = await result_rows.pending(change.unit, *which)
     refuse_restatement(changes, asked.reason)
     await result_rows.recalculate(change.unit, *which)
-    empty = await result_rows.months_without_result(change.unit, source.id, asked.span.first, asked.span.end)
-    if empty:
+    found = await result_rows.months_without_result(change.unit, [source.id], asked.span.first, asked.span.end)
+    if empty := found.get(source.id):
         shown = ", ".join(f"{month:%Y-%m}" for month in empty[:12])
         raise NOTHING_WOULD_COUNT(path=("method",), months=shown, method=asked.method, source="8.2.5")
     await change.audit("EmissionSource", source.id, source.organisation_id, before=before, after=asked)
