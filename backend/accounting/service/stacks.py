@@ -91,10 +91,10 @@ class StackService:
         ALREADY_SUPERSEDED (the monitor), MONTH_OUT_OF_RANGE, HOUR_TWICE, HOURS_ALREADY_RECORDED, BAD_STACK_VALUE,
         STACK_VALUE_MISSING, NOTHING_VALID, METHOD_NOT_ALLOWED …
         """
-        check_size(len(given))
 
         async def work(change: Change) -> StackMonth:
             monitor, place = await reach(change, Permission.EMISSION_RECORD, StackMonitor, monitor_id, "monitorId")
+            check_size(len(given))
             if monitor.superseded_at:
                 raise ALREADY_SUPERSEDED(path=("monitorId",), at=str(monitor.superseded_at))
             checked_month(month, self.toolbox.clock.today(), "month")
