@@ -112,6 +112,7 @@ async def measure(url: str) -> list[Figure]:
 class _Round:
     copy_s: float
     seconds: float
+    cpu_s: float
     peak_mib: float
     stored: int
 
@@ -122,7 +123,9 @@ def _figure(name: str, lines: int, rounds: Sequence[_Round]) -> Figure:
     each = ", ".join(f"{r.seconds:.1f} s ({r.copy_s / r.seconds:.2f})" for r in rounds)
     peak = max(r.peak_mib for r in rounds)
     stored = sum(r.stored for r in rounds)
-    note = f"{stored:,} of {lines * len(rounds):,} rows stored: {each}; worker's peak {peak:.0f} MiB"
+    cpu = statistics.median(r.cpu_s for r in rounds)
+    used = f"worker: {cpu:.1f} s of processor, peak {peak:.0f} MiB"
+    note = f"{stored:,} of {lines * len(rounds):,} rows stored: {each}; {used}"
     return Figure(name, ours, limit, ratio, "rows/s", note)
 
 
@@ -140,7 +143,8 @@ async def _round(bench: _Bench, year: int, lines: int, kind: str) -> _Round:
     made = json.loads(told)
     after = await _copy(bench, year, lines)
     path.unlink()
-    return _Round((before + after) / 2, made["seconds"], made["peak_mib"], made["stored"])
+    spent = made["seconds"], made["cpu_s"], made["peak_mib"]
+    return _Round((before + after) / 2, *spent, made["stored"])
 
 
 async def _group(world: World, services: Services) -> UUID:

@@ -31,12 +31,14 @@ async def main(url: str, objects: str, tenant: str, key: str) -> dict[str, objec
 
     async def report(_done: int, _total: int, _note: str) -> None: ...
 
-    started = time.perf_counter()
+    started, spent_before = time.perf_counter(), time.process_time()
     read = await service.read(UUID(tenant), UUID(key), report)
     made = await database.write(UUID(tenant), lambda unit: service.store(unit, read))
     took = time.perf_counter() - started
     await database.close()
-    return {**made, "seconds": took, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = {"seconds": took, "cpu_s": time.process_time() - spent_before, "peak_mib": used.ru_maxrss / 1024}
+    return {**made, **spent}
 
 
 if __name__ == "__main__":
