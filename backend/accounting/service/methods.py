@@ -45,7 +45,7 @@ from backend.accounting.service.coefficients import Rederivation, rederive
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal, require_organisation
+from tenants.access import Permission, Principal
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
@@ -135,13 +135,15 @@ class MethodService:
         asked = replace(new, span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
         async def work(change: Change) -> Derived:
-            await change.require(Permission.EMISSION_MANAGE, asked.organisation_id)
-            await require_organisation(change.unit, asked.organisation_id, "organisationId")
+            at = asked.organisation_id
+            await change.require(Permission.EMISSION_MANAGE, at)
+            if at not in await source_rows.organisations_known(change.unit, [at]):
+                raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(at))
             because = checked_reason(asked.reason)
-            streams = await coefficient_rows.streams_below(change.unit, asked.organisation_id)
+            streams = await coefficient_rows.streams_below(change.unit, at)
             done = await rederive(change.unit, streams, asked.span.first, asked.span.end, because)
             answer = _derived(done)
-            await change.audit("Organisation", asked.organisation_id, asked.organisation_id, after=asked)
+            await change.audit("Organisation", at, at, after=asked)
             return answer
 
         return await perform(self.toolbox, actor, "deriveCoefficientsAnew", asked, Derived, work)
