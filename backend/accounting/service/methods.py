@@ -45,7 +45,7 @@ from backend.accounting.service.coefficients import Rederivation, rederive
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from tenants.access import Permission, Principal
+from tenants.access import Permission, Principal, require_organisation
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
