@@ -104,6 +104,7 @@ async def ensure_coefficients(unit: UnitOfWork, wanted: Iterable[tuple[Stream, i
     if not asked:
         return {}
     await result_rows.share(unit)
+    await result_rows.plan_for(unit, many=result_rows.are_many(asked))
     deriver = await _Deriver.of(unit, asked)
     covered = await rows.covered(unit, list(asked))
     missing = {key: _uncovered(deriver.parts(key), covered.get(key, set())) for key in asked}
@@ -167,6 +168,7 @@ async def rederive(
     await result_rows.alone(unit)
     if dry_run:
         await unit.execute("SAVEPOINT rehearsal")
+    await result_rows.plan_for(unit, many=result_rows.are_many(stream_ids))
     years = await rows.stream_years(unit, stream_ids, from_month, to_month)
     superseded = made = 0
     errors: dict[tuple[StreamYear, Method], CodedError] = {}
