@@ -70,6 +70,7 @@ SELECT t.id FROM emission_stream t
 JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
 JOIN organisation_reach r ON r.descendant_id = o.organisation_id
 WHERE r.ancestor_id = :organisation
+ORDER BY t.source_id, t.id
 """
 _OWNERS: Final = """
 SELECT t.id, o.organisation_id FROM emission_stream t

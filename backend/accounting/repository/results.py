@@ -115,6 +115,9 @@ ORDER BY m.source_id, m.stream_id, m.month
 """
 
 
+_HOW_MANY: Final = """
+SELECT count(*) FROM stream_month WHERE stream_id = ANY (:streams) AND month BETWEEN :first AND :last
+"""
 _WITHOUT_RESULT: Final = """
 SELECT m.source_id, m.month FROM stream_month m
 WHERE m.source_id = ANY (:sources) AND m.month BETWEEN :first AND :last AND NOT EXISTS (
@@ -233,6 +236,12 @@ async def pending(
         )
         for r in await session.rows(statement, _which(stream_ids, from_month, to_month))
     ]
+
+
+async def how_many(session: ReadSession, stream_ids: Collection[UUID], from_month: date, to_month: date) -> int:
+    """Stream-months that a change of these streams concerns."""
+    given = {"streams": list(stream_ids), "first": from_month, "last": to_month}
+    return int(await session.scalar(_HOW_MANY, given))
 
 
 async def months_without_result(

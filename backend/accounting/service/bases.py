@@ -169,8 +169,9 @@ async def _follow(change: Change, stream: Stream, method: Method, span: Span, re
     for (_, failed), error in done.errors.items():
         if failed is method:
             raise error
-    refuse_restatement(done.changes, reason)
-    return done.changes
+    changes = tuple(done.changes.first)
+    refuse_restatement(changes, reason)
+    return changes
 
 
 def refuse_restatement(changes: Sequence[MonthChange], reason: str) -> None:
