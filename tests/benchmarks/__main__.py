@@ -41,7 +41,7 @@ BENCHES: Final[dict[str, Bench]] = {
 
 
 # Rows that come with another's measuring, and what they are held to.
-FURTHER_GOALS: Final = {"accounting.recalculate": 1.5}
+FURTHER_GOALS: Final = {"accounting.recalculate": 1.5, "accounting.rederive": 1.0}
 
 
 def main() -> None:
