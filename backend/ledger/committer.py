@@ -1,0 +1,154 @@
+"""Waiting postings of a tenant go to the database together: one call, one transaction, an answer for each caller.
+
+A posting alone pays a transaction, two balances' locks and a flush of the log by itself; many together share them, so
+the busier the ledger, the cheaper a posting. At most `LANES` calls of a tenant are under way at once: while the
+database works on one, the next is gathered. Nothing waits for company: a posting that finds a lane free leaves at once.
+
+What the books do not take at the first look (a refusal, a used key, a caller whose reach is in doubt, a statement that
+failed) is answered with `NotTaken`: nothing of it was written, and its caller has it judged alone, with all the reasons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+from asyncpg.exceptions import PostgresError
+
+from backend.kit.database import Database
+from backend.ledger.repository.posting import Asked, Landed
+
+LANES: Final = 2
+MOST: Final = 200
+"""Postings in one call: what comes on top waits for the next."""
+IDLE_TURNS: Final = 3
+"""Turns of the event loop a lane stays open for callers that were just answered and come again."""
+
+Commit = Callable[[object, UUID, Sequence[Asked]], Awaitable[list[Landed | None]]]
+Waiting = tuple[Asked, "asyncio.Future[Landed]"]
+
+
+class NotTaken(Exception):  # noqa: N818 - not an error: a way to go on
+    """The posting was not written; it has to be judged by itself."""
+
+
+class Committer:
+    """One for a process: it keeps the tenants apart."""
+
+    def __init__(self, database: Database, commit: Commit) -> None:
+        self._database = database
+        self._commit = commit
+        self._lines: dict[UUID, _Line] = {}
+
+    async def post(self, tenant_id: UUID, asked: Asked) -> Landed:
+        """Post one transfer with whatever else waits. Errors: NotTaken.
+
+        A caller that is cancelled while it waits in line is dropped from it; later its posting stands all the same.
+        """
+        line = self._lines.get(tenant_id)
+        if line is None:
+            line = self._lines[tenant_id] = _Line(self, tenant_id)
+        answer: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
+        line.waiting.append((asked, answer))
+        line.open()
+        return await answer
+
+    def _forget(self, line: _Line) -> None:
+        self._lines.pop(line.tenant_id, None)
+
+
+class _Line:
+    """The postings of one tenant that wait, and the lanes that take them."""
+
+    def __init__(self, committer: Committer, tenant_id: UUID) -> None:
+        self.committer = committer
+        self.tenant_id = tenant_id
+        self.waiting: deque[Waiting] = deque()
+        self.lanes: set[asyncio.Task[None]] = set()
+        self.gathering = False
+
+    def open(self) -> None:
+        """See to it that somebody takes what waits: a lane that gathers, or a new one."""
+        if not self.gathering and len(self.lanes) < LANES:
+            self.gathering = True
+            lane = asyncio.create_task(self._run())
+            self.lanes.add(lane)
+            lane.add_done_callback(self._closed)
+
+    def _closed(self, lane: asyncio.Task[None]) -> None:
+        self.lanes.discard(lane)
+        if not lane.cancelled() and (error := lane.exception()) is not None:
+            # Without a connection nobody gets further; each caller hears why.
+            while self.waiting:
+                _fail(self.waiting.popleft()[1], error)
+        if self.waiting:
+            self.open()
+        elif not self.lanes:
+            self.committer._forget(self)  # noqa: SLF001 - of one module
+
+    async def _run(self) -> None:
+        try:
+            async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
+                driver = (await connection.get_raw_connection()).driver_connection
+                while batch := await self._gather():
+                    self.gathering = False
+                    # Who comes from now on may take another lane.
+                    if self.waiting:
+                        self.open()
+                    await self._settle(driver, batch)
+                    self.gathering = True
+        finally:
+            self.gathering = False
+
+    async def _gather(self) -> list[Waiting]:
+        """The next to go, in the order they came; each key once, for its second use is a replay of the first."""
+        for _ in range(IDLE_TURNS):
+            await asyncio.sleep(0)
+            if self.waiting:
+                break
+        batch: list[Waiting] = []
+        keys: set[tuple[UUID, str]] = set()
+        while self.waiting and len(batch) < MOST:
+            asked, answer = self.waiting.popleft()
+            if answer.done():
+                continue
+            if asked.key is not None:
+                key = (asked.member_id, asked.key)
+                if key in keys:
+                    answer.set_exception(NotTaken())
+                    continue
+                keys.add(key)
+            batch.append((asked, answer))
+        return batch
+
+    async def _settle(self, driver: object, batch: Sequence[Waiting]) -> None:
+        try:
+            landed = await self.committer._commit(driver, self.tenant_id, [asked for asked, _ in batch])  # noqa: SLF001
+        except PostgresError as error:
+            # The server undid the statement and says why; unless it was going down, when nobody knows.
+            unsure = str(getattr(error, "sqlstate", "")).startswith(("08", "57"))
+            for _, answer in batch:
+                _fail(answer, error if unsure else NotTaken())
+            return
+        except BaseException as error:
+            for _, answer in batch:
+                _fail(answer, error if isinstance(error, Exception) else NotTaken())
+            raise
+        left = []
+        for waiting, found in zip(batch, landed, strict=True):
+            if found is None:
+                left.append(waiting)
+            elif found.refused:
+                _fail(waiting[1], NotTaken())
+            elif not waiting[1].done():
+                waiting[1].set_result(found)
+        if left:
+            await self._settle(driver, left)
+
+
+def _fail(answer: asyncio.Future[Landed], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
