@@ -13,7 +13,8 @@ down_revision = "0015"
 
 # As in 0005: planned once per connection, and whatever the tables held at that moment, by their keys.
 PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
-        SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"""
+        SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+        SET enable_bitmapscan = off SET enable_material = off SET enable_memoize = off"""
 TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
 
 
@@ -48,21 +49,26 @@ def _seals() -> None:
         CREATE FUNCTION ledger_words(value text) RETURNS text LANGUAGE sql IMMUTABLE
         RETURN replace(replace(replace(coalesce(value, ''), '\', '\\'), '|', '\p'), chr(10), '\n')
         """,
-        "CREATE FUNCTION ledger_micros(at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE "
+        "CREATE FUNCTION ledger_micros(at timestamptz) RETURNS bigint LANGUAGE sql STABLE "
         "RETURN (extract(epoch FROM at) * 1000000)::bigint",
+        # An issue vouches for its lot too: that is where its units are described.
         """
-        CREATE FUNCTION ledger_line(t asset_transfer, legs text) RETURNS text LANGUAGE sql STABLE
-        BEGIN ATOMIC
-          SELECT concat_ws('|', 'transfer', t.id, t.kind, to_char(t.effective_on, 'YYYY-MM-DD'),
-                           coalesce(t.beneficiary_id::text, ''), coalesce(t.for_year::text, ''),
-                           coalesce(t.reverses_id::text, ''), ledger_micros(t.recorded_at), t.legs, legs,
-                           ledger_words(t.purpose), ledger_words(t.evidence))
-            || CASE WHEN t.kind = 'ISSUE' THEN (
-                 SELECT concat_ws('|', '', o.asset_class, ledger_words(o.scheme), ledger_words(o.issue_reference),
-                                  coalesce(o.vintage::text, ''), ledger_words(o.project), o.origin, o.issued_to,
-                                  ledger_words(o.serial_prefix), coalesce(o.serial_first::text, ''))
-                 FROM asset_lot o WHERE o.tenant_id = t.tenant_id AND o.issued_by = t.id) ELSE '' END;
-        END
+        CREATE FUNCTION ledger_lot_words(of_tenant uuid, transfer_id uuid) RETURNS text LANGUAGE sql STABLE
+        RETURN (
+          SELECT concat_ws('|', '', o.asset_class, ledger_words(o.scheme), ledger_words(o.issue_reference),
+                           coalesce(o.vintage::text, ''), ledger_words(o.project), o.origin, o.issued_to,
+                           ledger_words(o.serial_prefix), coalesce(o.serial_first::text, ''))
+          FROM asset_lot o WHERE o.tenant_id = of_tenant AND o.issued_by = transfer_id)
+        """,
+        # One expression over plain values, so that the planner puts it in place of the call.
+        """
+        CREATE FUNCTION ledger_line(
+          id uuid, kind text, effective_on date, beneficiary uuid, for_year integer, reverses uuid, micros bigint,
+          legs integer, legs_words text, purpose text, evidence text, lot_words text
+        ) RETURNS text LANGUAGE sql STABLE
+        RETURN concat_ws('|', 'transfer', id, kind, to_char(effective_on, 'YYYY-MM-DD'), coalesce(beneficiary::text, ''),
+                         coalesce(for_year::text, ''), coalesce(reverses::text, ''), micros, legs, legs_words,
+                         ledger_words(purpose), ledger_words(evidence)) || coalesce(lot_words, '')
         """,
         # Seals take turns by a lock of the tenant, held to the end of the transaction and taken after all balances.
         """
@@ -94,21 +100,26 @@ def _legs() -> None:
         # A leg meets its transfer in the trigger or is refused there, and transfers never go away: the foreign key
         # said the same a second time, at a third of the cost of a posting.
         "ALTER TABLE asset_leg DROP CONSTRAINT asset_leg_tenant_id_transfer_id_fkey",
+        # With the whole key in both indexes no plan can take the worse one.
+        "DROP INDEX asset_balance_of_lot",
+        "CREATE INDEX asset_balance_of_lot ON asset_balance (tenant_id, lot_id, account_id)",
         "ALTER TABLE asset_balance ADD COLUMN reserved_t bigint NOT NULL DEFAULT 0 CHECK (reserved_t >= 0)",
         # What is reserved cannot be spent, whoever tries.
         "ALTER TABLE asset_balance ADD CONSTRAINT asset_balance_covers_reserved "
         "CHECK (issuing OR quantity_t >= reserved_t)",
-        """
-        CREATE OR REPLACE FUNCTION asset_legs_post() RETURNS trigger
-        LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-        DECLARE posted bigint; lawful bigint; withdraws boolean; wanted bigint; moved bigint; sealed record;
+        f"""
+        CREATE OR REPLACE FUNCTION asset_legs_post() RETURNS trigger LANGUAGE plpgsql {PLANS} AS $$
+        DECLARE
+          posted bigint; lawful bigint; withdraws boolean; wanted bigint; moved bigint; sealed record;
+          unlimited bigint := 1000000000;
         BEGIN
           WITH entry AS (
             SELECT tenant_id, from_account_id AS account_id, lot_id, -quantity_t AS amount_t FROM new_legs
             UNION ALL
             SELECT tenant_id, to_account_id, lot_id, quantity_t FROM new_legs
           ), change AS (
-            SELECT tenant_id, account_id, lot_id, sum(amount_t) AS amount_t FROM entry GROUP BY 1, 2, 3
+            -- No limit, in truth: but so the planner expects few rows, and looks each up by its key, now and later.
+            SELECT tenant_id, account_id, lot_id, sum(amount_t) AS amount_t FROM entry GROUP BY 1, 2, 3 LIMIT unlimited
           ), followed AS (
             UPDATE asset_balance b SET quantity_t = b.quantity_t + c.amount_t
             FROM change c WHERE b.tenant_id = c.tenant_id AND b.account_id = c.account_id AND b.lot_id = c.lot_id
@@ -124,19 +135,24 @@ def _legs() -> None:
                    WHEN 'RETIRE' THEN f.organisation_id IS NOT NULL AND g.kind = 'RETIRED'
                    WHEN 'CANCEL' THEN f.organisation_id IS NOT NULL AND g.kind = 'CANCELLED'
                    ELSE EXISTS (
-                     SELECT FROM asset_transfer r JOIN asset_leg c ON c.tenant_id = r.tenant_id AND c.transfer_id = r.id
+                     SELECT FROM asset_transfer r, asset_leg c
                      WHERE r.tenant_id = t.tenant_id AND r.id = t.reverses_id AND r.kind <> 'REVERSE'
-                       AND r.legs = t.legs AND c.leg = l.leg AND c.lot_id = l.lot_id AND c.quantity_t = l.quantity_t
+                       AND r.legs = t.legs AND c.tenant_id = t.tenant_id AND c.transfer_id = t.reverses_id
+                       AND c.leg = l.leg AND c.lot_id = l.lot_id AND c.quantity_t = l.quantity_t
                        AND c.from_account_id = l.to_account_id AND c.to_account_id = l.from_account_id)
                    END),
                  coalesce(bool_or(g.issuing), false),
                  (SELECT count(*) FROM change), (SELECT count(*) FROM followed)
           INTO posted, lawful, withdraws, wanted, moved
           FROM (SELECT *, count(*) OVER (PARTITION BY transfer_id) AS together FROM new_legs) l
-          LEFT JOIN asset_transfer t ON t.tenant_id = l.tenant_id AND t.id = l.transfer_id
-          LEFT JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
-          LEFT JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
-          LEFT JOIN asset_account g ON g.tenant_id = l.tenant_id AND g.id = l.to_account_id;
+          LEFT JOIN LATERAL (SELECT * FROM asset_transfer t
+                             WHERE t.tenant_id = l.tenant_id AND t.id = l.transfer_id OFFSET 0) t ON true
+          LEFT JOIN LATERAL (SELECT * FROM asset_lot o
+                             WHERE o.tenant_id = l.tenant_id AND o.id = l.lot_id OFFSET 0) o ON true
+          LEFT JOIN LATERAL (SELECT * FROM asset_account f
+                             WHERE f.tenant_id = l.tenant_id AND f.id = l.from_account_id OFFSET 0) f ON true
+          LEFT JOIN LATERAL (SELECT * FROM asset_account g
+                             WHERE g.tenant_id = l.tenant_id AND g.id = l.to_account_id OFFSET 0) g ON true;
           IF lawful <> posted THEN
             RAISE EXCEPTION 'a leg does not fit its transfer, its lot or its accounts'
               USING ERRCODE = 'TH005', CONSTRAINT = 'asset_leg_lawful';
@@ -154,12 +170,17 @@ def _legs() -> None:
             SELECT leaf.tenant_id, array_agg(leaf.id ORDER BY leaf.id) AS ids,
                    string_agg(leaf.hash, ''::bytea ORDER BY leaf.id) AS leaves, max(leaf.recorded_at) AS at
             FROM (
-              SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(ledger_line(t, l.legs), 'UTF8')) AS hash
+              SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(
+                     ledger_line(
+                       t.id, t.kind, t.effective_on, t.beneficiary_id, t.for_year, t.reverses_id,
+                       ledger_micros(t.recorded_at), t.legs, l.words, t.purpose, t.evidence,
+                       CASE WHEN t.kind = 'ISSUE' THEN ledger_lot_words(t.tenant_id, t.id) END), 'UTF8')) AS hash
               FROM (SELECT tenant_id, transfer_id,
                            string_agg(concat_ws('>', lot_id, from_account_id, to_account_id, quantity_t), ','
-                                      ORDER BY leg) AS legs
+                                      ORDER BY leg) AS words
                     FROM new_legs GROUP BY 1, 2) l
-              JOIN asset_transfer t ON t.tenant_id = l.tenant_id AND t.id = l.transfer_id) leaf
+              CROSS JOIN LATERAL (SELECT * FROM asset_transfer t
+                                  WHERE t.tenant_id = l.tenant_id AND t.id = l.transfer_id OFFSET 0) t) leaf
             GROUP BY leaf.tenant_id
           LOOP
             PERFORM asset_seal_on(sealed.tenant_id, sealed.ids, sealed.leaves, sealed.at);
@@ -181,10 +202,13 @@ def _seal_what_there_is() -> None:
           FOR found IN
             SELECT tenant_id, array_agg(id ORDER BY id) AS ids, string_agg(hash, ''::bytea ORDER BY id) AS leaves,
                    recorded_at
-            FROM (SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(ledger_line(t, (
+            FROM (SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(ledger_line(
+                       t.id, t.kind, t.effective_on, t.beneficiary_id, t.for_year, t.reverses_id,
+                       ledger_micros(t.recorded_at), t.legs, (
                     SELECT string_agg(concat_ws('>', l.lot_id, l.from_account_id, l.to_account_id, l.quantity_t), ','
                                       ORDER BY l.leg)
-                    FROM asset_leg l WHERE l.tenant_id = t.tenant_id AND l.transfer_id = t.id)), 'UTF8')) AS hash
+                    FROM asset_leg l WHERE l.tenant_id = t.tenant_id AND l.transfer_id = t.id), t.purpose, t.evidence,
+                       CASE WHEN t.kind = 'ISSUE' THEN ledger_lot_words(t.tenant_id, t.id) END), 'UTF8')) AS hash
                   FROM asset_transfer t) leaf
             GROUP BY tenant_id, recorded_at ORDER BY tenant_id, recorded_at
           LOOP
@@ -223,11 +247,12 @@ def _post() -> None:
           covered boolean; wanted bigint; met bigint; step integer; highest integer; short record;
         BEGIN
           INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
-          SELECT DISTINCT tenant, a.id, k.lot, a.issuing
-          FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
-          JOIN asset_account a ON a.tenant_id = tenant AND a.id = k.account
-          WHERE NOT EXISTS (SELECT FROM asset_balance b
-                            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot)
+          SELECT DISTINCT tenant, k.account, k.lot, a.issuing
+          FROM (SELECT k.* FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
+                WHERE NOT EXISTS (SELECT FROM asset_balance b WHERE b.tenant_id = tenant
+                                    AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0)) k
+          CROSS JOIN LATERAL (SELECT issuing FROM asset_account a
+                              WHERE a.tenant_id = tenant AND a.id = k.account OFFSET 0) a
           ORDER BY 2, 3
           ON CONFLICT DO NOTHING;
 
@@ -237,10 +262,10 @@ def _post() -> None:
             FROM (SELECT account, lot, sum(asked) AS asked, count(*) OVER () AS keys
                   FROM (SELECT unnest(l_from), unnest(l_lot), unnest(l_quantity)
                         UNION ALL SELECT unnest(l_to), unnest(l_lot), 0) AS side (account, lot, asked)
-                  GROUP BY 1, 2) k
-            JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot
-            ORDER BY b.account_id, b.lot_id
-            FOR UPDATE OF b) AS locked;
+                  GROUP BY 1, 2 ORDER BY 1, 2) k
+            CROSS JOIN LATERAL (
+              SELECT * FROM asset_balance b
+              WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b) AS locked;
           IF met IS DISTINCT FROM wanted THEN
             RAISE EXCEPTION 'a leg names an account that is not there' USING ERRCODE = 'TH005';
           END IF;
@@ -261,7 +286,9 @@ def _post() -> None:
               FROM (SELECT min(leg) AS leg, account, lot, sum(asked) AS asked
                     FROM unnest(l_posting, l_leg, l_from, l_lot, l_quantity) AS x (n, leg, account, lot, asked)
                     WHERE n = lowest GROUP BY account, lot) k
-              JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot
+              CROSS JOIN LATERAL (
+                SELECT * FROM asset_balance b
+                WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0) b
               WHERE NOT b.issuing AND b.quantity_t - b.reserved_t < k.asked
               ORDER BY k.leg LIMIT 1;
               IF FOUND THEN
@@ -302,7 +329,9 @@ def _post() -> None:
             RETURN QUERY
             SELECT NULL::integer, NULL::text, NULL::integer, b.account_id, b.lot_id, b.quantity_t, now()
             FROM (SELECT DISTINCT account, lot FROM unnest(l_from || l_to, l_lot || l_lot) AS x (account, lot)) k
-            JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot;
+            CROSS JOIN LATERAL (
+              SELECT * FROM asset_balance b
+              WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0) b;
             RETURN;
           END IF;
           RETURN QUERY
@@ -316,7 +345,9 @@ def _post() -> None:
                               ARRAY(SELECT -q FROM unnest(l_quantity) WITH ORDINALITY AS x (q, i) ORDER BY i)
                                 || l_quantity) AS x (n, account, lot, amount)
                   WHERE n <> ALL (refused) GROUP BY 1, 2, 3) e
-            JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = e.account AND b.lot_id = e.lot
+            CROSS JOIN LATERAL (
+              SELECT * FROM asset_balance b
+              WHERE b.tenant_id = tenant AND b.account_id = e.account AND b.lot_id = e.lot OFFSET 0) b
           ), remembered AS (
             -- A key that somebody else used meanwhile breaks the statement: then nothing of it has happened.
             INSERT INTO idempotency_key (tenant_id, member_id, key, operation, body_sha256, answer)
@@ -357,7 +388,9 @@ def _commit() -> None:
           RETURN QUERY
           SELECT x.n::integer, 'AGAIN', NULL::integer, NULL::uuid, NULL::uuid, NULL::bigint, now()
           FROM unnest(t_member, t_key) WITH ORDINALITY AS x (member, key, n)
-          JOIN idempotency_key k ON k.tenant_id = for_tenant AND k.member_id = x.member AND k.key = x.key;
+          CROSS JOIN LATERAL (
+            SELECT FROM idempotency_key k
+            WHERE k.tenant_id = for_tenant AND k.member_id = x.member AND k.key = x.key OFFSET 0) k;
           GET DIAGNOSTICS used = ROW_COUNT;
           IF cardinality(c_posting) > 0 THEN
             RETURN QUERY
