@@ -21,10 +21,12 @@ from asyncpg.exceptions import PostgresError
 from backend.kit.database import Database
 from backend.ledger.repository.posting import Asked, Landed
 
-LANES: Final = 2
+LANES: Final = 1
 MOST: Final = 200
 """Postings in one call: what comes on top waits for the next."""
-IDLE_TURNS: Final = 3
+FEW: Final = 16
+"""As many go together in any case."""
+IDLE_TURNS: Final = 4
 """Turns of the event loop a lane stays open for callers that were just answered and come again."""
 
 Commit = Callable[[object, UUID, Sequence[Asked]], Awaitable[list[Landed | None]]]
@@ -104,14 +106,18 @@ class _Line:
             self.gathering = False
 
     async def _gather(self) -> list[Waiting]:
-        """The next to go, in the order they came; each key once, for its second use is a replay of the first."""
+        """The next to go, in the order they came; each key once, for its second use is a replay of the first.
+
+        Of many only the older half goes: so callers come back and prepare while the database works for the others.
+        """
         for _ in range(IDLE_TURNS):
-            await asyncio.sleep(0)
             if self.waiting:
                 break
+            await asyncio.sleep(0)
+        most = min(MOST, max(FEW, (len(self.waiting) + 1) // 2))
         batch: list[Waiting] = []
         keys: set[tuple[UUID, str]] = set()
-        while self.waiting and len(batch) < MOST:
+        while self.waiting and len(batch) < most:
             asked, answer = self.waiting.popleft()
             if answer.done():
                 continue

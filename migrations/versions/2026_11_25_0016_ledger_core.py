@@ -31,7 +31,7 @@ def _seals() -> None:
         # A seal closes one statement's transfers: their leaves in the order of their ids, and the seal before.
         """
         CREATE TABLE asset_seal (
-          tenant_id uuid NOT NULL REFERENCES tenant,
+          tenant_id uuid NOT NULL,
           number bigint NOT NULL CHECK (number > 0),
           sealed_at timestamptz NOT NULL,
           transfer_ids uuid[] NOT NULL CHECK (cardinality(transfer_ids) > 0),
@@ -100,6 +100,10 @@ def _legs() -> None:
         # A leg meets its transfer in the trigger or is refused there, and transfers never go away: the foreign key
         # said the same a second time, at a third of the cost of a posting.
         "ALTER TABLE asset_leg DROP CONSTRAINT asset_leg_tenant_id_transfer_id_fkey",
+        # Only reversals stand in the index that lets one transfer be reversed once.
+        "ALTER TABLE asset_transfer DROP CONSTRAINT asset_transfer_reversed_once",
+        "CREATE UNIQUE INDEX asset_transfer_reversed_once ON asset_transfer (tenant_id, reverses_id) "
+        "WHERE reverses_id IS NOT NULL",
         # With the whole key in both indexes no plan can take the worse one.
         "DROP INDEX asset_balance_of_lot",
         "CREATE INDEX asset_balance_of_lot ON asset_balance (tenant_id, lot_id, account_id)",
