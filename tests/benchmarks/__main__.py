@@ -32,9 +32,16 @@ class Bench:
     goal: float
 
 
+def _posting(what: str) -> Callable[[str, str], Sequence[Row]]:
+    return lambda server, url: [ledger.run(what, server, url, binary("pgbench")).row()]
+
+
 BENCHES: Final[dict[str, Bench]] = {
     "graphql.read_1000": Bench(lambda _server, url: [asyncio.run(read.read_1000(url)).row()], 0.6),
-    "ledger.post_service": Bench(lambda server, url: ledger.run(server, url, binary("pgbench")), 0.6),
+    "ledger.post_service": Bench(_posting("post_service"), 0.6),
+    "ledger.post_graphql": Bench(_posting("post_graphql"), 0.25),
+    "ledger.post_batch": Bench(_posting("post_batch"), 5.0),
+    "ledger.post_hot": Bench(_posting("post_hot"), 1.0),
     "accounting.ingest": Bench(lambda _server, url: accounting.run(url), 0.15),
     "access.check": Bench(lambda _server, url: [access.run(url)], 1.0),
 }
