@@ -1,11 +1,13 @@
 """Waiting postings of a tenant go to the database together: one call, one transaction, an answer for each caller.
 
 A posting alone pays a transaction, two balances' locks and a flush of the log by itself; many together share them, so
-the busier the ledger, the cheaper a posting. At most `LANES` calls of a tenant are under way at once: while the
-database works on one, the next is gathered. Nothing waits for company: a posting that finds a lane free leaves at once.
+the busier the ledger, the cheaper a posting. One call of a tenant is under way at a time (a second would only wait at
+the tenant's chain): while the database works on it, the next is gathered. Nothing waits for company: a posting that
+finds the way free leaves at once.
 
-What the books do not take at the first look (a refusal, a used key, a caller whose reach is in doubt, a statement that
-failed) is answered with `NotTaken`: nothing of it was written, and its caller has it judged alone, with all the reasons.
+What the books do not take at the first look (a refusal, a used key, a caller whose reach is in doubt, a failed
+statement) is answered with `NotTaken`: nothing of it was written, and its caller has it judged alone, with all the
+reasons.
 """
 
 from __future__ import annotations
@@ -21,13 +23,12 @@ from asyncpg.exceptions import PostgresError
 from backend.kit.database import Database
 from backend.ledger.repository.posting import Asked, Landed
 
-LANES: Final = 1
 MOST: Final = 200
 """Postings in one call: what comes on top waits for the next."""
 FEW: Final = 16
 """As many go together in any case."""
 IDLE_TURNS: Final = 4
-"""Turns of the event loop a lane stays open for callers that were just answered and come again."""
+"""Turns of the event loop the way stays open for callers that were just answered and come again."""
 
 Commit = Callable[[object, UUID, Sequence[Asked]], Awaitable[list[Landed | None]]]
 Waiting = tuple[Asked, "asyncio.Future[Landed]"]
@@ -63,47 +64,36 @@ class Committer:
 
 
 class _Line:
-    """The postings of one tenant that wait, and the lanes that take them."""
+    """The postings of one tenant that wait, and the task that takes them to the database."""
 
     def __init__(self, committer: Committer, tenant_id: UUID) -> None:
         self.committer = committer
         self.tenant_id = tenant_id
         self.waiting: deque[Waiting] = deque()
-        self.lanes: set[asyncio.Task[None]] = set()
-        self.gathering = False
+        self.task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """See to it that somebody takes what waits: a lane that gathers, or a new one."""
-        if not self.gathering and len(self.lanes) < LANES:
-            self.gathering = True
-            lane = asyncio.create_task(self._run())
-            self.lanes.add(lane)
-            lane.add_done_callback(self._closed)
+        """See to it that somebody takes what waits."""
+        if self.task is None:
+            self.task = asyncio.create_task(self._run())
+            self.task.add_done_callback(self._closed)
 
-    def _closed(self, lane: asyncio.Task[None]) -> None:
-        self.lanes.discard(lane)
-        if not lane.cancelled() and (error := lane.exception()) is not None:
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self.task = None
+        error = NotTaken() if task.cancelled() else task.exception()
+        while error is not None and self.waiting:
             # Without a connection nobody gets further; each caller hears why.
-            while self.waiting:
-                _fail(self.waiting.popleft()[1], error)
+            _fail(self.waiting.popleft()[1], error)
         if self.waiting:
             self.open()
-        elif not self.lanes:
+        else:
             self.committer._forget(self)  # noqa: SLF001 - of one module
 
     async def _run(self) -> None:
-        try:
-            async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
-                driver = (await connection.get_raw_connection()).driver_connection
-                while batch := await self._gather():
-                    self.gathering = False
-                    # Who comes from now on may take another lane.
-                    if self.waiting:
-                        self.open()
-                    await self._settle(driver, batch)
-                    self.gathering = True
-        finally:
-            self.gathering = False
+        async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
+            driver = (await connection.get_raw_connection()).driver_connection
+            while batch := await self._gather():
+                await self._settle(driver, batch)
 
     async def _gather(self) -> list[Waiting]:
         """The next to go, in the order they came; each key once, for its second use is a replay of the first.

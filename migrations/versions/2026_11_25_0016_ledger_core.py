@@ -93,6 +93,38 @@ def _seals() -> None:
     )
     protect("asset_seal")
     append_only("asset_seal")
+    run(
+        # The root over the hashes of a day's seals; the next anchor goes on where this one ends.
+        """
+        CREATE TABLE asset_anchor (
+          tenant_id uuid NOT NULL,
+          day date NOT NULL,
+          first_seal bigint NOT NULL,
+          last_seal bigint NOT NULL CHECK (last_seal >= first_seal),
+          root bytea NOT NULL CHECK (octet_length(root) = 32),
+          made_at timestamptz NOT NULL DEFAULT now(),
+          PRIMARY KEY (tenant_id, day),
+          CONSTRAINT asset_anchor_goes_on UNIQUE (tenant_id, first_seal),
+          FOREIGN KEY (tenant_id, first_seal) REFERENCES asset_seal,
+          FOREIGN KEY (tenant_id, last_seal) REFERENCES asset_seal
+        )
+        """,
+        # The words of transfers as the tables hold them now.
+        """
+        CREATE FUNCTION ledger_lines(transfer_ids uuid[]) RETURNS TABLE (id uuid, line text) LANGUAGE sql STABLE
+        BEGIN ATOMIC
+          SELECT t.id, ledger_line(
+            t.id, t.kind, t.effective_on, t.beneficiary_id, t.for_year, t.reverses_id, ledger_micros(t.recorded_at),
+            t.legs, (SELECT string_agg(concat_ws('>', l.lot_id, l.from_account_id, l.to_account_id, l.quantity_t), ','
+                                       ORDER BY l.leg)
+                     FROM asset_leg l WHERE l.tenant_id = t.tenant_id AND l.transfer_id = t.id),
+            t.purpose, t.evidence, CASE WHEN t.kind = 'ISSUE' THEN ledger_lot_words(t.tenant_id, t.id) END)
+          FROM unnest(transfer_ids) AS asked (id) JOIN asset_transfer t ON t.id = asked.id;
+        END
+        """,
+    )
+    protect("asset_anchor")
+    append_only("asset_anchor")
 
 
 def _legs() -> None:
@@ -206,14 +238,8 @@ def _seal_what_there_is() -> None:
           FOR found IN
             SELECT tenant_id, array_agg(id ORDER BY id) AS ids, string_agg(hash, ''::bytea ORDER BY id) AS leaves,
                    recorded_at
-            FROM (SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(ledger_line(
-                       t.id, t.kind, t.effective_on, t.beneficiary_id, t.for_year, t.reverses_id,
-                       ledger_micros(t.recorded_at), t.legs, (
-                    SELECT string_agg(concat_ws('>', l.lot_id, l.from_account_id, l.to_account_id, l.quantity_t), ','
-                                      ORDER BY l.leg)
-                    FROM asset_leg l WHERE l.tenant_id = t.tenant_id AND l.transfer_id = t.id), t.purpose, t.evidence,
-                       CASE WHEN t.kind = 'ISSUE' THEN ledger_lot_words(t.tenant_id, t.id) END), 'UTF8')) AS hash
-                  FROM asset_transfer t) leaf
+            FROM (SELECT t.tenant_id, t.id, t.recorded_at, sha256(convert_to(l.line, 'UTF8')) AS hash
+                  FROM asset_transfer t CROSS JOIN LATERAL ledger_lines(ARRAY[t.id]) l) leaf
             GROUP BY tenant_id, recorded_at ORDER BY tenant_id, recorded_at
           LOOP
             PERFORM asset_seal_on(found.tenant_id, found.ids, found.leaves, found.recorded_at);

@@ -67,7 +67,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Landed:
-    """How one of many postings came down: when, and each balance as it left it. `refused`: it has to be judged alone."""
+    """How one of many postings came down: when, and each balance as it left it; or `refused`, to be judged alone."""
 
     recorded_at: datetime
     balances: list[tuple[UUID, UUID, int]]
