@@ -34,6 +34,7 @@ CAPABILITIES: Final = (
     Capability("backend.evidence"),
     Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
+    Capability("backend.ledger.reservations", jobs=True),
     Capability("backend.consolidation", jobs=True),
 )
 

@@ -52,7 +52,7 @@ class PostingService:
         found: list[Books] = []
 
         async def work(change: Change) -> Posting:
-            outcome = await _post_all(change, [checked], found)
+            outcome = await post_within(change, [checked], found=found)
             refusal = outcome.rows[0].refusal
             if refusal is not None:
                 raise refusal.error()
@@ -82,21 +82,28 @@ class PostingService:
 
         async def work(change: Change) -> Posting:
             checked = [_checked(order, today) for order in batch.orders]
-            outcome = await _post_all(change, checked)
+            outcome = await post_within(change, checked)
             return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "postTransfers", batch, Posting, work)
 
 
-async def _post_all(change: Change, orders: Sequence[Order | CodedError], found: list[Books] | None = None) -> Posting:
-    """Judge every order; post those that stand. Orders that failed a check before come as their error. `found` is
-    given the names that were looked up.
+async def post_within(
+    change: Change,
+    orders: Sequence[Order | CodedError],
+    *,
+    transfer_ids: Sequence[UUID] | None = None,
+    found: list[Books] | None = None,
+) -> Posting:
+    """Judge every order in a unit of work that is open; post those that stand, under these ids when given. Orders that
+    failed a check before come as their error. `found` is handed the names that were looked up.
     """
-    books = await _books(change, [o for o in orders if isinstance(o, Order)])
+    books = await books_of(change, [o for o in orders if isinstance(o, Order)])
     if found is not None:
         found.append(books)
     judge = _Judge(change, books)
-    plans = [o if isinstance(o, CodedError) else await judge.plan(o) for o in orders]
+    keys = transfer_ids or [uuid7() for _ in orders]
+    plans = [o if isinstance(o, CodedError) else await judge.plan(o, k) for o, k in zip(orders, keys, strict=True)]
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
@@ -158,9 +165,9 @@ class _Judge:
         self.books = books
         self.answers: dict[UUID, CodedError | None] = {}
 
-    async def plan(self, order: Order) -> Transfer | CodedError:
+    async def plan(self, order: Order, transfer_id: UUID) -> Transfer | CodedError:
         try:
-            plan = planned(order, self.books, uuid7())
+            plan = planned(order, self.books, transfer_id)
             for number, leg in enumerate(plan.legs):
                 await self._ask(order, number, answering(leg))
         except CodedError as error:
@@ -206,7 +213,7 @@ async def require_manager(change: Change, organisation_id: UUID) -> None:
     raise refused
 
 
-async def _books(change: Change, orders: Sequence[Order]) -> Books:
+async def books_of(change: Change, orders: Sequence[Order]) -> Books:
     """Look up everything the orders name, in as few statements as that takes."""
     unit = change.unit
     reversed_ids = {o.reverses_id for o in orders if o.reverses_id is not None}

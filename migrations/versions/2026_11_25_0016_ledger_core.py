@@ -24,6 +24,8 @@ def upgrade() -> None:
     _seal_what_there_is()
     _post()
     _commit()
+    _reservations()
+    _reserve()
 
 
 def _seals() -> None:
@@ -396,9 +398,14 @@ def _post() -> None:
 
 def _commit() -> None:
     run(
+        # Which of some accounts may not move now: none, until a later migration knows states of accounts and says so.
+        """
+        CREATE FUNCTION ledger_shut_accounts(accounts uuid[]) RETURNS SETOF uuid LANGUAGE sql STABLE
+        BEGIN ATOMIC SELECT NULL::uuid WHERE false; END
+        """,
         # The postings of many callers of one tenant in one round trip and one transaction, which the call is. Nothing
         # is written and the numbers of those answered AGAIN when some cannot be told without looking closer: their key
-        # has been used, or their caller does not reach the organisation they are taken from (`c_*`: one row for each
+        # has been used, an account may not move, or their caller does not reach the organisation they are taken from (`c_*`: one row for each
         # posting, organisation and node on which the caller has the right).
         f"""
         CREATE FUNCTION ledger_commit(
@@ -411,7 +418,7 @@ def _commit() -> None:
                          quantity_t bigint, recorded_at timestamptz)
         LANGUAGE plpgsql {PLANS} AS $$
         #variable_conflict use_column
-        DECLARE used bigint; unreached bigint := 0;
+        DECLARE used bigint; shut bigint := 0; unreached bigint := 0;
         BEGIN
           PERFORM set_config('app.tenant_id', for_tenant::text, true);
           PERFORM tenant_must_be_writable();
@@ -422,6 +429,13 @@ def _commit() -> None:
             SELECT FROM idempotency_key k
             WHERE k.tenant_id = for_tenant AND k.member_id = x.member AND k.key = x.key OFFSET 0) k;
           GET DIAGNOSTICS used = ROW_COUNT;
+          IF EXISTS (SELECT FROM ledger_shut_accounts(l_from || l_to)) THEN
+            RETURN QUERY
+            SELECT DISTINCT x.n, 'AGAIN', NULL::integer, NULL::uuid, NULL::uuid, NULL::bigint, now()
+            FROM unnest(l_posting || l_posting, l_from || l_to) AS x (n, account)
+            WHERE x.account IN (SELECT s.account FROM ledger_shut_accounts(l_from || l_to) AS s (account));
+            shut := 1;
+          END IF;
           IF cardinality(c_posting) > 0 THEN
             RETURN QUERY
             SELECT DISTINCT c.posting, 'AGAIN', NULL::integer, NULL::uuid, NULL::uuid, NULL::bigint, now()
@@ -431,7 +445,7 @@ def _commit() -> None:
             GROUP BY c.posting, c.organisation HAVING count(r.descendant_id) = 0;
             GET DIAGNOSTICS unreached = ROW_COUNT;
           END IF;
-          IF used + unreached > 0 THEN
+          IF used + shut + unreached > 0 THEN
             RETURN;
           END IF;
           RETURN QUERY SELECT * FROM ledger_post(
@@ -442,4 +456,223 @@ def _commit() -> None:
         """,
         "REVOKE ALL ON FUNCTION ledger_commit FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION ledger_commit TO tanheng_app, tanheng_worker",
+    )
+
+
+def _reservations() -> None:
+    run(
+        # Units set aside in an account: for a transfer that is decided later (PENDING), or so that they stay (FREEZE,
+        # PLEDGE). It ends once, in one of three ways.
+        """
+        CREATE TABLE asset_reservation (
+          tenant_id uuid NOT NULL,
+          id uuid NOT NULL,
+          aim text NOT NULL CHECK (aim IN ('PENDING', 'FREEZE', 'PLEDGE')),
+          kind text CHECK (kind IN ('TRANSFER', 'SURRENDER', 'RETIRE', 'CANCEL')),
+          organisation_id uuid NOT NULL,
+          legs integer NOT NULL CHECK (legs > 0),
+          beneficiary_id uuid,
+          for_year integer CHECK (for_year BETWEEN 1990 AND 2100),
+          purpose text NOT NULL DEFAULT '',
+          evidence text NOT NULL DEFAULT '',
+          expires_at timestamptz,
+          recorded_at timestamptz NOT NULL DEFAULT now(),
+          PRIMARY KEY (tenant_id, id),
+          FOREIGN KEY (tenant_id, organisation_id) REFERENCES organisation,
+          FOREIGN KEY (tenant_id, beneficiary_id) REFERENCES organisation,
+          CONSTRAINT asset_reservation_kind CHECK ((aim = 'PENDING') = (kind IS NOT NULL)),
+          CONSTRAINT asset_reservation_served CHECK (CASE
+            WHEN kind IN ('SURRENDER', 'RETIRE') THEN num_nulls(beneficiary_id, for_year) = 0
+            WHEN kind = 'CANCEL' THEN num_nulls(beneficiary_id, for_year) <> 1
+            ELSE num_nulls(beneficiary_id, for_year) = 2 END)
+        )
+        """,
+        "CREATE INDEX asset_reservation_of_organisation ON asset_reservation (tenant_id, organisation_id)",
+        """
+        CREATE TABLE asset_reservation_leg (
+          tenant_id uuid NOT NULL,
+          reservation_id uuid NOT NULL,
+          leg integer NOT NULL CHECK (leg > 0),
+          lot_id uuid NOT NULL,
+          account_id uuid NOT NULL,
+          to_account_id uuid,
+          quantity_t bigint NOT NULL CHECK (quantity_t > 0),
+          PRIMARY KEY (tenant_id, reservation_id, leg),
+          FOREIGN KEY (tenant_id, reservation_id) REFERENCES asset_reservation,
+          FOREIGN KEY (tenant_id, account_id, lot_id) REFERENCES asset_balance,
+          FOREIGN KEY (tenant_id, to_account_id) REFERENCES asset_account,
+          CONSTRAINT asset_reservation_two_accounts CHECK (account_id <> to_account_id)
+        )
+        """,
+        "CREATE INDEX asset_reservation_leg_of_account ON asset_reservation_leg (tenant_id, account_id, lot_id)",
+        # The primary key ends a reservation once. What was posted instead is the transfer.
+        """
+        CREATE TABLE asset_reservation_end (
+          tenant_id uuid NOT NULL,
+          reservation_id uuid NOT NULL,
+          outcome text NOT NULL CHECK (outcome IN ('POSTED', 'VOIDED', 'EXPIRED')),
+          transfer_id uuid,
+          reason text NOT NULL DEFAULT '',
+          ended_at timestamptz NOT NULL DEFAULT now(),
+          PRIMARY KEY (tenant_id, reservation_id),
+          FOREIGN KEY (tenant_id, reservation_id) REFERENCES asset_reservation,
+          FOREIGN KEY (tenant_id, transfer_id) REFERENCES asset_transfer DEFERRABLE INITIALLY DEFERRED,
+          CONSTRAINT asset_reservation_end_posted CHECK ((outcome = 'POSTED') = (transfer_id IS NOT NULL)),
+          CONSTRAINT asset_reservation_end_transfer UNIQUE (tenant_id, transfer_id)
+        )
+        """,
+    )
+    for table in ("asset_reservation", "asset_reservation_leg", "asset_reservation_end"):
+        protect(table)
+        append_only(table)
+    run(
+        # Legs come together and set their units aside; the constraint on balances refuses what is not there.
+        """
+        CREATE FUNCTION asset_reservation_holds() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = public, pg_temp AS $$
+        BEGIN
+          IF EXISTS (
+            SELECT FROM (SELECT *, count(*) OVER (PARTITION BY tenant_id, reservation_id) AS together FROM new_legs) l
+            JOIN asset_reservation r ON r.tenant_id = l.tenant_id AND r.id = l.reservation_id
+            JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.account_id
+            LEFT JOIN asset_account g ON g.tenant_id = l.tenant_id AND g.id = l.to_account_id
+            WHERE r.legs <> l.together OR l.leg > r.legs OR f.organisation_id IS NULL
+               OR (r.aim = 'PENDING') <> (l.to_account_id IS NOT NULL)
+               OR g.kind <> CASE r.kind WHEN 'SURRENDER' THEN 'SURRENDERED' WHEN 'RETIRE' THEN 'RETIRED'
+                                        WHEN 'CANCEL' THEN 'CANCELLED' ELSE g.kind END
+               OR (r.kind = 'TRANSFER' AND g.organisation_id IS NULL AND g.kind <> 'MARKET')
+          ) THEN
+            RAISE EXCEPTION 'a leg does not fit its reservation or its accounts'
+              USING ERRCODE = 'TH005', CONSTRAINT = 'asset_reservation_leg_lawful';
+          END IF;
+          UPDATE asset_balance b SET reserved_t = b.reserved_t + l.quantity_t
+          FROM (SELECT tenant_id, account_id, lot_id, sum(quantity_t) AS quantity_t FROM new_legs GROUP BY 1, 2, 3) l
+          WHERE b.tenant_id = l.tenant_id AND b.account_id = l.account_id AND b.lot_id = l.lot_id;
+          RETURN NULL;
+        END $$
+        """,
+        "CREATE TRIGGER asset_reservation_holds AFTER INSERT ON asset_reservation_leg REFERENCING NEW TABLE AS new_legs "
+        "FOR EACH STATEMENT EXECUTE FUNCTION asset_reservation_holds()",
+        # The end gives back what was set aside. Only a pending one is posted, and in time; none expires early; and a
+        # transfer that is posted moves no more of anything than had been set aside for it.
+        """
+        CREATE FUNCTION asset_reservation_releases() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = public, pg_temp AS $$
+        DECLARE r asset_reservation;
+        BEGIN
+          SELECT * INTO r FROM asset_reservation WHERE tenant_id = NEW.tenant_id AND id = NEW.reservation_id;
+          IF NEW.outcome = 'POSTED' AND (r.aim <> 'PENDING' OR r.expires_at <= now())
+             OR NEW.outcome = 'EXPIRED' AND coalesce(r.expires_at > now(), true) THEN
+            RAISE EXCEPTION 'a reservation cannot end as % now', NEW.outcome
+              USING ERRCODE = 'TH005', CONSTRAINT = 'asset_reservation_end_lawful';
+          END IF;
+          UPDATE asset_balance b SET reserved_t = b.reserved_t - l.quantity_t
+          FROM (SELECT account_id, lot_id, sum(quantity_t) AS quantity_t FROM asset_reservation_leg
+                WHERE tenant_id = NEW.tenant_id AND reservation_id = NEW.reservation_id GROUP BY 1, 2) l
+          WHERE b.tenant_id = NEW.tenant_id AND b.account_id = l.account_id AND b.lot_id = l.lot_id;
+          RETURN NULL;
+        END $$
+        """,
+        "CREATE TRIGGER asset_reservation_releases AFTER INSERT ON asset_reservation_end FOR EACH ROW "
+        "EXECUTE FUNCTION asset_reservation_releases()",
+        """
+        CREATE FUNCTION asset_reservation_is_kept() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = public, pg_temp AS $$
+        BEGIN
+          IF NEW.transfer_id IS NOT NULL AND EXISTS (
+            SELECT lot_id, account_id, to_account_id, sum(quantity_t) FROM (
+              SELECT lot_id, from_account_id AS account_id, to_account_id, quantity_t FROM asset_leg
+              WHERE tenant_id = NEW.tenant_id AND transfer_id = NEW.transfer_id
+              UNION ALL
+              SELECT lot_id, account_id, to_account_id, -quantity_t FROM asset_reservation_leg
+              WHERE tenant_id = NEW.tenant_id AND reservation_id = NEW.reservation_id) x
+            GROUP BY 1, 2, 3 HAVING sum(quantity_t) > 0) THEN
+            RAISE EXCEPTION 'a transfer moves more than was reserved for it'
+              USING ERRCODE = 'TH005', CONSTRAINT = 'asset_reservation_is_kept';
+          END IF;
+          RETURN NULL;
+        END $$
+        """,
+        "CREATE CONSTRAINT TRIGGER asset_reservation_is_kept AFTER INSERT ON asset_reservation_end "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION asset_reservation_is_kept()",
+    )
+
+
+def _reserve() -> None:
+    run(
+        # Sets units aside, or says which leg lacks cover and how much there is. Balances are locked as `ledger_post`
+        # locks them, in one order.
+        f"""
+        CREATE FUNCTION ledger_reserve(
+          by_member uuid, in_operation text, with_correlation text,
+          r_id uuid, r_aim text, r_kind text, r_organisation uuid, r_beneficiary uuid, r_year integer, r_purpose text,
+          r_evidence text, r_expires_at timestamptz, l_lot uuid[], l_account uuid[], l_to uuid[], l_quantity bigint[]
+        ) RETURNS TABLE (leg integer, available_t bigint, recorded_at timestamptz)
+        LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
+        #variable_conflict use_column
+        DECLARE tenant uuid := {TENANT};
+        BEGIN
+          PERFORM FROM (SELECT DISTINCT account, lot FROM unnest(l_account, l_lot) AS x (account, lot) ORDER BY 1, 2) k
+          CROSS JOIN LATERAL (
+            SELECT * FROM asset_balance b
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b;
+          RETURN QUERY
+          SELECT k.leg, coalesce(b.available_t, 0), now()
+          FROM (SELECT min(n)::integer AS leg, account, lot, sum(asked) AS asked
+                FROM unnest(l_account, l_lot, l_quantity) WITH ORDINALITY AS x (account, lot, asked, n)
+                GROUP BY account, lot) k
+          LEFT JOIN LATERAL (
+            SELECT b.quantity_t - b.reserved_t AS available_t FROM asset_balance b
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0) b ON true
+          WHERE coalesce(b.available_t, 0) < k.asked
+          ORDER BY k.leg LIMIT 1;
+          IF FOUND THEN
+            RETURN;
+          END IF;
+          INSERT INTO asset_reservation (tenant_id, id, aim, kind, organisation_id, legs, beneficiary_id, for_year,
+                                         purpose, evidence, expires_at)
+          VALUES (tenant, r_id, r_aim, r_kind, r_organisation, cardinality(l_lot), r_beneficiary, r_year, r_purpose,
+                  r_evidence, r_expires_at);
+          INSERT INTO asset_reservation_leg (tenant_id, reservation_id, leg, lot_id, account_id, to_account_id,
+                                             quantity_t)
+          SELECT tenant, r_id, n, lot, account, destination, quantity
+          FROM unnest(l_lot, l_account, l_to, l_quantity) WITH ORDINALITY AS x (lot, account, destination, quantity, n);
+          INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
+                                   after, correlation_id)
+          VALUES (tenant, gen_random_uuid(), by_member, in_operation, r_organisation, 'AssetReservation', r_id,
+                  jsonb_build_object('aim', r_aim, 'kind', r_kind, 'expires_at', r_expires_at), with_correlation);
+          RETURN QUERY SELECT NULL::integer, NULL::bigint, now();
+        END $$
+        """,
+        # Ends a reservation and gives its units back; false when it has ended before. A transfer that takes its place
+        # is posted right after, in the same transaction: the balances of both are locked here, in order.
+        f"""
+        CREATE FUNCTION ledger_end_reservation(
+          by_member uuid, in_operation text, with_correlation text,
+          r_id uuid, r_outcome text, r_transfer uuid, r_reason text
+        ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
+        DECLARE tenant uuid := {TENANT};
+        BEGIN
+          PERFORM FROM (
+            SELECT DISTINCT k.account, l.lot_id FROM asset_reservation_leg l
+            CROSS JOIN LATERAL (VALUES (l.account_id), (l.to_account_id)) AS k (account)
+            WHERE l.tenant_id = tenant AND l.reservation_id = r_id AND k.account IS NOT NULL ORDER BY 1, 2) k
+          CROSS JOIN LATERAL (
+            SELECT * FROM asset_balance b
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot_id FOR UPDATE) b;
+          INSERT INTO asset_reservation_end (tenant_id, reservation_id, outcome, transfer_id, reason)
+          VALUES (tenant, r_id, r_outcome, r_transfer, r_reason) ON CONFLICT (tenant_id, reservation_id) DO NOTHING;
+          IF NOT FOUND THEN
+            RETURN false;
+          END IF;
+          INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
+                                   after, correlation_id)
+          SELECT tenant, gen_random_uuid(), by_member, in_operation, r.organisation_id, 'AssetReservation', r_id,
+                 jsonb_build_object('outcome', r_outcome, 'transfer_id', r_transfer), with_correlation
+          FROM asset_reservation r WHERE r.tenant_id = tenant AND r.id = r_id;
+          RETURN true;
+        END $$
+        """,
+        "REVOKE ALL ON FUNCTION ledger_reserve, ledger_end_reservation FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION ledger_reserve, ledger_end_reservation TO tanheng_app, tanheng_worker",
     )
