@@ -6,8 +6,8 @@ from backend.kit.errors import conflict, invalid, rule
 
 INSUFFICIENT_BALANCE = rule(
     "INSUFFICIENT_BALANCE",
-    en="Account {account} holds {available} t of lot {lot}; {asked} t were asked for.",
-    zh="账户 {account} 持有批次 {lot} 共 {available} 吨，请求 {asked} 吨。",
+    en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
+    zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
 )
 UNKNOWN_LOT = invalid(
     "UNKNOWN_LOT",

@@ -93,7 +93,12 @@ class _Line:
         async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
             driver = (await connection.get_raw_connection()).driver_connection
             while batch := await self._gather():
-                await self._settle(driver, batch)
+                try:
+                    await self._settle(driver, batch)
+                except Exception:
+                    # Its callers have heard it. Who waits goes by another connection.
+                    await connection.invalidate()
+                    return
 
     async def _gather(self) -> list[Waiting]:
         """The next to go, in the order they came; each key once, for its second use is a replay of the first.

@@ -42,8 +42,8 @@ async def kept(group: Group) -> dict[str, tuple[int, int]]:
     """(units, of them set aside) by holder, for the accounts of organisations."""
     async with group.world.owner.read(group.world.tenant_id) as session:
         rows = await session.rows(
-            "SELECT o.code, b.quantity_t, b.reserved_t FROM asset_balance b JOIN asset_account a ON a.id = b.account_id "
-            "JOIN organisation o ON o.id = a.organisation_id"
+            "SELECT o.code, b.quantity_t, b.reserved_t FROM asset_balance b "
+            "JOIN asset_account a ON a.id = b.account_id JOIN organisation o ON o.id = a.organisation_id"
         )
     return {row.code: (row.quantity_t, row.reserved_t) for row in rows}
 
@@ -73,11 +73,10 @@ async def test_what_is_set_aside_cannot_be_spent(group: Group) -> None:
     await group.stock(group.steel)
     made = (await reserve(group, used(group.steel, 700), aim="FREEZE"))["reservation"]
     refused = await group.surrender(group.steel, used(group.steel, 301))
-    assert "holds 300 t" in refused["errors"][0]["message"]
+    assert "has 300 t of lot CEA 2024-001 free" in refused["errors"][0]["message"]
     for _ in range(2):  # the second goes the quick way: its names are known by now
-        payload = await group.manager.attempt(
-            "transferAssets", {"legs": [moved(group.steel, group.cement, 301)]}, POSTED
-        )
+        given = {"legs": [moved(group.steel, group.cement, 301)]}
+        payload = await group.manager.attempt("transferAssets", given, POSTED)
         assert code(payload) == "INSUFFICIENT_BALANCE"
     assert code(await reserve(group, used(group.steel, 301), aim="PLEDGE")) == "INSUFFICIENT_BALANCE"
     pledged = (await reserve(group, used(group.steel, 300), aim="PLEDGE"))["reservation"]
@@ -163,9 +162,8 @@ async def test_a_deadline_ends_it(group: Group, database_url: str, empty_queue: 
                 break
             await asyncio.sleep(0.1)
     assert await kept(group) == {"STEEL": (1000, 0)}
-    found = await group.manager.ask(
-        "query Q($i: ID!) { node(id: $i) { ... on AssetReservation { state } } }", i=made["id"]
-    )
+    state = "query Q($i: ID!) { node(id: $i) { ... on AssetReservation { state } } }"
+    found = await group.manager.ask(state, i=made["id"])
     assert found["node"]["state"] == "EXPIRED"
     assert code(await post(group, made["id"])) == "RESERVATION_ENDED"
 
@@ -219,12 +217,10 @@ async def test_the_database_refuses_whoever_asks(group: Group, database_url: str
             return str(getattr(error, "sqlstate", ""))
         return "done"
 
-    more = (
-        "INSERT INTO asset_reservation_leg SELECT tenant_id, reservation_id, 2, lot_id, account_id, to_account_id, 1 "
-    )
+    more = "INSERT INTO asset_reservation_leg SELECT tenant_id, reservation_id, 2, lot_id, account_id, to_account_id, 1"
     end = "INSERT INTO asset_reservation_end (tenant_id, reservation_id, outcome, transfer_id) VALUES ($1, $2, $3, $4)"
     other = await connection.fetchval("SELECT id FROM asset_transfer LIMIT 1")
-    assert await refusal(more + "FROM asset_reservation_leg") == "TH005"
+    assert await refusal(more + " FROM asset_reservation_leg") == "TH005"
     assert await refusal("UPDATE asset_balance SET reserved_t = 0") == "TH003"
     assert await refusal(end, tenant, reservation, "EXPIRED", None) == "TH005"
     assert await refusal(end, tenant, reservation, "POSTED", None) == "23514"
