@@ -21,6 +21,7 @@ from backend.ledger.posting import PostingService
 from backend.ledger.repository.posting import Asked, Landed
 from tenants.access import Principal, Role
 from tenants.commands import Actor
+from tenants.lifecycle import suspend
 from tests.fixtures.ledger import POSTED, Group, key, moved
 
 TENANT = uuid7()
@@ -40,9 +41,11 @@ class Books:
         self.refused: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.called = asyncio.Event()
 
     async def commit(self, _driver: object, _tenant: UUID, batch: Sequence[Asked]) -> list[Landed | None]:
         self.calls.append([a.key for a in batch])
+        self.called.set()
         await self.gate.wait()
         if self.failing:
             raise self.failing.pop()
@@ -94,8 +97,7 @@ async def test_a_cancelled_caller_is_dropped_from_the_line_and_harms_nobody(data
     books.gate.clear()
     committer = Committer(database, books.commit)
     tasks = [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("a", "b")]
-    while not books.calls:
-        await asyncio.sleep(0.01)
+    await books.called.wait()
     tasks += [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("c", "d")]
     await asyncio.sleep(0.01)
     tasks[0].cancel()  # on its way: it stands, whoever asked for it
@@ -199,14 +201,7 @@ async def test_a_withdrawn_lot_is_not_there_any_more(warm: Group) -> None:
 
 
 async def test_suspended_while_in_line(warm: Group, owner_database: Database) -> None:
-    async with owner_database.read(None) as session:
-        assert await session.scalar("SELECT 1")
-    await owner_database.write(
-        None,
-        lambda unit: unit.execute(
-            "UPDATE tenant SET status = 'SUSPENDED' WHERE id = :id", {"id": warm.world.tenant_id}
-        ),
-    )
+    await suspend(owner_database, warm.world.slug, "欠费")
     assert await post(warm, order(warm, warm.steel, warm.cement, 1)) == "TENANT_SUSPENDED"
 
 
