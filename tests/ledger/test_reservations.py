@@ -106,7 +106,7 @@ async def test_posted_in_part(group: Group) -> None:
 
 async def test_pending_use_serves_somebody(group: Group) -> None:
     await group.stock(group.steel)
-    given = {"kind": "SURRENDER", "beneficiaryId": group.steel, "forYear": 2024}
+    given: dict[str, Any] = {"kind": "SURRENDER", "beneficiaryId": group.steel, "forYear": 2024}
     made = (await reserve(group, used(group.steel, 10), **given))["reservation"]
     assert made["legs"][0]["destination"]["kind"] == "SURRENDERED"
     done = await post(group, made["id"])
