@@ -39,7 +39,7 @@ class PostingService:
 
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
-        self._quick = Quick(Committer(toolbox.database, posting.commit))
+        self._quick = Quick(toolbox.database, Committer(toolbox.database, posting.commit))
 
     async def post(self, actor: Actor, operation: str, order: Order) -> Done[Posting]:
         """Post one transfer. Errors: those of `checked_order` and `planned`, INSUFFICIENT_BALANCE,

@@ -1,4 +1,4 @@
-"""The quick way of a single posting: from what the process already knows, to the committer, without a look-up.
+"""The quick way of a single posting: from what the process knows, to the committer, without a transaction of its own.
 
 Only what can be said yes to goes this way. Names that are known to exist (accounts never change, lots only by being
 withdrawn, when nothing of them is left anywhere) are kept; anything else, and every refusal, is left to the ordinary
@@ -15,10 +15,12 @@ from uuid import UUID
 
 import orjson
 
+from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.ledger.committer import Committer, NotTaken
 from backend.ledger.domain import (
+    OUTSIDE,
     Account,
     AccountKind,
     AccountRef,
@@ -30,6 +32,8 @@ from backend.ledger.domain import (
     TransferKind,
 )
 from backend.ledger.outcomes import Posting, TransferOutcome
+from backend.ledger.repository import names
+from backend.ledger.repository.names import Names
 from backend.ledger.repository.posting import Asked, Landed
 from backend.ledger.rules import Books, answering, planned
 from tenants.access import Permission, Principal
@@ -51,7 +55,7 @@ class Known:
     lots: dict[LotRef, NamedLot] = field(default_factory=dict)
     organisations: set[UUID] = field(default_factory=set)
 
-    def learn(self, books: Books) -> None:
+    def learn(self, books: Books | Names) -> None:
         if len(self.accounts) + len(self.lots) + len(self.organisations) > MOST_NAMES:
             self.accounts.clear()
             self.lots.clear()
@@ -65,12 +69,13 @@ class Known:
 class Quick:
     """What a process knows of its tenants' names, and its committer."""
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(self, database: Database, committer: Committer) -> None:
+        self._database = database
         self._committer = committer
         self._known: dict[UUID, tuple[Known, Books]] = {}
 
-    def learn(self, tenant_id: UUID, books: Books) -> None:
-        """Keep names that a committed transaction found."""
+    def learn(self, tenant_id: UUID, books: Books | Names) -> None:
+        """Keep names that are committed."""
         if tenant_id not in self._known:
             known = Known()
             frozen = Books(known.accounts, known.outside, known.lots, {}, known.organisations)
@@ -79,7 +84,9 @@ class Quick:
 
     async def post(self, actor: Actor, operation: str, body: Order, order: Order) -> Posting | None:
         """Post a checked order with whatever else waits; None when it has to go the ordinary way."""
-        plan = self._plan(actor, order)
+        if actor.dry_run or order.kind not in QUICK:
+            return None
+        plan = self._plan(actor, order) or await self._looked_up(actor, order)
         if plan is None:
             return None
         try:
@@ -101,12 +108,23 @@ class Quick:
 
     def _plan(self, actor: Actor, order: Order) -> Transfer | None:
         known = self._known.get(actor.principal.tenant_id)
-        if known is None or actor.dry_run or order.kind not in QUICK:
+        if known is None:
             return None
         try:
             return planned(order, known[1], uuid7())
         except CodedError:
             return None
+
+    async def _looked_up(self, actor: Actor, order: Order) -> Transfer | None:
+        """The plan after a look at what the order names: each name is met once for the first time."""
+        sides = [s for leg in order.legs for s in (leg.source, leg.destination) if s is not None and not s.market]
+        served = [] if order.beneficiary_id is None else [order.beneficiary_id]
+        async with self._database.read(actor.principal.tenant_id) as session:
+            found = await names.known(session, set(sides), {leg.lot for leg in order.legs}, served)
+        if len(found.outside) < len(OUTSIDE):
+            return None
+        self.learn(actor.principal.tenant_id, found)
+        return self._plan(actor, order)
 
 
 def digest_of(body: object) -> bytes:
