@@ -109,6 +109,16 @@ EFFECTIVE_IN_FUTURE = rule(
     en="A transfer takes effect on {effective_on}, and today is {today}: post it on its day.",
     zh="划转生效日 {effective_on} 晚于今日 {today}，请在当日登记。",
 )
+PERIOD_CLOSED = rule(
+    "PERIOD_CLOSED",
+    en="The days up to {through} are closed; {day} is one of them. Post with a later day, and say in the purpose why.",
+    zh="截至 {through} 的期间已关账，{day} 在其中；请以之后的日期登记，并在用途中说明原因。",
+)
+CLOSING_DAY = rule(
+    "CLOSING_DAY",
+    en="A period is closed through a past day after the last closed one ({last}); got {through}.",
+    zh="关账日须早于今日且晚于上次关账日（{last}），收到 {through}。",
+)
 EFFECTIVE_BEFORE_ISSUE = rule(
     "EFFECTIVE_BEFORE_ISSUE",
     en="Lot {lot} was issued on {issued_on}; it cannot move on {effective_on}, before it existed.",

@@ -16,7 +16,7 @@ from backend.ledger.committer import Committer
 from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Transfer, TransferKind
 from backend.ledger.outcomes import KeptPosting, Posting, Refusal, TransferOutcome, settled
 from backend.ledger.quick import Quick
-from backend.ledger.repository import names, posting, transfers
+from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rules import Books, answering, check_size, checked_order, planned
 from tenants.access import Permission
@@ -104,11 +104,19 @@ async def post_within(
     judge = _Judge(change, books)
     keys = transfer_ids or [uuid7() for _ in orders]
     plans = [o if isinstance(o, CodedError) else await judge.plan(o, k) for o, k in zip(orders, keys, strict=True)]
+    closed = await closings.closed_through(change.unit)
+    plans = [_in_open_period(p, closed) for p in plans]
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
     return Posting(tuple(rows), _own_balances(standing, posted))
+
+
+def _in_open_period(plan: Transfer | CodedError, closed: date | None) -> Transfer | CodedError:
+    if isinstance(plan, Transfer) and closed is not None and plan.effective_on <= closed:
+        return codes.PERIOD_CLOSED(path=("effectiveOn",), through=closed.isoformat(), day=plan.effective_on.isoformat())
+    return plan
 
 
 async def _write(change: Change, standing: Sequence[Transfer]) -> Posted | None:

@@ -84,7 +84,8 @@ class Quick:
 
     async def post(self, actor: Actor, operation: str, body: Order, order: Order) -> Posting | None:
         """Post a checked order with whatever else waits; None when it has to go the ordinary way."""
-        if actor.dry_run or order.kind not in QUICK:
+        # A day that is named may be a closed one.
+        if actor.dry_run or order.kind not in QUICK or body.effective_on is not None:
             return None
         plan = self._plan(actor, order) or await self._looked_up(actor, order)
         if plan is None:

@@ -118,6 +118,14 @@ asset_seal: Final = tenant_table(
     keys=("number",),
 )
 
+asset_closing: Final = tenant_table(
+    "asset_closing",
+    Column("through", Date),
+    Column("reason", Text, nullable=False),
+    _recorded("closed_at"),
+    keys=("through",),
+)
+
 asset_anchor: Final = tenant_table(
     "asset_anchor",
     Column("day", Date),

@@ -20,6 +20,7 @@ TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
 
 def upgrade() -> None:
     _seals()
+    _closings()
     _legs()
     _seal_what_there_is()
     _post()
@@ -129,6 +130,33 @@ def _seals() -> None:
     append_only("asset_anchor")
 
 
+def _closings() -> None:
+    run(
+        # Days up to `through` are closed: no leg takes effect in them any more. A closing takes its turn with the seals,
+        # so no posting that is under way slips past it.
+        """
+        CREATE TABLE asset_closing (
+          tenant_id uuid NOT NULL,
+          through date NOT NULL,
+          reason text NOT NULL CHECK (reason <> ''),
+          closed_at timestamptz NOT NULL DEFAULT now(),
+          PRIMARY KEY (tenant_id, through)
+        )
+        """,
+        """
+        CREATE FUNCTION asset_closing_takes_turn() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM pg_advisory_xact_lock(hashtextextended('asset_seal ' || NEW.tenant_id, 0));
+          RETURN NEW;
+        END $$
+        """,
+        "CREATE TRIGGER asset_closing_takes_turn BEFORE INSERT ON asset_closing FOR EACH ROW "
+        "EXECUTE FUNCTION asset_closing_takes_turn()",
+    )
+    protect("asset_closing", writes="INSERT")
+    append_only("asset_closing")
+
+
 def _legs() -> None:
     run(
         # A leg meets its transfer in the trigger or is refused there, and transfers never go away: the foreign key
@@ -148,7 +176,7 @@ def _legs() -> None:
         f"""
         CREATE OR REPLACE FUNCTION asset_legs_post() RETURNS trigger LANGUAGE plpgsql {PLANS} AS $$
         DECLARE
-          posted bigint; lawful bigint; withdraws boolean; wanted bigint; moved bigint; sealed record;
+          posted bigint; lawful bigint; first_day date; withdraws boolean; wanted bigint; moved bigint; sealed record;
           unlimited bigint := 1000000000;
         BEGIN
           WITH entry AS (
@@ -179,9 +207,9 @@ def _legs() -> None:
                        AND c.leg = l.leg AND c.lot_id = l.lot_id AND c.quantity_t = l.quantity_t
                        AND c.from_account_id = l.to_account_id AND c.to_account_id = l.from_account_id)
                    END),
-                 coalesce(bool_or(g.issuing), false),
+                 min(t.effective_on), coalesce(bool_or(g.issuing), false),
                  (SELECT count(*) FROM change), (SELECT count(*) FROM followed)
-          INTO posted, lawful, withdraws, wanted, moved
+          INTO posted, lawful, first_day, withdraws, wanted, moved
           FROM (SELECT *, count(*) OVER (PARTITION BY transfer_id) AS together FROM new_legs) l
           LEFT JOIN LATERAL (SELECT * FROM asset_transfer t
                              WHERE t.tenant_id = l.tenant_id AND t.id = l.transfer_id OFFSET 0) t ON true
@@ -222,6 +250,10 @@ def _legs() -> None:
             GROUP BY leaf.tenant_id
           LOOP
             PERFORM asset_seal_on(sealed.tenant_id, sealed.ids, sealed.leaves, sealed.at);
+            IF first_day <= (SELECT max(through) FROM asset_closing WHERE tenant_id = sealed.tenant_id) THEN
+              RAISE EXCEPTION 'a transfer takes effect in a period that is closed'
+                USING ERRCODE = 'TH005', CONSTRAINT = 'asset_leg_open_period';
+            END IF;
           END LOOP;
           RETURN NULL;
         END $$

@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
+import pytest
+
+from backend.kit.ids import uuid7
+from backend.kit.provision import OWNER
 from tenants.access import Role
 from tests.fixtures.ledger import POSTED, Group, a_lot, key, moved, used
 
@@ -63,3 +68,45 @@ async def test_the_life_of_a_unit(group: Group) -> None:
     nobody = await group.world.member((Role.TENANT_ADMINISTRATOR, None))
     assert (await stranger.ask(LIFE, n="150"))["assetUnitHistory"] is not None
     assert (await nobody.run(LIFE, n="150")).errors
+
+
+async def test_a_closed_period_takes_nothing_more(group: Group, database_url: str) -> None:
+    await group.issue(a_lot(group.steel, quantity=1000, issuedOn="2024-01-10"))
+    close = {"through": "2024-06-30", "reason": "半年关账"}
+    assert (await group.manager.do("closeAssetPeriod", close, "through"))["through"] == "2024-06-30"
+    assert (await group.manager.ask("{ assetClosedThrough }"))["assetClosedThrough"] == "2024-06-30"
+    back = {"legs": [moved(group.steel, group.cement, 300)], "effectiveOn": "2024-06-30"}
+    refused = await group.manager.attempt("transferAssets", back, POSTED)
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("PERIOD_CLOSED", ["effectiveOn"])]
+    (row,) = await group.issue(a_lot(group.steel, "late", issuedOn="2024-06-01"))
+    assert row["error"]["code"] == "PERIOD_CLOSED"
+    assert await stood(group, group.steel, d="2024-06-30") == 1000
+    await group.manager.do("transferAssets", back | {"effectiveOn": "2024-07-01"}, POSTED)
+    await group.manager.do("transferAssets", {"legs": [moved(group.cement, group.steel, 300)]}, POSTED)
+    shown = AS_OF.replace("below: $b", "below: $b, zero: true")
+    assert (await group.manager.ask(shown, o=group.cement))["assetBalancesAsOf"] == [{"quantity": "0"}]
+    for through in ("2024-06-30", "2024-01-31", "2999-01-01"):
+        again = await group.manager.attempt("closeAssetPeriod", close | {"through": through}, "through")
+        assert again["errors"][0]["code"] == "CLOSING_DAY"
+    local = await group.world.member((Role.ASSET_MANAGER, key(group.steel)))
+    refused = await local.attempt("closeAssetPeriod", close | {"through": "2024-08-31"}, "through")
+    assert refused["errors"][0]["code"] == "FORBIDDEN"
+    await _nor_for_the_owner(group, database_url)
+
+
+async def _nor_for_the_owner(group: Group, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(f"SET ROLE {OWNER}")
+    await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(group.world.tenant_id))
+    copied = "INSERT INTO asset_transfer SELECT tenant_id, $1, kind, legs, '2024-06-30' FROM asset_transfer "
+    legs = "INSERT INTO asset_leg SELECT tenant_id, $1, leg, lot_id, from_account_id, to_account_id, 1 FROM asset_leg "
+    first = "WHERE {} = (SELECT id FROM asset_transfer WHERE kind = 'TRANSFER' ORDER BY id LIMIT 1)"
+    made = uuid7()
+    await connection.execute(copied + first.format("id"), made)
+    with pytest.raises(asyncpg.exceptions.PostgresError) as refused:
+        await connection.execute(legs + first.format("transfer_id"), made)
+    assert getattr(refused.value, "constraint_name", "") == "asset_leg_open_period"
+    for statement in ("DELETE FROM asset_closing", "TRUNCATE asset_closing", "UPDATE asset_closing SET reason = 'x'"):
+        with pytest.raises(asyncpg.exceptions.PostgresError):
+            await connection.execute(statement)
+    await connection.close()

@@ -42,7 +42,7 @@ WHERE a.organisation_id = :organisation_id OR (:below AND EXISTS (
   SELECT FROM organisation_reach r
   WHERE r.tenant_id = a.tenant_id AND r.ancestor_id = :organisation_id AND r.descendant_id = a.organisation_id))
 GROUP BY a.id, x.lot_id
-HAVING sum(x.amount_t) <> 0
+HAVING :zero OR sum(x.amount_t) <> 0
 ORDER BY a.id, x.lot_id
 """
 _LOT_OF_UNIT: Final = """
@@ -53,9 +53,13 @@ WHERE scheme = :scheme AND serial_prefix = :prefix
 """
 
 
-async def balances(session: ReadSession, organisation_id: UUID, as_of: AsOf, *, below: bool) -> list[Balance]:
-    """Units by account and lot in the accounts of an organisation, or also of all below it today."""
-    asked = {"organisation_id": organisation_id, "below": below}
+async def balances(
+    session: ReadSession, organisation_id: UUID, as_of: AsOf, *, below: bool, zero: bool
+) -> list[Balance]:
+    """Units by account and lot in the accounts of an organisation, or also of all below it today; `zero`: also
+    what once rested there and was all gone.
+    """
+    asked = {"organisation_id": organisation_id, "below": below, "zero": zero}
     asked |= {"effective_on": as_of.effective_on, "known_at": as_of.known_at}
     rows = await session.rows(_BALANCES, asked)
     return [Balance(row.account_id, row.lot_id, int(row.quantity_t)) for row in rows]

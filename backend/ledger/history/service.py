@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from backend.kit.text import clean
+from backend.kit.ids import uuid7
+from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
+from backend.ledger import codes
 from backend.ledger.domain import Balance, Lot, Transfer
 from backend.ledger.history import repository
 from backend.ledger.history.repository import AsOf
-from backend.ledger.repository import holdings
+from backend.ledger.repository import closings, holdings
 from tenants.access import Permission, Principal, require, require_organisation
+from tenants.commands import Actor, Change, Done, perform
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,21 @@ class UnitLife:
 
     lot: Lot
     steps: Sequence[Transfer]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeriod:
+    """The last day to close, and why."""
+
+    through: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPeriod:
+    """What is closed now."""
+
+    through: date
 
 
 class HistoryService:
@@ -38,6 +56,7 @@ class HistoryService:
         known_at: datetime | None,
         *,
         below: bool,
+        zero: bool = False,
     ) -> list[Balance]:
         """Units by account and lot at the end of a day (today when not given), from what was recorded by a moment (now
         when not given). Errors: FORBIDDEN, NOT_FOUND.
@@ -47,7 +66,30 @@ class HistoryService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             await require_organisation(session, organisation_id, "organisationId")
-            return await repository.balances(session, organisation_id, as_of, below=below)
+            return await repository.balances(session, organisation_id, as_of, below=below, zero=zero)
+
+    async def close(self, actor: Actor, given: ClosePeriod) -> Done[ClosedPeriod]:
+        """Close all days up to one: nothing takes effect in them any more. Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY."""
+        reason = tidy(given.reason)
+        if not reason:
+            raise codes.MISSING_TEXT(path=("reason",), what="reason")
+
+        async def work(change: Change) -> ClosedPeriod:
+            await change.require(Permission.ASSET_MANAGE, None)
+            last = await closings.closed_through(change.unit)
+            if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
+                raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))
+            await closings.close(change.unit, given.through, reason)
+            made = ClosedPeriod(given.through)
+            await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=made)
+            return made
+
+        return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
+
+    async def closed_through(self, principal: Principal) -> date | None:
+        """The last closed day of the tenant."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await closings.closed_through(session)
 
     async def unit_life(self, principal: Principal, scheme: str, prefix: str, number: int) -> UnitLife | None:
         """None when no lot that the caller may know of holds the number."""
