@@ -69,7 +69,10 @@ class HistoryService:
             return await repository.balances(session, organisation_id, as_of, below=below, zero=zero)
 
     async def close(self, actor: Actor, given: ClosePeriod) -> Done[ClosedPeriod]:
-        """Close all days up to one: nothing takes effect in them any more. Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY."""
+        """Close all days up to one: nothing takes effect in them any more.
+
+        Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY.
+        """
         reason = tidy(given.reason)
         if not reason:
             raise codes.MISSING_TEXT(path=("reason",), what="reason")
