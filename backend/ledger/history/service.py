@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from backend.kit.errors import FORBIDDEN
 from backend.kit.ids import uuid7
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
@@ -78,7 +79,9 @@ class HistoryService:
             raise codes.MISSING_TEXT(path=("reason",), what="reason")
 
         async def work(change: Change) -> ClosedPeriod:
-            await change.require(Permission.ASSET_MANAGE, None)
+            # A closing binds every account, so it takes the right over each.
+            if await change.refusals(Permission.ASSET_MANAGE, await closings.account_owners(change.unit)):
+                raise FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
             last = await closings.closed_through(change.unit)
             if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
                 raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))
