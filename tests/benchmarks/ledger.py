@@ -39,7 +39,7 @@ from tests.benchmarks.ledger_stage import Simple, Stage, slug_of
 from tests.benchmarks.table import Figure
 
 ROUNDS: Final = 5
-SECONDS: Final = 3.0
+SECONDS: Final = 2.0
 SELECTION: Final = "transfer { id kind recordedAt } balances { quantity } replayed errors { code message path }"
 DOCUMENT: Final = f"mutation M($input: TransferAssetsInput!) {{ transferAssets(input: $input) {{ {SELECTION} }} }}"
 Work = Callable[[random.Random], Awaitable[int]]
