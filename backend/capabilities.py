@@ -34,6 +34,8 @@ CAPABILITIES: Final = (
     Capability("backend.evidence"),
     Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
+    Capability("backend.ledger.reservations", jobs=True),
+    Capability("backend.ledger.history", tables=False),
     Capability("backend.consolidation", jobs=True),
 )
 

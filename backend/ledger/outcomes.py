@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 from backend.kit.database import RollBack
 from backend.kit.errors import CodedError, code_named
@@ -61,6 +62,14 @@ class Posting:
 
     rows: tuple[TransferOutcome, ...]
     balances: tuple[Balance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPosting:
+    """What is kept of a single posting's answer: the transfer, which never changes, and the balances it left."""
+
+    transfer: UUID
+    balances: tuple[tuple[UUID, UUID, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -51,7 +52,7 @@ class Books:
     outside: Mapping[AccountKind, Account]
     lots: Mapping[LotRef, NamedLot]
     transfers: Mapping[UUID, Transfer]
-    organisations: frozenset[UUID]
+    organisations: AbstractSet[UUID]
 
     def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)

@@ -34,7 +34,7 @@ from backend.ledger.domain import (
 )
 from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, Refusal, settled
 from backend.ledger.posting import require_manager
-from backend.ledger.repository import holdings, names, obligations, posting, transfers
+from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
 from backend.ledger.rules import check_size, checked_account, checked_lot, checked_obligation
 from tenants.access import Permission, Principal, require
@@ -133,10 +133,11 @@ class LedgerService:
     async def _issue_all(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
+        closed = await closings.closed_through(change.unit)
         for index, new in enumerate(lots):
             try:
                 checked = checked_lot(new)
-                self._check_issue_day(checked)
+                self._check_issue_day(checked, closed)
                 await require_manager(change, checked.issued_to)
                 sound.append((index, checked))
             except CodedError as error:
@@ -157,10 +158,12 @@ class LedgerService:
             rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
         return rows
 
-    def _check_issue_day(self, new: NewLot) -> None:
+    def _check_issue_day(self, new: NewLot, closed: date | None) -> None:
         today = self.toolbox.clock.today()
         if new.issued_on > today:
             raise codes.EFFECTIVE_IN_FUTURE(path=("issuedOn",), effective_on=str(new.issued_on), today=str(today))
+        if closed is not None and new.issued_on <= closed:
+            raise codes.PERIOD_CLOSED(path=("issuedOn",), through=str(closed), day=str(new.issued_on))
 
     async def set_obligations(self, actor: Actor, batch: ObligationBatch) -> Done[Recorded]:
         """Record up to 500 obligations; one of the same period is superseded. Errors: TOO_MANY_ROWS; per row
