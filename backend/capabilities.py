@@ -34,6 +34,7 @@ CAPABILITIES: Final = (
     Capability("backend.evidence"),
     Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
+    *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )
 

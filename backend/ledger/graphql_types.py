@@ -19,8 +19,11 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger import domain
-from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind, Use
-from backend.ledger.outcomes import Posting, Refusal
+from backend.ledger.accounts.service import AccountService
+from backend.ledger.graphql_enums import AccountKind, AccountState, AssetClass, Origin, TransferKind, Use
+from backend.ledger.outcomes import Posting
+from backend.ledger.rulebook.graphql import TransferRemark
+from backend.ledger.rulebook.service import RuleService
 from backend.ledger.service import LedgerService, Position
 from tenants.commands import Done
 from tenants.context import Info
@@ -143,6 +146,12 @@ class AssetAccount(Node):
         )
 
     @batched
+    async def state(parents: list[Any], info: Info) -> list[AccountState]:
+        """Whether units may move in and out."""
+        found = await info.context.use(AccountService).states(info.context.principal, [p.key for p in parents])
+        return [found[p.key].state if p.key in found else AccountState.OPEN for p in parents]
+
+    @batched
     async def balances(
         parents: list[Any],
         info: Info,
@@ -234,6 +243,14 @@ class AssetTransfer(Node):
     """The transfer that took this one back."""
     recorded_at: datetime | None
     """When the ledger recorded it; null in a rehearsal."""
+    key: strawberry.Private[UUID]
+    told: strawberry.Private[tuple[domain.Refusal, ...]]
+
+    @batched
+    async def remarks(parents: list[Any], info: Info) -> list[list[TransferRemark]]:
+        """What rules recommend otherwise (8.4.2, say); recorded with the transfer, known in a rehearsal too."""
+        kept = await info.context.use(RuleService).remarks(info.context.principal, [p.key for p in parents])
+        return [[TransferRemark.of(r, info.context.locale) for r in p.told or kept.get(p.key, ())] for p in parents]
 
     @classmethod
     def of(cls, transfer: domain.Transfer) -> AssetTransfer:
@@ -242,6 +259,8 @@ class AssetTransfer(Node):
             cls,
             transfer,
             id=to_id("AssetTransfer", transfer.id),
+            key=transfer.id,
+            told=transfer.remarks,
             legs=[AssetLeg.of(leg) for leg in transfer.legs],
             beneficiary_id=served and to_id("Organisation", served),
             reverses_id=takes_back and to_id("AssetTransfer", takes_back),
@@ -263,6 +282,8 @@ class Obligation(Node):
     """Tonnes of CO2e to surrender."""
     source: str
     """Where the figure comes from."""
+    market: str
+    """Market whose rules hold for it; empty: that of the units surrendered."""
     recorded_at: datetime
     """When it was recorded."""
     superseded_at: datetime | None
@@ -391,6 +412,6 @@ class PostedPayload(Payload):
         return cls(errors=[], transfer=AssetTransfer.of(row.transfer), balances=balances, replayed=done.replayed)
 
 
-def row_error(refusal: Refusal | None, locale: Locale, *row: str) -> UserError | None:
+def row_error(refusal: domain.Refusal | None, locale: Locale, *row: str) -> UserError | None:
     """The error of one row, its path counted from the input."""
     return None if refusal is None else user_error(refusal.error().at(*row), locale)

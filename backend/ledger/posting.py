@@ -11,10 +11,11 @@ from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
-from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Transfer, TransferKind
-from backend.ledger.outcomes import Posting, Refusal, TransferOutcome, settled
+from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.outcomes import Posting, TransferOutcome, settled
 from backend.ledger.repository import names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
+from backend.ledger.rulebook.service import judge, remember
 from backend.ledger.rules import Books, answering, check_size, checked_order, planned
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
@@ -41,7 +42,7 @@ class PostingService:
         checked = checked_order(order, self.toolbox.clock.today())
 
         async def work(change: Change) -> Posting:
-            outcome = await _post_all(change, [checked])
+            outcome = await post_within(change, [checked])
             refusal = outcome.rows[0].refusal
             if refusal is not None:
                 raise refusal.error()
@@ -58,20 +59,23 @@ class PostingService:
 
         async def work(change: Change) -> Posting:
             checked = [_checked(order, today) for order in batch.orders]
-            outcome = await _post_all(change, checked)
+            outcome = await post_within(change, checked)
             return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "postTransfers", batch, Posting, work)
 
 
-async def _post_all(change: Change, orders: Sequence[Order | CodedError]) -> Posting:
-    """Judge every order; post those that stand. Orders that failed a check before come as their error."""
+async def post_within(change: Change, orders: Sequence[Order | CodedError]) -> Posting:
+    """Judge every order in a unit of work that is open; post those that stand. Orders that failed a check before come
+    as their error.
+    """
     books = await _books(change, [o for o in orders if isinstance(o, Order)])
-    judge = _Judge(change, books)
-    plans = [o if isinstance(o, CodedError) else await judge.plan(o) for o in orders]
+    planner = _Judge(change, books)
+    plans = await judge(change, [o if isinstance(o, CodedError) else await planner.plan(o) for o in orders])
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
+    await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
     return Posting(tuple(rows), _own_balances(standing, posted))
 

@@ -30,6 +30,7 @@ from backend.ledger.domain import (
     Transfer,
     TransferKind,
 )
+from backend.ledger.rulebook.domain import known_market
 
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
@@ -223,14 +224,17 @@ def checked_account(new: NewAccount) -> NewAccount:
 
 
 def checked_obligation(new: NewObligation) -> NewObligation:
-    """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES."""
+    """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES, UNKNOWN_MARKET."""
     _year(new.from_year, "fromYear")
     _year(new.to_year, "toYear")
     if new.from_year > new.to_year:
         raise codes.BAD_PERIOD(path=("toYear",), first=new.from_year, last=new.to_year)
     if not 0 <= new.tonnes < 10**18 or new.tonnes != round(new.tonnes, 9):
         raise codes.BAD_TONNES(path=("tonnes",), tonnes=str(new.tonnes)[:60])
-    return replace(new, source=tidy(new.source))
+    market = clean(new.market)
+    if market:
+        known_market(market, "market")
+    return replace(new, source=tidy(new.source), market=market)
 
 
 def _check_beneficiary(order: Order) -> None:

@@ -27,12 +27,13 @@ from backend.ledger.domain import (
     NewObligation,
     Obligation,
     ObligationOf,
+    Refusal,
     Transfer,
     TransferKind,
     Use,
     UsedAsset,
 )
-from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, Refusal, settled
+from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, settled
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused

@@ -63,10 +63,11 @@ class Loader:
     def _assets(self) -> None:
         lots = [_with(row, issuedTo=("issuedToId", self._at)) for row in self.group.lots]
         self._send(door.LOTS, lots, [r["issueReference"] for r in lots])
-        transfers = [self._transfer(row) for row in self.group.transfers]
-        self._send(door.TRANSFERS, transfers, [r["name"] for r in self.group.transfers])
+        # What is due comes before what is surrendered: limits on offsets are shares of it.
         due = [_with(row, organisation=("organisationId", self._at)) for row in self.group.obligations]
         self._send(door.OBLIGATIONS, due, [r["organisation"] for r in self.group.obligations])
+        transfers = [self._transfer(row) for row in self.group.transfers]
+        self._send(door.TRANSFERS, transfers, [r["name"] for r in self.group.transfers])
 
     def _transfer(self, row: Row) -> dict[str, Any]:
         legs = [

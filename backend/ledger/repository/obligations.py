@@ -21,8 +21,8 @@ UPDATE obligation SET superseded_at = now(), superseded_by_id = :successor
 WHERE organisation_id = :organisation_id AND from_year = :from_year AND to_year = :to_year AND superseded_at IS NULL
 """
 _INSERT: Final = """
-INSERT INTO obligation (tenant_id, id, organisation_id, from_year, to_year, tonnes, source)
-VALUES (:tenant_id, :id, :organisation_id, :from_year, :to_year, :tonnes, :source)
+INSERT INTO obligation (tenant_id, id, organisation_id, from_year, to_year, tonnes, source, market)
+VALUES (:tenant_id, :id, :organisation_id, :from_year, :to_year, :tonnes, :source, :market)
 ON CONFLICT DO NOTHING RETURNING *
 """
 _IN_FORCE: Final = """
@@ -50,6 +50,7 @@ def _obligation(row: Row[Any]) -> Obligation:
         recorded_at=row.recorded_at,
         superseded_at=row.superseded_at,
         superseded_by_id=row.superseded_by_id,
+        market=row.market,
     )
 
 
@@ -72,7 +73,9 @@ async def record(unit: UnitOfWork, new: NewObligation) -> Obligation | None:
         return None
     if overlapping is not None:
         await unit.execute(_SUPERSEDE, row | {"successor": key})
-    made = await unit.first(_INSERT, row | {"id": key, "tonnes": new.tonnes, "source": new.source})
+    made = await unit.first(
+        _INSERT, row | {"id": key, "tonnes": new.tonnes, "source": new.source, "market": new.market}
+    )
     return made and _obligation(made)
 
 
