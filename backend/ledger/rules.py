@@ -153,7 +153,7 @@ def checked_lot(new: NewLot) -> NewLot:
 
     Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
     """
-    _quantity(new.quantity_t)
+    check_quantity(new.quantity_t)
     if new.vintage is not None:
         _year(new.vintage, "vintage")
     if new.origin not in _FITTING[new.asset_class]:
@@ -200,7 +200,7 @@ def checked_order(order: Order, today: date) -> Order:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
         _check_beneficiary(order)
     for number, leg in enumerate(order.legs):
-        _quantity(leg.quantity_t, "legs", str(number), "quantity")
+        check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
     return replace(
         order,
@@ -275,7 +275,8 @@ def _tidy_lot(ref: LotRef) -> LotRef:
     return replace(ref, scheme=clean(ref.scheme), issue_reference=clean(ref.issue_reference))
 
 
-def _quantity(quantity_t: int, *path: str) -> None:
+def check_quantity(quantity_t: int, *path: str) -> None:
+    """Refuse (BAD_QUANTITY) what is no whole number of tonnes the ledger can hold."""
     if not 1 <= quantity_t <= MAX_QUANTITY_T:
         raise codes.BAD_QUANTITY(path=path or ("quantity",), quantity=quantity_t, most=MAX_QUANTITY_T)
 

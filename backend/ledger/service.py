@@ -126,12 +126,13 @@ class LedgerService:
         check_size(len(batch.lots), "lots")
 
         async def work(change: Change) -> Issued:
-            rows = await self._issue_all(change, batch.lots)
+            rows = await self.issue_within(change, batch.lots)
             return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
-    async def _issue_all(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
+    async def issue_within(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
+        """Issue lots in a unit of work that is open, each judged on its own."""
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
         for index, new in enumerate(lots):
@@ -171,7 +172,7 @@ class LedgerService:
 
         async def work(change: Change) -> Recorded:
             await obligations.lock(change.unit)
-            rows = [await _record(change, new) for new in batch.obligations]
+            rows = [await record_obligation(change, new) for new in batch.obligations]
             return settled(rows, Recorded, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "setObligations", batch, Recorded, work)
@@ -181,7 +182,7 @@ class LedgerService:
 
         async def work(change: Change) -> Obligation:
             await obligations.lock(change.unit)
-            row = await _record(change, new)
+            row = await record_obligation(change, new)
             if row.refusal is not None:
                 raise row.refusal.error()
             assert row.obligation is not None, "what was not refused was recorded"
@@ -310,7 +311,8 @@ async def _must_exist(change: Change, organisation_id: UUID) -> None:
         raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
 
 
-async def _record(change: Change, new: NewObligation) -> ObligationOutcome:
+async def record_obligation(change: Change, new: NewObligation) -> ObligationOutcome:
+    """Record one obligation in a unit of work that is open, whose lock on obligations is held."""
     try:
         checked = checked_obligation(new)
         await change.require(Permission.ASSET_MANAGE, checked.organisation_id)

@@ -87,9 +87,9 @@ def checked(new: NewRegisteredAccount, own_credit_code: str | None, today: date)
         owner_name=tidy(new.owner_name),
         credit_code=credit_code(new.credit_code),
     )
-    for field, text in (("institution", made.institution), ("code", made.code), ("ownerName", made.owner_name)):
+    for name, text in (("institution", made.institution), ("code", made.code), ("ownerName", made.owner_name)):
         if not text:
-            raise MISSING_TEXT(path=(field,), what=field)
+            raise MISSING_TEXT(path=(name,), what=name)
     if own_credit_code is not None and made.credit_code != own_credit_code:
         raise OWNER_DIFFERS(path=("creditCode",), own=own_credit_code, given=made.credit_code)
     if (made.kind is RegisteredKind.FUND) != (made.account_id is None):

@@ -39,7 +39,7 @@ ORDER BY organisation_id, to_year, id
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('obligation', 0) # hashtextextended(:tenant, 0))"
 
 
-def _obligation(row: Row[Any]) -> Obligation:
+def obligation_of(row: Row[Any]) -> Obligation:
     return Obligation(
         id=row.id,
         organisation_id=row.organisation_id,
@@ -76,20 +76,20 @@ async def record(unit: UnitOfWork, new: NewObligation) -> Obligation | None:
     made = await unit.first(
         _INSERT, row | {"id": key, "tonnes": new.tonnes, "source": new.source, "market": new.market}
     )
-    return made and _obligation(made)
+    return made and obligation_of(made)
 
 
 async def in_force(session: ReadSession, new: NewObligation) -> Obligation | None:
     """The first obligation in force that overlaps the period."""
     asked = {"organisation_id": new.organisation_id, "from_year": new.from_year, "to_year": new.to_year}
     row = await session.first(_IN_FORCE, asked)
-    return row and _obligation(row)
+    return row and obligation_of(row)
 
 
 async def by_ids(session: ReadSession, keys: Collection[UUID], principal: Principal) -> dict[UUID, Obligation]:
     visible = within(principal, Permission.ASSET_READ, obligation.c.organisation_id)
     rows = await session.rows(select(obligation).where(obligation.c.id.in_(keys), visible))
-    return {row.id: _obligation(row) for row in rows}
+    return {row.id: obligation_of(row) for row in rows}
 
 
 async def page(
@@ -101,7 +101,7 @@ async def page(
     if organisation_id is not None:
         statement = statement.where(obligation.c.organisation_id == organisation_id)
     statement = keyset(statement, request, obligation.c.to_year, obligation.c.id)
-    rows = [_obligation(row) for row in await session.rows(statement)]
+    rows = [obligation_of(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda o: (o.to_year, o.id))
 
 

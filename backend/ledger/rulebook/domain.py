@@ -127,6 +127,7 @@ class Rule:
     factor: Decimal | None = None
     window_from: date | None = None
     window_to: date | None = None
+    cleared: tuple[int, ...] = ()
     mode: str | None = None
     least_t: int | None = None
     most_t: int | None = None
