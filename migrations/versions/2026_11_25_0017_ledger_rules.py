@@ -122,8 +122,8 @@ def _accounts() -> None:
               WHERE s.tenant_id = l.tenant_id AND s.account_id IN (l.from_account_id, l.to_account_id)
               ORDER BY s.account_id, s.number DESC) AS last
             WHERE last.state <> 'OPEN') THEN
-            RAISE EXCEPTION 'units move between open accounts only'
-              USING ERRCODE = 'TH005', CONSTRAINT = 'legs_meet_open_accounts';
+            -- A serialization failure: who asked before the state was set asks again, and is told the reason.
+            RAISE EXCEPTION 'units move between open accounts only' USING ERRCODE = '40001';
           END IF;
           RETURN NULL;
         END $$
