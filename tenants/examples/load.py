@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tenants.examples import api as door
 from tenants.examples.api import Api, ApiError, Bulk, Progress, Refusal, silent
 from tenants.examples.model import Group, Row
+
+TRANSFER_FIELDS: Final = ("kind", "forYear", "purpose", "evidence", "effectiveOn")
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class Loader:
             }
             for leg in row["legs"]
         ]
-        sent = {key: row[key] for key in ("kind", "forYear", "purpose", "evidence") if row.get(key) is not None}
+        sent = {key: row[key] for key in TRANSFER_FIELDS if row.get(key) is not None}
         if row.get("beneficiary"):
             sent["beneficiaryId"] = self._at(row["beneficiary"])
         return sent | {"legs": legs}

@@ -44,7 +44,7 @@ def test_every_word_of_the_files_is_understood() -> None:
 
 def test_the_markets_of_the_standard_are_there() -> None:
     markets = rulebook().markets
-    assert set(markets) == {"CN", "CARB"} | REGIONAL
+    assert set(markets) == {"CN", "CARB", "EU"} | REGIONAL
     assert AssetClass.ALLOWANCE not in markets["SC"].instruments.values()
     assert "8.3.1.3" in markets["SC"].remark_zh
 

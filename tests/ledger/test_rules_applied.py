@@ -105,6 +105,6 @@ async def test_the_rules_can_be_read(group: Group) -> None:
     assert (limit["share"], limit["must"], limit["level"]) == ("0.05", True, "OFFICIAL_COPY")
     assert limit["code"] not in {r["code"] for r in before}
     markets = (await group.manager.ask("{ markets { code instruments { scheme } remarkZh } }"))["markets"]
-    assert len(markets) == 11
+    assert len(markets) == 12
     unknown = await group.manager.run(document, m="XX")
     assert unknown.errors[0]["extensions"]["code"] == "UNKNOWN_MARKET"

@@ -188,7 +188,7 @@ class Rulebook:
 def rulebook() -> Rulebook:
     """The rulebook of the house."""
     # The national market leads: units that serve in several markets are its own unless an obligation says otherwise.
-    files = (FOLDER / name for name in ("national.toml", "regional.toml", "california.toml"))
+    files = (FOLDER / name for name in ("national.toml", "regional.toml", "california.toml", "europe.toml"))
     read = TypeAdapter(_File)
     made = [m for file in files for m in read.validate_python(tomllib.loads(file.read_text())).market]
     return Rulebook({m.code: _owned(m) for m in made})

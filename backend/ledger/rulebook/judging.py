@@ -132,7 +132,7 @@ def _surrendered(use: Use, standing: Standing, book: Rulebook) -> Iterator[Findi
 def _vintage(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
     for rule in book.binding(market, RuleKind.VINTAGE, use.year, use.on):
         first = rule.first_vintage or 1990
-        last = 2100 if rule.vintage_lag is None else use.year + rule.vintage_lag
+        last = rule.last_vintage or (2100 if rule.vintage_lag is None else use.year + rule.vintage_lag)
         if lot.vintage is None or not first <= lot.vintage <= last:
             usable = f"{first} - {last}" if last < 2100 else f"{first} -"
             yield _finding(rule, codes.VINTAGE_NOT_USABLE, path, lot=lot.name, vintage=lot.vintage or "-",

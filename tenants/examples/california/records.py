@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from tenants.examples.california.rows import Row, Trap, UnreadableRow, read_rows
+from tenants.examples.rows import Row, Trap, UnreadableRow, read_rows
 
 _PERIOD = re.compile(r"(CP\d) (20\d\d)-(20\d\d)", re.ASCII)
 
