@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -145,12 +145,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A market: its instruments by scheme, its rules, and what is to be said about it."""
+    """A market: its instruments by scheme and how each may be traded (any way where it says nothing), its rules, and
+    what is to be said about it.
+    """
 
     code: str
     name_zh: str
     name_en: str
     instruments: Mapping[str, AssetClass]
+    modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rule: tuple[Rule, ...] = ()
     remark_zh: str = ""
     remark_en: str = ""
