@@ -170,8 +170,11 @@ async def _answer(change: Change, organisation_id: UUID) -> CodedError | None:
     return None
 
 
-async def require_manager(change: Change, organisation_id: UUID) -> None:
-    """Refuse who may neither manage the assets of an organisation nor sync them. Errors: FORBIDDEN, NOT_FOUND."""
+async def require_manager(change: Change, organisation_id: UUID | None) -> None:
+    """Refuse who may neither manage nor sync the assets of an organisation (None: of the whole tenant).
+
+    Errors: FORBIDDEN, NOT_FOUND.
+    """
     refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
     for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
         if change.actor.principal.may_somewhere(permission):

@@ -112,7 +112,7 @@ class LedgerService:
 
         async def work(change: Change) -> Account:
             await change.require(Permission.ASSET_MANAGE, new.organisation_id)
-            await _must_exist(change, new.organisation_id)
+            await must_exist(change, new.organisation_id)
             account = await names.insert_account(change.unit, new)
             await change.audit("AssetAccount", account.id, new.organisation_id, after=account)
             return account
@@ -306,7 +306,8 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
     return codes.LOT_ALREADY_ISSUED(path=("issueReference",), scheme=new.scheme, reference=new.issue_reference)
 
 
-async def _must_exist(change: Change, organisation_id: UUID) -> None:
+async def must_exist(change: Change, organisation_id: UUID) -> None:
+    """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
         raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
 
@@ -316,7 +317,7 @@ async def record_obligation(change: Change, new: NewObligation) -> ObligationOut
     try:
         checked = checked_obligation(new)
         await change.require(Permission.ASSET_MANAGE, checked.organisation_id)
-        await _must_exist(change, checked.organisation_id)
+        await must_exist(change, checked.organisation_id)
         before = await obligations.in_force(change.unit, checked)
         made = await obligations.record(change.unit, checked)
         if made is None:

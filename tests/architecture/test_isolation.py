@@ -39,6 +39,7 @@ READ_WITH: Final = {
     "ActivityRecord": ("activity_pack", "emission_source", "emission_stream"),
     "DeclaredResult": ("emission_source",),
     "EmissionStream": ("emission_source",),
+    "ProjectClaim": ("carbon_project",),
 }
 # Node types that are every tenant's.
 SHARED: Final = {"EmissionFactor"}

@@ -28,6 +28,10 @@ SIGNED_IN = {
     "cancelJob": "the caller's own jobs; others' by job.manage where they belong",
     "retryJob": "the caller's own jobs; others' by job.manage where they belong",
     "emissionFactors": "the factor library is the same for everyone",
+    "markets": "the rulebook is the same for everyone",
+    "rules": "the rulebook is the same for everyone",
+    "projectRegimes": "regimes are the same for everyone",
+    "methodologies": "methodologies are the same for everyone",
 }
 
 

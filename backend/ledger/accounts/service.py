@@ -14,7 +14,8 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts import repository
 from backend.ledger.accounts.domain import AccountState, NewRegisteredAccount, RegisteredAccount, StateSet, checked
 from backend.ledger.domain import Account
-from backend.ledger.repository import holdings, names
+from backend.ledger.repository import holdings
+from backend.ledger.service import must_exist
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 from tenants.domain.tree import REASON_NEEDED
@@ -34,8 +35,7 @@ class AccountService:
 
         async def work(change: Change) -> RegisteredAccount:
             await change.require(Permission.ASSET_MANAGE, new.organisation_id)
-            if not await names.organisations(change.unit, [new.organisation_id]):
-                raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(new.organisation_id))
+            await must_exist(change, new.organisation_id)
             if new.account_id is not None:
                 await self._own(change, new.account_id, new.organisation_id)
             own = await repository.own_credit_code(change.unit, new.organisation_id)

@@ -50,7 +50,7 @@ from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, headroom
 from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity
-from backend.ledger.service import LedgerService, record_obligation
+from backend.ledger.service import LedgerService, must_exist, record_obligation
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -96,6 +96,7 @@ class ComplianceService:
 
         async def work(change: Change) -> Obligation:
             await change.require(Permission.ASSET_MANAGE, organisation_id)
+            await must_exist(change, organisation_id)
             await obligations.lock(change.unit)
             at = await repository.subtree(change.unit, organisation_id)
             found = await EmissionReader.approved_totals(change.unit, at, year, year)
@@ -137,6 +138,7 @@ class ComplianceService:
 
         async def work(change: Change) -> Allocation:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
+            await must_exist(change, sound.organisation_id)
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
             await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
@@ -180,6 +182,7 @@ class ComplianceService:
 
         async def work(change: Change) -> CarryOver:
             await change.require(Permission.ASSET_MANAGE, organisation_id)
+            await must_exist(change, organisation_id)
             made = await carried_over(
                 self.toolbox, change, (organisation_id, found, year), legs, tidy(evidence), claw_back=CLAW_BACK
             )

@@ -36,9 +36,8 @@ from backend.ledger.projects.domain import (
     regimes,
 )
 from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, removals
-from backend.ledger.repository import names
 from backend.ledger.rules import check_quantity
-from backend.ledger.service import LedgerService
+from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
@@ -68,8 +67,7 @@ class ProjectService:
 
         async def work(change: Change) -> Project:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
-            if not await names.organisations(change.unit, [sound.organisation_id]):
-                raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(sound.organisation_id))
+            await must_exist(change, sound.organisation_id)
             made = Project(id=uuid7(), **asdict(sound))
             await repository.insert_project(change.unit, made, actor.principal.member_id)
             await change.audit("CarbonProject", made.id, made.organisation_id, after=made)

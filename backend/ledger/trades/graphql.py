@@ -343,9 +343,13 @@ class Queries:
 
     @query(_READ)
     async def market_prices(
-        self, info: Info, scheme: OfScheme, first: int | None = None, after: str | None = None
+        self,
+        info: Info,
+        scheme: Annotated[str | None, strawberry.argument(description="Only of this scheme.")] = None,
+        first: int | None = None,
+        after: str | None = None,
     ) -> Connection[MarketPrice]:
-        """Closing prices of a scheme, oldest first."""
+        """Closing prices, by scheme and day."""
         request = PageRequest.read(first, after)
         page = await info.context.use(TradeService).prices(info.context.principal, request, scheme)
         return Connection.of(page.map(MarketPrice.of))
@@ -375,7 +379,7 @@ class Mutations:
         done = await info.context.use(TradeService).call_off(info.context.actor(input), key, input.reason)
         return CallOffTradePayload(errors=[], trade=AssetTrade.of(done.value), replayed=done.replayed)
 
-    @mutation(requires(Permission.ASSET_MANAGE))
+    @mutation(_MOVE)
     async def record_prices(self, info: Info, input: RecordPricesInput) -> RecordPricesPayload:
         """Record closing prices of a scheme."""
         days = [(p.day, p.close) for p in input.prices]

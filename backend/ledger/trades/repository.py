@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from backend.kit.database import ReadSession, UnitOfWork, translate
@@ -137,12 +137,15 @@ async def keep_prices(unit: UnitOfWork, closes: Sequence[Close], reason: str, re
     return None
 
 
-async def page_of_prices(session: ReadSession, request: PageRequest, scheme: str) -> Page[Close]:
-    """Prices in force of a scheme, oldest first."""
+async def page_of_prices(session: ReadSession, request: PageRequest, scheme: str | None) -> Page[Close]:
+    """Prices in force of a scheme or of all, by scheme and day."""
     table = market_price
-    statement = select(table).where(table.c.scheme == scheme, table.c.superseded_at.is_(None))
+    statement = select(table).where(table.c.superseded_at.is_(None))
+    if scheme is not None:
+        statement = statement.where(table.c.scheme == scheme)
     if request.after is not None:
-        statement = statement.where(table.c.day > request.key(date.fromisoformat)[0])
-    rows = await session.rows(statement.order_by(table.c.day).limit(request.first + 1))
+        seen = request.key(str, date.fromisoformat)
+        statement = statement.where(tuple_(table.c.scheme, table.c.day) > tuple_(*seen))
+    rows = await session.rows(statement.order_by(table.c.scheme, table.c.day).limit(request.first + 1))
     made = [Close(r.scheme, r.day, r.close_fen, r.source, r.recorded_at) for r in rows]
-    return Page.cut(made, request, lambda c: (c.day.isoformat(),))
+    return Page.cut(made, request, lambda c: (c.scheme, c.day.isoformat()))

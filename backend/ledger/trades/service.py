@@ -20,7 +20,7 @@ from backend.ledger.repository import names
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import known_market
 from backend.ledger.rules import check_size, checked_order
-from backend.ledger.service import LedgerService
+from backend.ledger.service import LedgerService, must_exist
 from backend.ledger.trades import repository
 from backend.ledger.trades.costs import CostMethod, Costs, costs
 from backend.ledger.trades.domain import (
@@ -195,7 +195,7 @@ class TradeService:
             raise PRICE_TAKEN(path=("prices",), day="?", scheme=named)
 
         async def work(change: Change) -> list[Close]:
-            await change.require(Permission.ASSET_MANAGE, None)
+            await require_manager(change, None)
             reason, member = tidy(replaces_because), actor.principal.member_id
             taken = await repository.keep_prices(change.unit, made, reason, member)
             if taken is not None:
@@ -227,14 +227,13 @@ class TradeService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.by_ids(session, keys, principal)
 
-    async def prices(self, principal: Principal, request: PageRequest, scheme: str) -> Page[Close]:
+    async def prices(self, principal: Principal, request: PageRequest, scheme: str | None) -> Page[Close]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await repository.page_of_prices(session, request, clean(scheme))
+            return await repository.page_of_prices(session, request, scheme and clean(scheme))
 
 
 async def _sides(change: Change, new: NewTrade) -> tuple[Account, Account | None]:
-    if not await names.organisations(change.unit, [new.organisation_id]):
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(new.organisation_id))
+    await must_exist(change, new.organisation_id)
     refs = [ref for ref in (new.account, new.counterparty_account) if ref is not None]
     by_use = [r for r in refs if r.id is None and r.organisation_id is not None and r.code == HOLDING]
     await names.open_holding_accounts(change.unit, by_use)
