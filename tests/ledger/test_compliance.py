@@ -110,8 +110,8 @@ async def test_carry_over(group: Group) -> None:
 async def test_carry_over_needs_cleared_years(group: Group) -> None:
     await _traded(group)
     await group.owe(group.steel, "10.5", year=2024)
-    given = {"organisationId": group.steel, "market": "CN", "year": 2025, "evidence": "结转申请"}
-    given["legs"] = [used(group.steel, 1, "old")]  # type: ignore[assignment]
+    given: dict[str, Any] = {"organisationId": group.steel, "market": "CN", "year": 2025, "evidence": "结转申请"}
+    given["legs"] = [used(group.steel, 1, "old")]
     manager = on_day(group.manager, "2026-03-20")
     refused = await manager.attempt("carryOverAllowances", given, CARRIED)
     assert refused["errors"][0]["code"] == "CARRY_OVER_UNCLEARED"

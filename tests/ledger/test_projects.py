@@ -62,7 +62,7 @@ class Office:
         return str(made["project"]["id"])
 
     async def step(self, key: str, step: str, day: str, regime: str = "CCER_2023", **more: Any) -> dict[str, Any]:
-        given = {"projectId": key, "step": step, "happenedOn": day, "body": "中环联合"}
+        given: dict[str, Any] = {"projectId": key, "step": step, "happenedOn": day, "body": "中环联合"}
         given |= {"documents": papers(regime, step)}
         return await self.manager.attempt("takeProjectStep", given | more, PROJECT)
 
@@ -78,7 +78,7 @@ class Office:
         return await self.manager.attempt("claimReductions", given | more, CLAIM)
 
     async def go(self, key: str, step: str, day: str, regime: str = "CCER_2023", **more: Any) -> dict[str, Any]:
-        given = {"claimId": key, "step": step, "happenedOn": day, "body": "赛宝认证"}
+        given: dict[str, Any] = {"claimId": key, "step": step, "happenedOn": day, "body": "赛宝认证"}
         given |= {"documents": papers(regime, step, claim=True)}
         return await self.manager.attempt("takeClaimStep", given | more, CLAIM)
 

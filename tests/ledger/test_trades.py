@@ -20,7 +20,13 @@ TRADE = "trade { id state price value fee settledOn lotId transferId reason rema
 
 
 def trade(group: Group, side: str = "SELL", quantity: int = 100, price: str = "70.00", **more: Any) -> dict[str, Any]:
-    given = {"organisationId": group.steel, "side": side, "mode": "LISTED", "market": "CN", "scheme": "CEA"}
+    given: dict[str, Any] = {
+        "organisationId": group.steel,
+        "side": side,
+        "mode": "LISTED",
+        "market": "CN",
+        "scheme": "CEA",
+    }
     given |= {"account": {"organisationId": group.steel}, "quantity": str(quantity), "price": price, "fee": "1.50"}
     return given | {"tradedOn": "2025-06-02", "reference": f"{side}-{price}", "counterparty": "某发电公司", **more}
 

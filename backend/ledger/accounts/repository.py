@@ -75,7 +75,12 @@ async def set_state(unit: UnitOfWork, new: StateSet, named: str, set_by: UUID) -
     before = (await states(unit, [new.account_id])).get(new.account_id)
     stands = before.state if before else AccountState.OPEN
     number = int(await unit.scalar(_NUMBER, {"id": new.account_id}))
-    row = {"tenant_id": unit.tenant_id, "id": uuid7(), "organisation_id": new.organisation_id, "set_by": set_by}
+    row: dict[str, Any] = {
+        "tenant_id": unit.tenant_id,
+        "id": uuid7(),
+        "organisation_id": new.organisation_id,
+        "set_by": set_by,
+    }
     row |= {"account_id": new.account_id, "state": new.state.value, "reason": new.reason, "number": number}
     again = lambda: ACCOUNT_STATE_STANDS(path=("state",), account=named, state=stands, wanted=new.state)  # noqa: E731
     refused = {

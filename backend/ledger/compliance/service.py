@@ -258,5 +258,7 @@ def _year(year: int) -> None:
         raise BAD_YEAR(path=("year",), year=year)
 
 
-def _allocation(new: NewAllocation, **of: UUID) -> Allocation:
-    return Allocation(uuid7(), new.organisation_id, new.market, new.year, new.stage, new.quantity_t, new.evidence, **of)
+def _allocation(new: NewAllocation, lot_id: UUID | None = None, transfer_id: UUID | None = None) -> Allocation:
+    return Allocation(
+        uuid7(), new.organisation_id, new.market, new.year, new.stage, new.quantity_t, new.evidence, lot_id, transfer_id
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import strawberry
@@ -349,7 +349,7 @@ class CarbonProject(Node):
         return [CarbonSink.of(found[p.key]) for p in parents]
 
 
-async def _parts(parents: list[Any], info: Info, kind: str) -> dict[UUID, list[Any]]:
+async def _parts(parents: list[Any], info: Info, kind: Literal["claims", "events"]) -> dict[UUID, list[Any]]:
     return await info.context.use(ProjectService).parts(info.context.principal, kind, [p.key for p in parents])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
@@ -228,11 +228,14 @@ class ProjectService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.claims(session, keys, principal)
 
-    async def parts(self, principal: Principal, kind: str, project_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:
+    async def parts(
+        self, principal: Principal, kind: Literal["claims", "events"], project_ids: Sequence[UUID]
+    ) -> dict[UUID, list[Any]]:
         """Claims or events of projects the caller was shown."""
-        read = {"claims": repository.claims_of, "events": repository.events_of}[kind]
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await read(session, project_ids)
+            if kind == "claims":
+                return await repository.claims_of(session, project_ids)
+            return await repository.events_of(session, project_ids)
 
     async def sinks(self, principal: Principal, shown: Sequence[Project]) -> dict[UUID, Sink]:
         """The trees of projects the caller was shown."""

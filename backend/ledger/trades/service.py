@@ -93,7 +93,7 @@ class TradeService:
                 **fields,
                 id=uuid7(),
                 account_id=own.id,
-                counterparty_account_id=other and other.id,
+                counterparty_account_id=None if other is None else other.id,
                 price_fen=price_fen,
                 fee_fen=fee_fen,
                 remarks=tuple(outside_limits(sound, price_fen, before)),

@@ -90,5 +90,6 @@ def _account_year(row: Row, traps: list[Trap]) -> AccountYear:
     year = row.year("year")
     if year not in YEARS:
         raise UnreadableRow("NOT_A_YEAR", f"year is {year}; it must lie from 2005 to 2012")
-    figures = [cell(column) for column in ("allocated", "verified", "surrendered")]
-    return AccountYear(row.text("account_id"), year, *figures, row.optional("compliance_code"))
+    allocated_t, verified_t, surrendered_t = (cell(column) for column in ("allocated", "verified", "surrendered"))
+    code = row.optional("compliance_code")
+    return AccountYear(row.text("account_id"), year, allocated_t, verified_t, surrendered_t, code)
