@@ -33,11 +33,12 @@ from backend.ledger.domain import (
     Use,
     UsedAsset,
 )
-from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, settled
+from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
+from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
-from backend.ledger.rules import check_size, checked_account, checked_lot, checked_obligation
+from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -172,7 +173,7 @@ class LedgerService:
 
         async def work(change: Change) -> Recorded:
             await obligations.lock(change.unit)
-            rows = [await record_obligation(change, new) for new in batch.obligations]
+            rows = await record_obligations(change, batch.obligations)
             return settled(rows, Recorded, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "setObligations", batch, Recorded, work)
@@ -182,7 +183,7 @@ class LedgerService:
 
         async def work(change: Change) -> Obligation:
             await obligations.lock(change.unit)
-            row = await record_obligation(change, new)
+            (row,) = await record_obligations(change, [new])
             if row.refusal is not None:
                 raise row.refusal.error()
             assert row.obligation is not None, "what was not refused was recorded"
@@ -310,20 +311,3 @@ async def must_exist(change: Change, organisation_id: UUID) -> None:
     """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
         raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
-
-
-async def record_obligation(change: Change, new: NewObligation) -> ObligationOutcome:
-    """Record one obligation in a unit of work that is open, whose lock on obligations is held."""
-    try:
-        checked = checked_obligation(new)
-        await change.require(Permission.ASSET_MANAGE, checked.organisation_id)
-        await must_exist(change, checked.organisation_id)
-        before = await obligations.in_force(change.unit, checked)
-        made = await obligations.record(change.unit, checked)
-        if made is None:
-            assert before is not None, "only an obligation in force can be in the way"
-            raise codes.OBLIGATION_OVERLAP(path=("fromYear",), first=before.from_year, last=before.to_year)
-    except CodedError as error:
-        return ObligationOutcome(refusal=Refusal.of(error))
-    await change.audit("Obligation", made.id, made.organisation_id, before=before, after=made)
-    return ObligationOutcome(obligation=made)

@@ -106,5 +106,7 @@ async def test_the_rules_can_be_read(group: Group) -> None:
     assert limit["code"] not in {r["code"] for r in before}
     markets = (await group.manager.ask("{ markets { code instruments { scheme } remarkZh } }"))["markets"]
     assert len(markets) == 12
+    by_scheme = (await group.manager.ask('{ rules(scheme: "GDEA", on: "2025-01-01") { market } }'))["rules"]
+    assert {r["market"] for r in by_scheme} == {"GD"}
     unknown = await group.manager.run(document, m="XX")
     assert unknown.errors[0]["extensions"]["code"] == "UNKNOWN_MARKET"

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from backend.ledger.trades.costs import CostMethod, Costs, Flow, costs
+from tenants.access import Role
 from tests.fixtures.ledger import POSTED, Group, a_lot, used
+from tests.fixtures.ledger import key as node_key
 
 TRADE = "trade { id state price value fee settledOn lotId transferId reason remarks { code rule } }"
 
@@ -146,6 +148,24 @@ async def test_settled_or_called_off_once(group: Group) -> None:
     for reason, codes in ((" ", ["REASON_NEEDED"]), ("对方违约", []), ("again", ["TRADE_ENDED"])):
         done = await group.manager.attempt("callOffTrade", {"tradeId": off, "reason": reason}, TRADE)
         assert [e["code"] for e in done["errors"]] == codes
+
+
+async def test_rights_on_one_side_are_not_enough_to_take(group: Group) -> None:
+    """Who may manage one company's assets can sell to its sister, and cannot take units out of her account."""
+    await group.stock(group.cement)
+    steel = await group.world.member((Role.ASSET_MANAGER, node_key(group.steel)))
+    other = {"organisationId": group.cement}
+    asked = trade(group, "BUY", counterparty="", counterpartyAccount=other)
+    key = (await steel.do("recordTrade", asked, TRADE))["trade"]["id"]
+    taken = await steel.attempt("settleTrade", {"tradeId": key, "settledOn": "2025-06-03", **lot()}, TRADE)
+    assert [e["code"] for e in taken["errors"]] == ["UNKNOWN_ACCOUNT"]
+    foreign = trade(group, organisationId=group.cement, account=other)
+    assert [e["code"] for e in (await steel.attempt("recordTrade", foreign, TRADE))["errors"]] == ["NOT_FOUND"]
+    prices = {"scheme": "CEA", "prices": [{"day": "2025-06-30", "close": "74.63"}], "source": "日报"}
+    assert [e["code"] for e in (await steel.attempt("recordPrices", prices, "prices { day }"))["errors"]] == [
+        "FORBIDDEN"
+    ]
+    assert await group.held(group.cement) == {"2024-001": "1000"}
 
 
 async def test_limits_warn(group: Group) -> None:

@@ -44,13 +44,14 @@ from backend.ledger.domain import (
     Use,
     UsedAsset,
 )
+from backend.ledger.owing import record_obligations
 from backend.ledger.posting import post_within
 from backend.ledger.repository import holdings, names, obligations
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, headroom
 from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity
-from backend.ledger.service import LedgerService, must_exist, record_obligation
+from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -107,7 +108,7 @@ class ComplianceService:
             parts = len({t.organisation_id for t in counted})
             source = f"approved inventories of {parts} organisations, {', '.join(sorted(categories))}"
             new = NewObligation(organisation_id, year, year, total, source, market)
-            row = await record_obligation(change, new)
+            (row,) = await record_obligations(change, [new])
             if row.refusal is not None:
                 raise row.refusal.error()
             assert row.obligation is not None, "what was not refused was recorded"

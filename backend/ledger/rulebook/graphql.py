@@ -181,10 +181,13 @@ class Queries:
         self,
         info: Info,
         market: OfMarket = None,
+        scheme: Annotated[
+            str | None, strawberry.argument(description="Only of markets where this scheme's units serve.")
+        ] = None,
         on: Annotated[date | None, strawberry.argument(description="Day; today when not given.")] = None,
     ) -> list[MarketRule]:
         """Rules in force on a day, of one market or of all."""
-        return [MarketRule.of(r) for r in info.context.use(RuleService).rules(market, on)]
+        return [MarketRule.of(r) for r in info.context.use(RuleService).rules(market, on, scheme)]
 
     @query(requires(Permission.ASSET_READ))
     async def offset_headroom(

@@ -105,11 +105,15 @@ class RuleService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    def rules(self, market: str | None, on: date | None) -> list[Rule]:
-        """Rules in force on a day (today when not given), of one market or all. Errors: UNKNOWN_MARKET."""
+    def rules(self, market: str | None, on: date | None, scheme: str | None = None) -> list[Rule]:
+        """Rules in force on a day (today when not given): of one market or all, of those a scheme's units serve in.
+
+        Errors: UNKNOWN_MARKET.
+        """
         if market is not None:
             known_market(market, "market")
-        return list(rulebook().rules(market, on or self.toolbox.clock.today()))
+        found = rulebook().rules(market, on or self.toolbox.clock.today())
+        return [r for r in found if scheme is None or scheme in rulebook().markets[r.market].instruments]
 
     @staticmethod
     def markets() -> list[Market]:
