@@ -12,10 +12,13 @@ down_revision = "0016"
 
 def upgrade() -> None:
     _accounts()
+    _states()
     _remarks()
     _compliance()
     _trades()
+    _prices()
     _projects()
+    _sinks()
     _claims()
 
 
@@ -61,6 +64,12 @@ def _accounts() -> None:
         "WHERE superseded_at IS NULL",
         "CREATE UNIQUE INDEX one_account_per_entity ON registered_account (tenant_id, organisation_id, market, kind) "
         "WHERE superseded_at IS NULL",
+    )
+    _superseded_once("registered_account")
+
+
+def _states() -> None:
+    run(
         """
         CREATE TABLE account_state (
           tenant_id uuid NOT NULL,
@@ -79,7 +88,6 @@ def _accounts() -> None:
         )
         """,
     )
-    _superseded_once("registered_account")
     protect("account_state", writes="INSERT")
     append_only("account_state")
     run(
@@ -271,6 +279,12 @@ def _trades() -> None:
         "FOR EACH ROW EXECUTE FUNCTION a_trade_ends_once()",
         "CREATE TRIGGER asset_trade_no_truncate BEFORE TRUNCATE ON asset_trade "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    )
+    protect("asset_trade", writes="INSERT, UPDATE (state, settled_on, lot_id, transfer_id, reason)")
+
+
+def _prices() -> None:
+    run(
         """
         CREATE TABLE market_price (
           tenant_id uuid NOT NULL REFERENCES tenant,
@@ -289,7 +303,6 @@ def _trades() -> None:
         """,
         "CREATE UNIQUE INDEX market_price_of_day ON market_price (tenant_id, scheme, day) WHERE superseded_at IS NULL",
     )
-    protect("asset_trade", writes="INSERT, UPDATE (state, settled_on, lot_id, transfer_id, reason)")
     _superseded_once("market_price")
 
 
@@ -358,6 +371,14 @@ def _projects() -> None:
           CONSTRAINT project_event_number UNIQUE (tenant_id, project_id, claim_number, number)
         )
         """,
+    )
+    protect("carbon_project", writes="INSERT, UPDATE (state, version, validator)")
+    protect("project_event", writes="INSERT")
+    append_only("project_event")
+
+
+def _sinks() -> None:
+    run(
         # Areas are in mu, as titles give them; 1 mu is 1/15 ha exactly, which no decimal is.
         """
         CREATE TABLE sink_stand (
@@ -403,9 +424,6 @@ def _projects() -> None:
         "CREATE UNIQUE INDEX monitoring_round_of_day ON monitoring_round (tenant_id, project_id, measured_on) "
         "WHERE superseded_at IS NULL",
     )
-    protect("carbon_project", writes="INSERT, UPDATE (state, version, validator)")
-    protect("project_event", writes="INSERT")
-    append_only("project_event")
     for table in ("sink_stand", "monitoring_round"):
         _superseded_once(table)
 
