@@ -108,6 +108,16 @@ def test_a_regional_limit_warns_and_asks_for_local_offsets() -> None:
     assert codes == [("OFFSET_LIMIT_EXCEEDED", False), ("LOCAL_SHARE_NOT_SHOWN", False)]
 
 
+def test_limits_that_a_public_record_goes_beyond_warn() -> None:
+    """California published surrenders above 8 % and of later vintages: they are remarked, with what is left."""
+    offset = LotFacts("o", "CARB-OFFSET", AssetClass.CCER, 2014, date(2015, 1, 1))
+    assert found(offset, 81, year=2017, due_t=Decimal(1000)) == [("OFFSET_LIMIT_EXCEEDED", False)]
+    assert found(offset, 80, year=2017, due_t=Decimal(1000)) == []
+    assert found(allowance(2018, "CARB-ALLOWANCE"), year=2017) == [("VINTAGE_NOT_USABLE", False)]
+    assert found(allowance(2007, "EUA"), year=2008) == [("VINTAGE_NOT_USABLE", False)]
+    assert found(allowance(2012, "EUA"), year=2008) == []
+
+
 def test_nothing_due_means_no_offsets() -> None:
     assert found(credit()) == [("OFFSET_LIMIT_UNKNOWN", True)]
     assert found(credit(), due_t=Decimal(0)) == [("OFFSET_LIMIT_EXCEEDED", True)]
