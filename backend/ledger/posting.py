@@ -13,11 +13,12 @@ from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
-from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Transfer, TransferKind
-from backend.ledger.outcomes import KeptPosting, Posting, Refusal, TransferOutcome, settled
+from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.outcomes import KeptPosting, Posting, TransferOutcome, settled
 from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
+from backend.ledger.rulebook.service import judge, remember
 from backend.ledger.rules import Books, answering, check_size, checked_order, planned
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
@@ -101,14 +102,15 @@ async def post_within(
     books = await books_of(change, [o for o in orders if isinstance(o, Order)])
     if found is not None:
         found.append(books)
-    judge = _Judge(change, books)
+    planner = _Judge(change, books)
     keys = transfer_ids or [uuid7() for _ in orders]
-    plans = [o if isinstance(o, CodedError) else await judge.plan(o, k) for o, k in zip(orders, keys, strict=True)]
+    plans = [o if isinstance(o, CodedError) else await planner.plan(o, k) for o, k in zip(orders, keys, strict=True)]
     closed = await closings.closed_through(change.unit)
-    plans = [_in_open_period(p, closed) for p in plans]
+    plans = await judge(change, [_in_open_period(p, closed) for p in plans])
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
+    await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
     return Posting(tuple(rows), _own_balances(standing, posted))
 
@@ -209,8 +211,11 @@ async def _answer(change: Change, organisation_id: UUID) -> CodedError | None:
     return None
 
 
-async def require_manager(change: Change, organisation_id: UUID) -> None:
-    """Refuse who may neither manage the assets of an organisation nor sync them. Errors: FORBIDDEN, NOT_FOUND."""
+async def require_manager(change: Change, organisation_id: UUID | None) -> None:
+    """Refuse who may neither manage nor sync the assets of an organisation (None: of the whole tenant).
+
+    Errors: FORBIDDEN, NOT_FOUND.
+    """
     refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
     for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
         if change.actor.principal.may_somewhere(permission):

@@ -146,6 +146,7 @@ obligation: Final = tenant_table(
     Column("to_year", Integer, nullable=False),
     Column("tonnes", Numeric(27, 9), nullable=False),
     _text("source"),
+    _text("market"),
     _recorded("recorded_at"),
     Column("superseded_at", DateTime(timezone=True)),
     Column("superseded_by_id", Uuid),

@@ -47,6 +47,7 @@ READ_WITH: Final = {
     "EmissionFactor": ("tenant_factor_set",),
     "EmissionStream": ("emission_source",),
     "StreamBasis": ("emission_source", "emission_stream"),
+    "ProjectClaim": ("carbon_project",),
 }
 # A TRANSFER has no beneficiary and reverses nothing.
 LEFT_OUT: Final = {
