@@ -316,3 +316,18 @@ async def test_writing_while_submitting_is_in_it_or_refused(office: Office, data
         frozen = await session.scalar("SELECT count(*) FROM inventory_line")
     refused = [a for a in answers[1:] if a]
     assert live == frozen == 2 + len(months) - len(refused)
+
+
+async def test_months_in_which_nothing_counts_need_a_reason(office: Office) -> None:
+    """Quantities of which nothing counts would go unseen: they are listed, and submitted only with a reason."""
+    works = office.works
+    flare = await works.source("FLARE", {"code": "gas", "unit": "1e4Nm3"})
+    await works.burn(flare, "2024-02", "12", "1e4Nm3", stream="gas")
+    key = await office.open()
+    refused = await works.engineer.attempt("submitInventory", {"id": key}, "inventory { id }")
+    (error,) = refused["errors"]
+    assert (error["code"], error["path"]) == ("NOTHING_COUNTS", ["incompleteReason"])
+    assert "FLARE 2024-02" in error["message"]
+    given = {"id": key, "note": "一季度", "incompleteReason": "火炬气全部回收，无排放"}
+    done = (await works.engineer.do("submitInventory", given, INVENTORY))["inventory"]
+    assert done["events"][-1]["note"] == "一季度 [FLARE 2024-02: 火炬气全部回收，无排放]"

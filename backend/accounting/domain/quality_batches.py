@@ -21,6 +21,7 @@ from backend.accounting.domain.corrections import PUNITIVE, Coal
 from backend.accounting.domain.dimensions import unit_of
 from backend.accounting.domain.means import Displayed, MonthMean, State, display, weighted_mean, year_mean
 from backend.accounting.domain.measured import OfStream
+from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.sources import Stream
 from backend.kit.errors import CodedError, conflict, invalid, rule
 from backend.kit.ids import uuid7
@@ -92,6 +93,14 @@ class QualityParameter(StrEnum):
     """MgO that is not from carbonate (非碳酸盐氧化镁)."""
     LOSS_ON_IGNITION = "LOSS_ON_IGNITION"
     """Loss on ignition (烧失量)."""
+
+
+TAKES: Final[Mapping[QualityParameter, tuple[MethodKind, str]]] = {
+    QualityParameter.NCV: (MethodKind.FUEL_COMBUSTION, "ncv"),
+    QualityParameter.CARBON: (MethodKind.MEASURED_CARBON, "carbonAsReceived"),
+}
+"""Which method takes a mean, and as which of its parameters."""
+MEAN_OF_BATCHES: Final = "批次加权平均 mean of batches"
 
 
 class QualityBasis(StrEnum):
@@ -351,3 +360,10 @@ def applied(found: Sequence[QualityMean], month: date, parameter: QualityParamet
     if len(fitting) != 1:
         raise NOT_TESTED(path=("parameter",), parameter=parameter, month=f"{month:%Y-%m}", source="8.2.4")
     return fitting[0]
+
+
+def shares(mean: QualityMean) -> list[Decimal]:
+    """What each batch adds to a mean, 12 decimals; the last takes what rounding leaves, so that they add up to it."""
+    weight = sum((Fraction(b.weight) for b in mean.batches), Fraction(0))
+    added = [round_half_up(Fraction(b.value) * Fraction(b.weight) / weight, QUANTITY_DECIMALS) for b in mean.batches]
+    return [*added[:-1], mean.value - sum(added[:-1], Decimal(0))] if added else []

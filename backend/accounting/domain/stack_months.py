@@ -77,8 +77,17 @@ def reduced(row: StackRow, monitor: StackMonitor) -> Reduced:
     return Reduced(concentration, flow, hours)
 
 
-def month_of(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Made:
-    """What a month makes of its rows; `expected` hours of a continuous monitor. Errors: NOTHING_VALID."""
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The rows of a month in dry gas at normal conditions, by position: valid ones, and those a gap rule filled."""
+
+    valid: Mapping[int, Reduced]
+    filled: Mapping[int, Reduced]
+    expected: int
+
+
+def brought(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Brought:
+    """Each row of a month as it counts; `expected` hours of a continuous monitor. Errors: NOTHING_VALID."""
     running = {r.position: reduced(r, monitor) for r in rows if r.status is RowStatus.NORMAL}
     stopped = {r.position: reduced(r, monitor) for r in rows if r.status is RowStatus.STOPPED}
     filled: dict[int, Reduced] = {}
@@ -89,7 +98,15 @@ def month_of(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expec
         expected = len(rows)
         if not running and not stopped:
             raise _nothing(month)
-    return _made([*running.values(), *filled.values()], expected, len(running) + len(stopped), tuple(sorted(filled)))
+    return Brought(running | stopped, filled, expected)
+
+
+def month_of(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Made:
+    """What a month makes of its rows. Errors: NOTHING_VALID."""
+    all_ = brought(monitor, month, rows, expected)
+    return _made(
+        [*all_.valid.values(), *all_.filled.values()], all_.expected, len(all_.valid), tuple(sorted(all_.filled))
+    )
 
 
 def _filled(
