@@ -11,11 +11,19 @@ from migrations.support import append_only, protect, run
 revision = "0022"
 down_revision = "0018"
 
+# As in 0005 and 0016: planned once per connection, by keys.
+PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
+        SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"""
+TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
+
 
 def upgrade() -> None:
     _surrenders()
     _steps()
     _kept_together()
+    _cuts()
+    _legs_that_cut()
+    _cut()
 
 
 def _surrenders() -> None:
@@ -164,4 +172,200 @@ def _kept_together() -> None:
         "CREATE CONSTRAINT TRIGGER offset_step_ends_reservation AFTER INSERT ON offset_surrender_step "
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.step IN ('SURRENDERED', 'VOIDED')) "
         "EXECUTE FUNCTION offset_step_ends_reservation()",
+    )
+
+
+def _cuts() -> None:
+    run(
+        "ALTER TABLE asset_transfer DROP CONSTRAINT asset_transfer_kind_check",
+        "ALTER TABLE asset_transfer ADD CONSTRAINT asset_transfer_kind_check CHECK "
+        "(kind IN ('ISSUE', 'TRANSFER', 'SURRENDER', 'RETIRE', 'CANCEL', 'REVERSE', 'SPLIT', 'MERGE'))",
+        # One split brings several lots.
+        "ALTER TABLE asset_lot DROP CONSTRAINT asset_lot_issue_key",
+        "CREATE INDEX asset_lot_issued_by ON asset_lot (tenant_id, issued_by)",
+        # Which lots a split or merge turned into which.
+        """
+        CREATE TABLE asset_lot_cut (
+          tenant_id uuid NOT NULL,
+          transfer_id uuid NOT NULL,
+          parent_id uuid NOT NULL,
+          child_id uuid NOT NULL,
+          PRIMARY KEY (tenant_id, child_id, parent_id),
+          FOREIGN KEY (tenant_id, transfer_id) REFERENCES asset_transfer,
+          FOREIGN KEY (tenant_id, parent_id) REFERENCES asset_lot,
+          FOREIGN KEY (tenant_id, child_id) REFERENCES asset_lot DEFERRABLE INITIALLY DEFERRED
+        )
+        """,
+        "CREATE INDEX asset_lot_cut_of_transfer ON asset_lot_cut (tenant_id, transfer_id)",
+        # The old lots stand down first, so that their numbers are free for the new ones.
+        """
+        CREATE FUNCTION asset_lot_cut_withdraws() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = public, pg_temp AS $$
+        BEGIN
+          UPDATE asset_lot o SET withdrawn_by = NEW.transfer_id
+          WHERE o.tenant_id = NEW.tenant_id AND o.id = NEW.parent_id
+            AND (o.withdrawn_by IS NULL OR o.withdrawn_by = NEW.transfer_id);
+          IF NOT FOUND THEN
+            RAISE EXCEPTION 'the lot has been withdrawn' USING ERRCODE = '23514', CONSTRAINT = 'asset_lot_cut_stands';
+          END IF;
+          RETURN NULL;
+        END $$
+        """,
+        "CREATE TRIGGER asset_lot_cut_withdraws AFTER INSERT ON asset_lot_cut FOR EACH ROW "
+        "EXECUTE FUNCTION asset_lot_cut_withdraws()",
+        # In the end the new lots are the old ones in all but where one ends and the next begins: the same numbers, the
+        # same attributes, in the same account, wholly.
+        """
+        CREATE FUNCTION asset_lot_cut_exact() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+        BEGIN
+          IF NOT (
+            WITH lot AS (
+              SELECT o.*, c.gone FROM (
+                SELECT DISTINCT x.id, x.gone FROM asset_lot_cut c
+                CROSS JOIN LATERAL (VALUES (c.parent_id, true), (c.child_id, false)) AS x (id, gone)
+                WHERE c.tenant_id = NEW.tenant_id AND c.transfer_id = NEW.transfer_id) c
+              JOIN asset_lot o ON o.tenant_id = NEW.tenant_id AND o.id = c.id
+            ), leg AS (
+              SELECT CASE WHEN f.issuing THEN l.to_account_id ELSE l.from_account_id END AS account_id
+              FROM asset_leg l JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
+              WHERE l.tenant_id = NEW.tenant_id AND l.transfer_id = NEW.transfer_id)
+            SELECT range_agg(int8range(serial_first, serial_last, '[]')) FILTER (WHERE gone)
+                     = range_agg(int8range(serial_first, serial_last, '[]')) FILTER (WHERE NOT gone)
+               AND sum(quantity_t) FILTER (WHERE gone) = sum(quantity_t) FILTER (WHERE NOT gone)
+               AND 1 = count(DISTINCT (asset_class, scheme, vintage, project, origin, issued_to, issued_on,
+                                       serial_prefix))
+               AND bool_and(CASE WHEN gone THEN withdrawn_by ELSE issued_by END = NEW.transfer_id)
+               AND (SELECT count(*) FROM leg) = count(*) AND (SELECT count(DISTINCT account_id) FROM leg) = 1
+            FROM lot) THEN
+            RAISE EXCEPTION 'a split or merge changes nothing but where lots begin and end'
+              USING ERRCODE = '23514', CONSTRAINT = 'asset_lot_cut_exact';
+          END IF;
+          RETURN NULL;
+        END $$
+        """,
+        "CREATE CONSTRAINT TRIGGER asset_lot_cut_exact AFTER INSERT ON asset_lot_cut DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION asset_lot_cut_exact()",
+    )
+    protect("asset_lot_cut")
+    append_only("asset_lot_cut")
+
+
+def _legs_that_cut() -> None:
+    run(
+        # A leg of a split or merge moves a whole lot, an old one to where lots come from or a new one out of there.
+        """
+        CREATE FUNCTION asset_leg_cuts(of_tenant uuid, transfer uuid, lot uuid, comes boolean) RETURNS boolean
+        LANGUAGE sql STABLE
+        RETURN EXISTS (SELECT FROM asset_lot_cut c WHERE c.tenant_id = of_tenant AND c.transfer_id = transfer
+                         AND CASE WHEN comes THEN c.child_id ELSE c.parent_id END = lot)
+        """,
+        # A split or merge vouches for its new lots as an issue does for its one.
+        """
+        CREATE OR REPLACE FUNCTION ledger_lot_words(of_tenant uuid, transfer_id uuid) RETURNS text LANGUAGE sql STABLE
+        RETURN (
+          SELECT string_agg(
+                   concat_ws('|', '', o.asset_class, ledger_words(o.scheme), ledger_words(o.issue_reference),
+                             coalesce(o.vintage::text, ''), ledger_words(o.project), o.origin, o.issued_to,
+                             ledger_words(o.serial_prefix), coalesce(o.serial_first::text, '')), '' ORDER BY o.id)
+          FROM asset_lot o WHERE o.tenant_id = of_tenant AND o.issued_by = transfer_id)
+        """,
+        """
+        CREATE OR REPLACE FUNCTION ledger_lines(transfer_ids uuid[]) RETURNS TABLE (id uuid, line text)
+        LANGUAGE sql STABLE
+        BEGIN ATOMIC
+          SELECT t.id, ledger_line(
+            t.id, t.kind, t.effective_on, t.beneficiary_id, t.for_year, t.reverses_id, ledger_micros(t.recorded_at),
+            t.legs, (SELECT string_agg(concat_ws('>', l.lot_id, l.from_account_id, l.to_account_id, l.quantity_t), ','
+                                       ORDER BY l.leg)
+                     FROM asset_leg l WHERE l.tenant_id = t.tenant_id AND l.transfer_id = t.id),
+            t.purpose, t.evidence,
+            CASE WHEN t.kind IN ('ISSUE', 'SPLIT', 'MERGE') THEN ledger_lot_words(t.tenant_id, t.id) END)
+          FROM unnest(transfer_ids) AS asked (id) JOIN asset_transfer t ON t.id = asked.id;
+        END
+        """,
+        # The judge of legs as it stands, with two kinds more. Neither is reversed: a merge undoes a split.
+        """
+        DO $patch$
+        DECLARE body text := pg_get_functiondef('asset_legs_post'::regproc); found record;
+        BEGIN
+          FOR found IN SELECT * FROM (VALUES
+            ('ELSE EXISTS (',
+             $$WHEN 'SPLIT' THEN l.quantity_t = o.quantity_t AND asset_leg_cuts(l.tenant_id, t.id, o.id, f.issuing)
+                                 AND (f.issuing AND g.organisation_id IS NOT NULL
+                                      OR g.issuing AND f.organisation_id IS NOT NULL)
+                   WHEN 'MERGE' THEN l.quantity_t = o.quantity_t AND asset_leg_cuts(l.tenant_id, t.id, o.id, f.issuing)
+                                 AND (f.issuing AND g.organisation_id IS NOT NULL
+                                      OR g.issuing AND f.organisation_id IS NOT NULL)
+                   ELSE EXISTS ($$),
+            ($$r.kind <> 'REVERSE'$$, $$r.kind NOT IN ('REVERSE', 'SPLIT', 'MERGE')$$),
+            ($$CASE WHEN t.kind = 'ISSUE' THEN$$, $$CASE WHEN t.kind IN ('ISSUE', 'SPLIT', 'MERGE') THEN$$)
+          ) AS change (was, becomes) LOOP
+            IF strpos(body, found.was) = 0 THEN
+              RAISE EXCEPTION 'asset_legs_post does not say %', found.was;
+            END IF;
+            body := replace(body, found.was, found.becomes);
+          END LOOP;
+          EXECUTE body;
+        END $patch$
+        """,
+    )
+
+
+def _cut() -> None:
+    run(
+        # Turns lots that rest wholly in one account into others of the same numbers, or says which of them moved, is
+        # set aside or was withdrawn meanwhile. Balances are locked in the order of every posting.
+        f"""
+        CREATE FUNCTION ledger_cut(
+          by_member uuid, in_operation text, with_correlation text, t_id uuid, t_kind text, t_day date, t_evidence text,
+          at_account uuid, at_organisation uuid, parents uuid[], c_id uuid[], c_reference text[],
+          c_first bigint[], c_last bigint[]
+        ) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
+        DECLARE tenant uuid := {TENANT}; issuer uuid; changed uuid;
+        BEGIN
+          SELECT id INTO issuer FROM asset_account WHERE tenant_id = tenant AND kind = 'ISSUER';
+          PERFORM FROM (
+            SELECT account, lot FROM unnest(ARRAY[at_account, issuer]) AS a (account)
+            CROSS JOIN unnest(parents) AS l (lot)
+            ORDER BY 1, 2) k
+          CROSS JOIN LATERAL (
+            SELECT * FROM asset_balance b
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b;
+          SELECT o.id INTO changed FROM asset_lot o
+          LEFT JOIN asset_balance b ON b.tenant_id = tenant AND b.account_id = at_account AND b.lot_id = o.id
+          WHERE o.tenant_id = tenant AND o.id = ANY (parents)
+            AND (o.withdrawn_by IS NOT NULL OR b.quantity_t IS DISTINCT FROM o.quantity_t OR b.reserved_t <> 0)
+          LIMIT 1;
+          IF FOUND THEN
+            RETURN changed;
+          END IF;
+          INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, evidence)
+          VALUES (tenant, t_id, t_kind, cardinality(parents) + cardinality(c_id), t_day, t_evidence);
+          INSERT INTO asset_lot_cut (tenant_id, transfer_id, parent_id, child_id)
+          SELECT tenant, t_id, parent, child FROM unnest(parents) AS p (parent) CROSS JOIN unnest(c_id) AS c (child);
+          INSERT INTO asset_lot (tenant_id, id, asset_class, scheme, issue_reference, vintage, project, quantity_t,
+                                 origin, issued_to, issued_on, serial_prefix, serial_first, serial_last, issued_by)
+          SELECT tenant, x.id, o.asset_class, o.scheme, x.reference, o.vintage, o.project, x.last - x.first + 1,
+                 o.origin, o.issued_to, o.issued_on, o.serial_prefix, x.first, x.last, t_id
+          FROM unnest(c_id, c_reference, c_first, c_last) AS x (id, reference, first, last)
+          CROSS JOIN (SELECT * FROM asset_lot WHERE tenant_id = tenant AND id = parents[1]) o;
+          INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
+          SELECT tenant, a.id, c.id, a.issuing FROM unnest(c_id) AS c (id)
+          CROSS JOIN (SELECT * FROM asset_account WHERE tenant_id = tenant AND id IN (at_account, issuer)) a;
+          INSERT INTO asset_leg (tenant_id, transfer_id, leg, lot_id, from_account_id, to_account_id, quantity_t)
+          SELECT tenant, t_id, k.n, k.lot, CASE WHEN k.old THEN at_account ELSE issuer END,
+                 CASE WHEN k.old THEN issuer ELSE at_account END, o.quantity_t
+          FROM (SELECT lot, n <= cardinality(parents) AS old, n
+                FROM unnest(parents || c_id) WITH ORDINALITY AS u (lot, n)) k
+          JOIN asset_lot o ON o.tenant_id = tenant AND o.id = k.lot;
+          INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
+                                   after, correlation_id)
+          VALUES (tenant, gen_random_uuid(), by_member, in_operation, at_organisation, 'AssetTransfer', t_id,
+                  jsonb_build_object('kind', t_kind, 'lots', to_jsonb(parents), 'into', to_jsonb(c_id)),
+                  with_correlation);
+          RETURN NULL;
+        END $$
+        """,  # noqa: S608 - constants
+        "REVOKE ALL ON FUNCTION ledger_cut FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION ledger_cut TO tanheng_app, tanheng_worker",
     )

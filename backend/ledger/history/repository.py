@@ -45,6 +45,17 @@ GROUP BY a.id, x.lot_id
 HAVING :zero OR sum(x.amount_t) <> 0
 ORDER BY a.id, x.lot_id
 """
+# A lot and what it was cut from, as far as the number was in it: on the way back there may be several at once.
+_LINE: Final = """
+WITH RECURSIVE line (id) AS (
+  SELECT CAST(:lot AS uuid)
+  UNION
+  SELECT c.parent_id FROM line
+  JOIN asset_lot_cut c ON c.child_id = line.id
+  JOIN asset_lot o ON o.tenant_id = c.tenant_id AND o.id = c.parent_id
+  WHERE int8range(o.serial_first, o.serial_last, '[]') @> CAST(:number AS bigint))
+SELECT id FROM line
+"""
 _LOT_OF_UNIT: Final = """
 SELECT id FROM asset_lot
 WHERE scheme = :scheme AND serial_prefix = :prefix
@@ -71,9 +82,14 @@ async def lot_of_unit(session: ReadSession, scheme: str, prefix: str, number: in
     return None if found is None else UUID(int=found.int)
 
 
-async def transfers_of_lot(session: ReadSession, lot_id: UUID, principal: Principal) -> Sequence[Transfer]:
-    """All that moved units of a lot and that the caller may see, as recorded."""
-    touching = select(asset_leg.c.transfer_id).where(asset_leg.c.lot_id == lot_id).distinct()
+async def transfers_of_unit(
+    session: ReadSession, lot_id: UUID, number: int, principal: Principal
+) -> Sequence[Transfer]:
+    """All that moved units of the lot with a serial number, or of the lots it was cut from while the number was in
+    them, as far as the caller may see it, as recorded.
+    """
+    line = [row.id for row in await session.rows(_LINE, {"lot": lot_id, "number": number})]
+    touching = select(asset_leg.c.transfer_id).where(asset_leg.c.lot_id.in_(line)).distinct()
     keys = [UUID(int=row.transfer_id.int) for row in await session.rows(touching)]
     found = await transfers(session, keys, principal)
     return [found[key] for key in sorted(found)]

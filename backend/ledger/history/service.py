@@ -22,7 +22,7 @@ from tenants.commands import Actor, Change, Done, perform
 
 @dataclass(frozen=True, slots=True)
 class UnitLife:
-    """The lot a unit came with, and all transfers of that lot the caller may see, the earliest first."""
+    """The lot a unit is in, and the transfers of it and of those it was cut from, if visible, the earliest first."""
 
     lot: Lot
     steps: Sequence[Transfer]
@@ -104,4 +104,4 @@ class HistoryService:
             lot = (await holdings.lots(session, [key], principal)).get(key) if key is not None else None
             if lot is None:
                 return None
-            return UnitLife(lot, await repository.transfers_of_lot(session, lot.id, principal))
+            return UnitLife(lot, await repository.transfers_of_unit(session, lot.id, number, principal))
