@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN
@@ -18,6 +19,12 @@ from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
+
+
+SETTLED: Final = timedelta(minutes=10)
+"""What was recorded so long ago is in the books or never will be: no transaction posts that began five minutes ago."""
+SLICE: Final = 20_000
+"""Seals that one checkpoint takes in at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,15 @@ class HistoryService:
             return made
 
         return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
+
+    async def checkpoint(self, tenant_id: UUID, older_than: timedelta = SETTLED) -> int:
+        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For the operator."""
+        made = 0
+        while await self.toolbox.database.write(
+            tenant_id, lambda unit: repository.make_checkpoint(unit, older_than, SLICE)
+        ):
+            made += 1
+        return made
 
     async def closed_through(self, principal: Principal) -> date | None:
         """The last closed day of the tenant."""
