@@ -61,7 +61,7 @@ JOIN LATERAL (
   SELECT e.lot_id, e.amount_t
   FROM asset_entry e JOIN asset_transfer t ON t.tenant_id = e.tenant_id AND t.id = e.transfer_id
   WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
-    AND e.transfer_id BETWEEN :from_id AND ledger_id_floor(:known_at + interval '1 hour')
+    AND e.transfer_id BETWEEN :from_id AND ledger_id_floor(CAST(:known_at AS timestamptz) + interval '1 hour')
     AND t.recorded_at > :since AND t.recorded_at <= :known_at AND t.effective_on <= :effective_on
 ) x ON true
 WHERE {accounts}

@@ -20,7 +20,6 @@ from backend.ledger.repository import closings, holdings
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
-
 SETTLED: Final = timedelta(minutes=10)
 """What was recorded so long ago is in the books or never will be: no transaction posts that began five minutes ago."""
 SLICE: Final = 20_000
