@@ -413,16 +413,16 @@ def _checkpoints() -> None:
         protect(table)
         append_only(table)
     run(
-        # A checkpoint reads what was recorded ten minutes ago or more, so no transaction may seal what it recorded long
-        # before; and it finds what came later by id, so ids follow the clock.
+        # A checkpoint reads what was recorded ten minutes ago or more, and finds what came later by id: so no transaction
+        # may seal what was begun or named long before. Who is refused asks again, and names it anew.
         """
         CREATE FUNCTION asset_seal_in_time() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-          IF NEW.sealed_at < clock_timestamp() - interval '5 minutes' THEN
+          IF NEW.sealed_at < clock_timestamp() - interval '5 minutes'
+             OR NEW.transfer_ids[1] < ledger_id_floor(clock_timestamp() - interval '5 minutes') THEN
             RAISE EXCEPTION 'the transaction began too long ago to post' USING ERRCODE = '40001';
           END IF;
-          IF NEW.transfer_ids[1] < ledger_id_floor(NEW.sealed_at - interval '1 hour')
-             OR NEW.transfer_ids[cardinality(NEW.transfer_ids)] > ledger_id_floor(NEW.sealed_at + interval '1 hour') THEN
+          IF NEW.transfer_ids[cardinality(NEW.transfer_ids)] > ledger_id_floor(NEW.sealed_at + interval '1 hour') THEN
             RAISE EXCEPTION 'the id of a transfer says when it was made, to the hour'
               USING ERRCODE = 'TH005', CONSTRAINT = 'asset_seal_in_time';
           END IF;
@@ -436,8 +436,9 @@ def _checkpoints() -> None:
 
 def _checkpoint() -> None:
     run(
-        # Makes the next checkpoint from at most so many seals older than `age`; false when there are none. It waits for
-        # whoever seals at this moment and holds up nobody: later seals are younger than what it reads.
+        # Makes the next checkpoint from the transfers recorded before `age`, at most so many or one seal; false when there
+        # are none. It waits for whoever seals at this moment and holds up nobody: later seals are younger than what it
+        # reads.
         f"""
         CREATE FUNCTION ledger_checkpoint(age interval, most integer) RETURNS boolean
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -453,15 +454,19 @@ def _checkpoint() -> None:
           PERFORM pg_advisory_unlock(turn);
           SELECT * INTO before FROM asset_checkpoint WHERE tenant_id = tenant ORDER BY number DESC LIMIT 1;
           SELECT number, sealed_at INTO sealed, known FROM (
-            SELECT number, sealed_at FROM asset_seal
-            WHERE tenant_id = tenant AND sealed_at > coalesce(before.known_at, '-infinity') AND sealed_at <= until
-            ORDER BY sealed_at, number LIMIT most) s
+            SELECT number, sealed_at, sum(cardinality(transfer_ids)) OVER way AS transfers, row_number() OVER way AS n
+            FROM (SELECT * FROM asset_seal
+                  WHERE tenant_id = tenant AND sealed_at > coalesce(before.known_at, '-infinity') AND sealed_at <= until
+                  ORDER BY sealed_at, number LIMIT most) s
+            WINDOW way AS (ORDER BY sealed_at, number)) s
+          WHERE transfers <= most OR n = 1
           ORDER BY sealed_at DESC, number DESC LIMIT 1;
           IF NOT FOUND THEN
             RETURN false;
           END IF;
           INSERT INTO asset_checkpoint (tenant_id, number, last_seal, known_at, from_id)
-          VALUES (tenant, coalesce(before.number, 0) + 1, sealed, known, ledger_id_floor(known - interval '1 hour'));
+          VALUES (tenant, coalesce(before.number, 0) + 1, sealed, known, least(ledger_id_floor(known), (
+            SELECT transfer_ids[1] FROM asset_seal WHERE tenant_id = tenant AND sealed_at > known ORDER BY 1 LIMIT 1)));
           INSERT INTO asset_checkpoint_balance (tenant_id, account_id, lot_id, day, number, quantity_t)
           WITH moved AS MATERIALIZED (
             SELECT e.account_id, e.lot_id, t.effective_on AS day, sum(e.amount_t) AS amount_t

@@ -77,10 +77,11 @@ async def test_nothing_slips_in_behind_a_checkpoint(group: Group, database_url: 
     )
     with pytest.raises(asyncpg.exceptions.SerializationError):
         await connection.execute(late, timedelta(minutes=6))
-    for odd_id in (UUID(int=0), UUID(int=(1 << 128) - 1)):
-        with pytest.raises(asyncpg.exceptions.PostgresError) as refused:
-            await connection.execute(odd, odd_id)
-        assert getattr(refused.value, "constraint_name", "") == "asset_seal_in_time"
+    with pytest.raises(asyncpg.exceptions.SerializationError):
+        await connection.execute(odd, UUID(int=0))
+    with pytest.raises(asyncpg.exceptions.PostgresError) as refused:
+        await connection.execute(odd, UUID(int=(1 << 128) - 1))
+    assert getattr(refused.value, "constraint_name", "") == "asset_seal_in_time"
     for table in ("asset_checkpoint", "asset_checkpoint_balance"):
         for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE", f"UPDATE {table} SET number = 1"):
             with pytest.raises(asyncpg.exceptions.PostgresError):

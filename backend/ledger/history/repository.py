@@ -114,7 +114,7 @@ async def balances(
 
 
 async def make_checkpoint(unit: UnitOfWork, older_than: timedelta, most: int) -> bool:
-    """Make the next checkpoint from at most so many seals of that age; False when there are none."""
+    """Make the next checkpoint from about so many transfers of that age; False when there are none."""
     return bool(await unit.scalar(_MAKE_CHECKPOINT, {"age": older_than, "most": most}))
 
 

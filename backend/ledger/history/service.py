@@ -22,8 +22,8 @@ from tenants.commands import Actor, Change, Done, perform
 
 SETTLED: Final = timedelta(minutes=10)
 """What was recorded so long ago is in the books or never will be: no transaction posts that began five minutes ago."""
-SLICE: Final = 20_000
-"""Seals that one checkpoint takes in at most."""
+SLICE: Final = 50_000
+"""Transfers that one checkpoint takes in, about."""
 
 
 @dataclass(frozen=True, slots=True)

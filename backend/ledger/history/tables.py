@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, ForeignKeyConstraint, Integer, Uuid
 
-from backend.kit.tables import belongs_to, moment, tenant_table
+from backend.kit.tables import moment, tenant_table
 
 asset_checkpoint: Final = tenant_table(
     "asset_checkpoint",
@@ -26,7 +26,7 @@ asset_checkpoint_balance: Final = tenant_table(
     Column("day", Date),
     Column("number", Integer),
     Column("quantity_t", BigInteger, nullable=False),
-    belongs_to("asset_checkpoint", "number"),
+    ForeignKeyConstraint(["tenant_id", "number"], ["asset_checkpoint.tenant_id", "asset_checkpoint.number"]),
     ForeignKeyConstraint(
         ["tenant_id", "account_id", "lot_id"],
         ["asset_balance.tenant_id", "asset_balance.account_id", "asset_balance.lot_id"],
