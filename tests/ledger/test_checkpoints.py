@@ -44,9 +44,9 @@ async def test_checkpoints_tell_what_the_entries_tell(group: Group) -> None:
     await group.issue(*(a_lot(group.steel, ref, 1000, issuedOn=FIRST.isoformat()) for ref in ("A", "B")))
     moments, made = [datetime.now(UTC)], 0
     for number in range(24):
-        sides = dice.sample([group.steel, group.cement], 2)
+        source, to = dice.sample([group.steel, group.cement], 2)
         day = FIRST + timedelta(days=dice.randrange(12))
-        legs = [moved(*sides, dice.randint(1, 9), dice.choice("AB"))]
+        legs = [moved(source, to, dice.randint(1, 9), dice.choice("AB"))]
         await group.manager.attempt("transferAssets", {"legs": legs, "effectiveOn": day.isoformat()}, "transfer { id }")
         moments.append(datetime.now(UTC))
         if number % 5 == 4:

@@ -124,7 +124,7 @@ async def test_broken_off_after_every_step(group: Group, way: str) -> None:
     """Each time killed after one step and taken up by another; at every stop units and limit agree with the state."""
     await stocked(group)
     soon = (datetime.now(UTC) + timedelta(seconds=0.7)).isoformat()
-    made = (await begin(group, **({"deadline": soon} if way == "late" else {})))["surrender"]
+    made = (await begin(group, 60, deadline=soon if way == "late" else None))["surrender"]
     if way != "withdrawn early":
         await advance(group, made["id"], 1)
     if way == "accepted":

@@ -67,7 +67,7 @@ async def cut(
             [s.last for s in serials],
         )
     except UniqueViolationError as error:
-        if error.constraint_name != "asset_lot_reference_key":
+        if getattr(error, "constraint_name", "") != "asset_lot_reference_key":
             raise
         names = ", ".join(lot.issue_reference for lot in new)
         raise LOT_ALREADY_ISSUED(path=("lot",), scheme=new[0].scheme, reference=names) from error

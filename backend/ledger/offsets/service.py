@@ -188,6 +188,7 @@ async def _opened(unit: UnitOfWork, key: UUID) -> tuple[Change, OffsetSurrender]
     await repository.lock(unit, key)
     found = (await repository.surrenders(unit, [key]))[key]
     grant = Grant(found.id, Role.ASSET_MANAGER, None, None)
+    assert unit.tenant_id is not None, "a surrender is a tenant's"
     principal = Principal(unit.tenant_id, found.recorded_by, "", (grant,))
     return Change(unit, Actor(principal), "advanceOffsetSurrender"), found
 

@@ -115,7 +115,7 @@ async def end(unit: UnitOfWork, ending: Ending) -> bool:
     try:
         return bool(await driver.fetchval(_END, *who, *what))
     except IntegrityConstraintViolationError as error:
-        if error.constraint_name == "offset_reservation_is_bound":
+        if getattr(error, "constraint_name", "") == "offset_reservation_is_bound":
             raise codes.RESERVATION_OF_OFFSET(path=("reservationId",)) from error
         raise
 
