@@ -90,6 +90,16 @@ class TransferKind(StrEnum):
     """Gives units up for good (自愿注销)."""
     REVERSE = "REVERSE"
     """Takes back one earlier transfer, wholly (冲正)."""
+    SPLIT = "SPLIT"
+    """Cuts a lot into others by serial numbers, where it rests (拆分)."""
+    MERGE = "MERGE"
+    """Joins lots of adjacent serial numbers into one, where they rest (合并)."""
+
+
+# What comes about by a command of its own, not by posting.
+OWN_COMMANDS: Final = {TransferKind.ISSUE: "issueLots", TransferKind.SPLIT: "splitLot", TransferKind.MERGE: "mergeLots"}
+LASTING: Final = frozenset({TransferKind.REVERSE, TransferKind.SPLIT, TransferKind.MERGE})
+"""What is not reversed: a reversal, and what only changed where lots begin and end."""
 
 
 class Use(StrEnum):

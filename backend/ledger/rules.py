@@ -13,7 +13,9 @@ from backend.kit.errors import CodedError
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
 from backend.ledger.domain import (
+    LASTING,
     OUTSIDE,
+    OWN_COMMANDS,
     USES,
     Account,
     AccountKind,
@@ -123,7 +125,7 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     original = books.transfers.get(key) if key else None
     if original is None:
         raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(key))
-    if original.kind is TransferKind.REVERSE:
+    if original.kind in LASTING:
         raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=str(key))
     if original.reversed_by_id is not None:
         raise codes.ALREADY_REVERSED(path=("transferId",), transfer=str(key))
@@ -194,8 +196,8 @@ def checked_order(order: Order, today: date) -> Order:
     effective_on = order.effective_on or today
     if effective_on > today:
         raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=effective_on.isoformat(), today=str(today))
-    if order.kind is TransferKind.ISSUE:
-        raise codes.ISSUE_BY_LOTS(path=("kind",))
+    if order.kind in OWN_COMMANDS:
+        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind.value, command=OWN_COMMANDS[order.kind])
     if order.kind is not TransferKind.REVERSE:
         if not 1 <= len(order.legs) <= MAX_LEGS:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
