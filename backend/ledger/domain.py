@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -250,6 +250,9 @@ class Leg:
     destination: Account
     quantity_t: int
 
+    def sides(self) -> tuple[Account, Account]:
+        return self.source, self.destination
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -286,6 +289,10 @@ class Transfer:
     reversed_by_id: UUID | None = None
     recorded_at: datetime | None = None
     remarks: tuple[Refusal, ...] = ()
+
+    def recorded(self, at: datetime) -> Transfer:
+        """This transfer as it was posted."""
+        return replace(self, recorded_at=at)
 
 
 @dataclass(frozen=True, slots=True)
