@@ -4,7 +4,7 @@ trades and prices, projects with their claims and sinks. Nothing here moves a un
 
 from __future__ import annotations
 
-from migrations.support import append_only, protect, run
+from migrations.support import TENANT, append_only, protect, run
 
 revision = "0017"
 down_revision = "0016"
@@ -138,6 +138,17 @@ def _states() -> None:
         """,
         "CREATE TRIGGER legs_meet_open_accounts AFTER INSERT ON asset_leg REFERENCING NEW TABLE AS new_legs "
         "FOR EACH STATEMENT EXECUTE FUNCTION legs_meet_open_accounts()",
+        # What goes together with others is told beforehand, so that one shut account does not undo its neighbours.
+        f"""
+        CREATE OR REPLACE FUNCTION ledger_shut_accounts(accounts uuid[]) RETURNS SETOF uuid LANGUAGE sql STABLE
+        BEGIN ATOMIC
+          SELECT last.account_id FROM (
+            SELECT DISTINCT ON (s.account_id) s.account_id, s.state FROM account_state s
+            WHERE s.tenant_id = {TENANT} AND s.account_id = ANY (accounts)
+            ORDER BY s.account_id, s.number DESC) AS last
+          WHERE last.state <> 'OPEN';
+        END
+        """,
     )
 
 
