@@ -27,18 +27,28 @@ def upgrade() -> None:
 
 def _post() -> None:
     run(
-        # The stroke of `ledger_post` for transfers of one caller that are all to stand: their balances are there and
-        # cover all debits together, or the statement breaks. So the balances are locked, judged and told by one look at
-        # each: as they will be, in the order of account and lot, which is the order in which all postings lock them.
-        # What they really become is still the trigger's on legs.
+        # The stroke of `ledger_post` for transfers of one caller that are all to stand: their balances are there (unless
+        # `opening`, when they are made) and cover all debits together, or the statement breaks. So each balance is
+        # locked, judged and told by one look: as it will be, in the order of account and lot, which is the order in
+        # which all postings lock them. What they really become is still the trigger's on legs.
         f"""
         CREATE FUNCTION ledger_post_list(
-          by_member uuid, in_operation text, with_correlation text,
+          by_member uuid, in_operation text, with_correlation text, opening boolean,
           {PARTS})
         RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
         #variable_conflict use_column
         DECLARE tenant uuid := {TENANT}; covered boolean; wanted bigint; met bigint; after bigint[];
         BEGIN
+          IF opening THEN
+            -- As in `ledger_post`: made before any is locked.
+            INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
+            SELECT DISTINCT tenant, k.account, k.lot, a.issuing
+            FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
+            CROSS JOIN LATERAL (SELECT issuing FROM asset_account a
+                                WHERE a.tenant_id = tenant AND a.id = k.account OFFSET 0) a
+            ORDER BY 2, 3
+            ON CONFLICT DO NOTHING;
+          END IF;
           SELECT bool_and(issuing OR quantity_t - reserved_t >= debit), count(*), min(keys),
                  array_agg(quantity_t + credit - debit ORDER BY account, lot)
           INTO covered, met, wanted, after
@@ -53,7 +63,10 @@ def _post() -> None:
             CROSS JOIN LATERAL (
               SELECT * FROM asset_balance b
               WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b) AS locked;
-          IF met IS DISTINCT FROM wanted OR NOT covered OR t_kind @> '{{REVERSE}}' THEN
+          IF met IS DISTINCT FROM wanted THEN
+            RAISE EXCEPTION 'a list needs balances that are not there yet' USING ERRCODE = 'TH006';
+          END IF;
+          IF NOT covered OR t_kind @> '{{REVERSE}}' THEN
             RAISE EXCEPTION 'a list with a transfer that needs judging by itself' USING ERRCODE = 'TH005';
           END IF;
 
@@ -95,6 +108,7 @@ def _commit() -> None:
         CREATE FUNCTION ledger_commit_list(
           for_tenant uuid, c_organisation uuid[], c_node uuid[],
           by_member uuid, in_operation text, with_correlation text, with_key text, with_digest bytea, transfers text,
+          opening boolean,
           {PARTS}
         ) RETURNS TABLE (recorded_at timestamptz, balances bigint[])
         LANGUAGE plpgsql {PLANS} AS $$
@@ -118,8 +132,8 @@ def _commit() -> None:
             END IF;
           END IF;
           after := ledger_post_list(
-            by_member, in_operation, with_correlation, t_id, t_kind, t_legs, t_effective_on, t_beneficiary, t_year,
-            t_purpose, t_evidence, t_organisation, l_posting, l_leg, l_lot, l_from, l_to, l_quantity);
+            by_member, in_operation, with_correlation, opening, t_id, t_kind, t_legs, t_effective_on, t_beneficiary,
+            t_year, t_purpose, t_evidence, t_organisation, l_posting, l_leg, l_lot, l_from, l_to, l_quantity);
           UPDATE idempotency_key k
           SET answer = jsonb_build_object('transfers', transfers, 'quantities', to_jsonb(after))
           WHERE k.tenant_id = for_tenant AND k.member_id = by_member AND k.key = with_key;

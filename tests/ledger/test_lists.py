@@ -28,9 +28,9 @@ async def warm(group: Group) -> Group:
     return group
 
 
-def order(source: str, to: str, quantity: int) -> Order:
+def order(source: str, to: str, quantity: int, lot: str = "2024-001") -> Order:
     sides = (AccountRef(organisation_id=key(source)), AccountRef(organisation_id=key(to)))
-    return Order(TransferKind.TRANSFER, (LegOrder(LotRef(scheme="CEA", issue_reference="2024-001"), quantity, *sides),))
+    return Order(TransferKind.TRANSFER, (LegOrder(LotRef(scheme="CEA", issue_reference=lot), quantity, *sides),))
 
 
 def there(group: Group, *quantities: int) -> Batch:
@@ -63,6 +63,15 @@ async def test_the_balances_are_those_it_left(warm: Group) -> None:
     assert codes(done) == [None] * 3
     assert sorted(b.quantity_t for b in done.value.balances) == [80, 920]
     assert await held(warm) == ({"2024-001": "920"}, {"2024-001": "80"})
+
+
+async def test_units_that_come_to_an_account_for_the_first_time(warm: Group, owner_database: Database) -> None:
+    await warm.stock(warm.steel, 50, "2024-002")
+    batch = Batch((order(warm.steel, warm.cement, 20, "2024-002"),), all_or_nothing=False)
+    done = await post(warm, batch, idempotency_key="k")
+    assert sorted(b.quantity_t for b in done.value.balances) == [20, 30]
+    assert "quantities" in (await kept(owner_database, warm))[0]
+    assert (await warm.held(warm.cement))["2024-002"] == "20"
 
 
 async def test_a_replay_tells_it_as_it_was(warm: Group, owner_database: Database) -> None:

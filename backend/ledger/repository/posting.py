@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from asyncpg.exceptions import PostgresError
+
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
@@ -24,9 +26,11 @@ SELECT {_ROWS} FROM ledger_commit($1::uuid, $2::int[], $3::uuid[], $4::uuid[], $
 """  # noqa: S608 - a constant
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::uuid[], $3::uuid[], $4::uuid, $5::text, $6::text,
-  $7::text, $8::bytea, $9::text, $10::uuid[], $11::text[], $12::int[], $13::date[], $14::uuid[], $15::int[],
-  $16::text[], $17::text[], $18::uuid[], $19::int[], $20::int[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[])
+  $7::text, $8::bytea, $9::text, $10::boolean, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
+  $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[],
+  $25::bigint[])
 """
+_NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
 SELECT lot, refusal, other
 FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[], $10::bigint[],
@@ -164,8 +168,7 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
     """Post a list in one transaction of its own, whole: when, and each balance it touched as it left it, in the order
     of account and lot. None when something stands in its way that has to be looked at more closely.
     """
-    row = await driver.fetchrow(
-        _COMMIT_LIST,
+    arguments = [
         tenant_id,
         [organisation for organisation, _ in asked.reach],
         [node for _, node in asked.reach],
@@ -175,10 +178,19 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         asked.key,
         asked.digest,
         asked.kept,
+        False,
         *_plans(asked.plans),
         asked.organisations,
         *_legs(asked.plans),
-    )
+    ]
+    try:
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    except PostgresError as error:
+        # To look for missing balances first would cost every list what few need.
+        if error.sqlstate != _NOT_THERE:
+            raise
+        arguments[9] = True
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
     return row and (row["recorded_at"], row["balances"])
 
 
