@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asyncpg.exceptions import PostgresError
 
+from backend.kit.database import sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
@@ -187,7 +188,7 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         row = await driver.fetchrow(_COMMIT_LIST, *arguments)
     except PostgresError as error:
         # To look for missing balances first would cost every list what few need.
-        if error.sqlstate != _NOT_THERE:
+        if sqlstate(error) != _NOT_THERE:
             raise
         arguments[9] = True
         row = await driver.fetchrow(_COMMIT_LIST, *arguments)
