@@ -260,6 +260,9 @@ class Leg:
     destination: Account
     quantity_t: int
 
+    def sides(self) -> tuple[Account, Account]:
+        return self.source, self.destination
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -296,6 +299,23 @@ class Transfer:
     reversed_by_id: UUID | None = None
     recorded_at: datetime | None = None
     remarks: tuple[Refusal, ...] = ()
+
+    def recorded(self, at: datetime) -> Transfer:
+        """This transfer as it was posted. Written out, for `replace` costs several times as much."""
+        return Transfer(
+            self.id,
+            self.kind,
+            self.legs,
+            self.effective_on,
+            self.beneficiary_id,
+            self.for_year,
+            self.purpose,
+            self.evidence,
+            self.reverses_id,
+            self.reversed_by_id,
+            at,
+            self.remarks,
+        )
 
 
 @dataclass(frozen=True, slots=True)

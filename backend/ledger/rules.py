@@ -205,12 +205,16 @@ def checked_order(order: Order, today: date) -> Order:
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
-    return replace(
-        order,
-        legs=tuple(replace(leg, lot=_tidy_lot(leg.lot)) for leg in order.legs),
+    # Made anew rather than by `replace`, which costs a posting as much as all its checks.
+    return Order(
+        kind=order.kind,
+        legs=tuple([_tidy_leg(leg) for leg in order.legs]),
+        beneficiary_id=order.beneficiary_id,
+        for_year=order.for_year,
         purpose=tidy(order.purpose),
         evidence=tidy(order.evidence),
         effective_on=effective_on,
+        reverses_id=order.reverses_id,
     )
 
 
@@ -274,8 +278,11 @@ def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[st
     return codes.WRONG_DESTINATION(path=path, kind=kind.value, need=need[0], need_zh=need[1])
 
 
-def _tidy_lot(ref: LotRef) -> LotRef:
-    return replace(ref, scheme=clean(ref.scheme), issue_reference=clean(ref.issue_reference))
+def _tidy_leg(leg: LegOrder) -> LegOrder:
+    scheme, reference = clean(leg.lot.scheme), clean(leg.lot.issue_reference)
+    if scheme == leg.lot.scheme and reference == leg.lot.issue_reference:
+        return leg
+    return replace(leg, lot=replace(leg.lot, scheme=scheme, issue_reference=reference))
 
 
 def check_quantity(quantity_t: int, *path: str) -> None:
