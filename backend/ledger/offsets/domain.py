@@ -113,7 +113,8 @@ class OffsetSurrender:
 
     @property
     def state(self) -> OffsetStep:
-        return self.steps[-1].step
+        """The last step; the first one is taken as it is begun."""
+        return self.steps[-1].step if self.steps else OffsetStep.FROZEN
 
     @property
     def offered(self) -> bool:
