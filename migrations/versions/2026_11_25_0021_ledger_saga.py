@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from migrations.support import append_only, protect, run
 
-revision = "0022"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 
 # As in 0005 and 0016: planned once per connection, by keys.
 PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan

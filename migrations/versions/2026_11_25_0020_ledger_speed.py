@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import run
 
-revision = "0021"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 
 # As in 0016: planned once per connection, and whatever the tables held at that moment, by their keys.
 PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
