@@ -61,21 +61,27 @@ class CoProduct:
 
 @dataclass(frozen=True, slots=True)
 class AllocationStatement:
-    """What was shared, by what, why, and what each product got; the shares add up to 1 exactly."""
+    """What was shared, by what, why, and what each product got. Amounts follow from the exact parts of the whole."""
 
     basis: AllocationBasis
     reason: str
     products: tuple[CoProduct, ...]
-    shares: tuple[Decimal, ...]
+    parts: tuple[Fraction, ...]
+
+    @property
+    def shares(self) -> tuple[Decimal, ...]:
+        """The parts to 6 decimals, for display only; they add up to 1 exactly."""
+        return _whole_parts(self.parts, Fraction(1), SHARE_DECIMALS)
 
     def amounts_t(self, emissions_t: Decimal) -> tuple[Decimal, ...]:
         """The emissions each product bears, 9 decimals; they add up to the whole exactly."""
-        exact = [Fraction(emissions_t) * Fraction(s) for s in self.shares]
+        exact = [Fraction(emissions_t) * part for part in self.parts]
         return _whole_parts(exact, Fraction(emissions_t), EMISSION_DECIMALS)
 
 
 def allocate(basis: AllocationBasis, products: Sequence[CoProduct], reason: str) -> AllocationStatement:
-    """Share by weight, to 6 decimals; what rounding leaves goes to the largest remainders, the first product first.
+    """Share by weight, exactly; what rounding leaves in the last kept decimal goes to the largest remainders, the first
+    product first.
 
     Errors: ALLOCATION_REASON, ALLOCATION_MISSING, ALLOCATION_WEIGHT, ALLOCATION_EMPTY.
     """
@@ -86,8 +92,7 @@ def allocate(basis: AllocationBasis, products: Sequence[CoProduct], reason: str)
     total = sum(weights, Fraction(0))
     if len(products) < 2 or total == 0:
         raise ALLOCATION_EMPTY(path=("products",))
-    shares = _whole_parts([w / total for w in weights], Fraction(1), SHARE_DECIMALS)
-    return AllocationStatement(basis, why, tuple(products), shares)
+    return AllocationStatement(basis, why, tuple(products), tuple(w / total for w in weights))
 
 
 def _weight(basis: AllocationBasis, product: CoProduct) -> Fraction:
