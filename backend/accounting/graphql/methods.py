@@ -288,6 +288,9 @@ class MethodComparison:
     """By class."""
     without_result: list[Month]
     """Months in which the source has quantities, none of which counts: the class that counts has no basis for them."""
+    preferred_method: Method | None
+    """The class that comes first by precedence of those the source has a basis of in the year, when another counts in
+    some month: choose it with chooseSourceMethod, or say why not. Null when it counts throughout."""
 
     @classmethod
     def of(cls, record: comparison_domain.Comparison) -> MethodComparison:

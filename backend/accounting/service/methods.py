@@ -49,6 +49,7 @@ from tenants.access import Permission, Principal, require_organisation
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
+REHEARSED: Final = "预演 rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,10 @@ class MethodService:
 
         Errors: NOT_FOUND, FORBIDDEN, METHOD_NOT_ALLOWED, METHOD_ABSENT, METHOD_UNCHANGED, STALE_VERSION,
         DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, NOTHING_WOULD_COUNT, PERIOD_LOCKED, BAD_MONTHS,
-        RESULT_OVERLAPS.
+        RESULT_OVERLAPS. A rehearsal needs no reason: it shows what one would be given for.
         """
-        asked = replace(new, reason=tidy(new.reason), span=checked_span(new.span.first, new.span.last, "firstMonth"))
+        reason = tidy(new.reason) or (REHEARSED if actor.dry_run else "")
+        asked = replace(new, reason=reason, span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
         async def work(change: Change) -> Chosen:
             look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [asked.source_id])
