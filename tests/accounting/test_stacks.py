@@ -17,7 +17,8 @@ from tests.fixtures.accounting import Works
 from tests.fixtures.measurements import activity, stream_of
 
 MONTH = (
-    "month { id expected valid validity concentration massT quantity filled { day hour status concentration flow rule } "
+    "month { id expected valid validity concentration massT quantity "
+    "filled { day hour status concentration flow rule } "
     "activityRecord { quantity unit origin followsFromId } supersededBecause }"
 )
 

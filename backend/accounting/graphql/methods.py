@@ -104,7 +104,8 @@ class MethodDescription:
     needs_gas: bool
     """Whether it must be."""
     takes_formula: bool
-    """Whether it takes a formula of the tenant's own."""
+    """Whether it takes a formula of the tenant's own: signs + − × ÷ ^ % and brackets, min, max, round, sqrt, `k` for
+    44/12 tCO2/tC, NCV, CC, OF and EF of the library, names of parameters (Chinese ones too); units are checked."""
     needs_material: bool
     """Whether the stream must name a material of the library."""
 

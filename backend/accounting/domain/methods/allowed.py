@@ -23,7 +23,8 @@ NEGATIVE_BY_FACTOR = invalid(
     "NEGATIVE_BY_FACTOR",
     en="{term} emissions by the factor method are not negative; got {mass}. Give the mass without a sign; carbon that "
     "leaves in a product is declared by MASS_BALANCE.",
-    zh="{term} 排放按排放因子法的结果不能为负，收到 {mass}。请填写不带负号的质量；随产品带出的碳按物料平衡法（MASS_BALANCE）填报。",
+    zh="{term} 排放按排放因子法的结果不能为负，收到 {mass}。请填写不带负号的质量；"
+    "随产品带出的碳按物料平衡法（MASS_BALANCE）填报。",
 )
 
 _CALCULATED: Final = frozenset({Method.MASS_BALANCE, Method.FACTOR})
