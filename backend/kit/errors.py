@@ -32,18 +32,27 @@ class Kind(StrEnum):
     """It could not be done just now."""
 
 
+class _Particulars(dict[str, object]):
+    """What a text names: `{cause_zh}` is the Chinese for `{cause}`, and the same where no other was given."""
+
+    def __missing__(self, name: str) -> object:
+        if not name.endswith("_zh"):
+            raise KeyError(name)
+        return self[name.removesuffix("_zh")]
+
+
 class CodedError(Exception):
     """An expected failure: it has a code, and the caller can do something about it."""
 
     def __init__(self, code: Code, path: Sequence[str], params: Mapping[str, object]) -> None:
-        super().__init__(f"{code.name}: {code.en.format_map(params)}")
+        super().__init__(f"{code.name}: {code.en.format_map(_Particulars(params))}")
         self.code = code
         self.path = tuple(path)
         self.params = dict(params)
 
     def message(self, locale: Locale = DEFAULT_LOCALE) -> str:
         template = self.code.zh if locale == "zh-CN" else self.code.en
-        return template.format_map(self.params)
+        return template.format_map(_Particulars(self.params))
 
     def at(self, *prefix: str) -> CodedError:
         """The same error, its path counted from further out (a row of a batch, say)."""

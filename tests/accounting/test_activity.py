@@ -138,6 +138,18 @@ async def test_each_bad_row_is_refused_alone(works: Works) -> None:
     assert result["records"] == 1
 
 
+async def test_a_month_that_is_taken_names_what_took_it(works: Works) -> None:
+    boiler = await works.fuel("烟煤")
+    record = await works.burn(boiler, "2024-01", "1", "t")
+    row = {"sourceId": boiler, "month": "2024-01", "quantity": "2", "unit": "t"}
+    rows = [row, {**row, "month": "2024-02"}, {**row, "month": "2024-02"}]
+    outcomes = (await works.monitor.do("recordActivity", {"rows": rows}, OUTCOMES))["outcomes"]
+    assert f"has a record: {record['id']}." in outcomes[0]["error"]["message"]
+    assert "has a record: row 2 of this call." in outcomes[2]["error"]["message"]
+    change = {"id": record["id"], "reason": "更正", "change": {"quantity": "2"}}
+    assert (await works.monitor.do("supersedeActivity", change, "record { quantity }"))["record"]["quantity"] == "2"
+
+
 async def test_all_or_nothing(works: Works) -> None:
     boiler = await works.fuel("烟煤")
     good = {"sourceId": boiler, "month": "2024-01", "quantity": "1", "unit": "t"}

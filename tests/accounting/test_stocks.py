@@ -76,6 +76,7 @@ async def test_nothing_is_counted_beside_it(works: Works) -> None:
     row = {"sourceId": source["id"], "month": "2024-03", "quantity": "1", "unit": "t"}
     done = await works.monitor.do("recordActivity", {"rows": [row]}, f"outcomes {{ {ERROR} }}")
     assert done["outcomes"][0]["error"]["code"] == "MONTH_IS_DERIVED"
+    assert "stock ledger (supersedeStock)" in done["outcomes"][0]["error"]["message"]
     await works.burn(source["id"], "2024-04", "1", "t")
     (refused,) = await record_stocks(works, stock(stream, "2024-04", opening="15000"))
     assert refused["error"]["code"] == "MONTH_ALREADY_RECORDED"

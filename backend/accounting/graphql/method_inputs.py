@@ -46,8 +46,9 @@ class StreamMethodInput:
     names of the parameters, such as `碳含量 × k × (1 − 损失率)`. Names begin with a letter or a Chinese character, then
     letters, digits, _. Beside them `k` is 44/12 tCO2/tC, and NCV, CC, OF and EF are the library's values of the
     stream's material. Signs: + − × ÷ (or * /), ^ for whole powers from −6 to 6, %, brackets; in either width.
-    Functions: min, max, round(x, decimals), sqrt (of what has an exact root). Units are checked: what is added has one
-    unit, and the result is tCO2e per unit of the stream, so carbon (tC) is multiplied by k. Exact; at most 500 characters."""
+    Functions: min, max, round(x, decimals), sqrt (of what has an exact root). Units are checked: what is added has
+    one unit, and the result is tCO2e per unit of the stream, so carbon (tC) is multiplied by k. Exact; at most 500
+    characters."""
     first_month: Month | None = None
     """First month it holds in; from the beginning when not given."""
     last_month: Month | None = None
