@@ -150,6 +150,11 @@ async def test_a_month_that_is_taken_names_what_took_it(works: Works) -> None:
     assert (await works.monitor.do("supersedeActivity", change, "record { quantity }"))["record"]["quantity"] == "2"
 
 
+@pytest.mark.parametrize("written", ["2024年3月", "2024/3", "2024-3", "2024.03"])
+async def test_a_month_is_read_as_files_write_it(works: Works, written: str) -> None:
+    assert (await works.burn(await works.fuel("烟煤"), written, "1", "t"))["month"] == "2024-03"
+
+
 async def test_all_or_nothing(works: Works) -> None:
     boiler = await works.fuel("烟煤")
     good = {"sourceId": boiler, "month": "2024-01", "quantity": "1", "unit": "t"}

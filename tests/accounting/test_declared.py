@@ -103,7 +103,7 @@ async def test_replay(works: Works) -> None:
 
 
 async def test_what_leaks_or_reacts_is_not_less_than_nothing(works: Works) -> None:
-    row = {"firstMonth": "2023-01", "months": 1, "gas": "CO2", "massT": "-1", "method": "FACTOR"}
+    row: dict[str, Any] = {"firstMonth": "2023-01", "months": 1, "gas": "CO2", "massT": "-1", "method": "FACTOR"}
     for code, kind in (("P", "PROCESS"), ("F", "FUGITIVE")):
         source = await works.source(code, directKind=kind)
         done = await works.monitor.do("recordDeclaredResults", {"rows": [{**row, "sourceId": source}]}, OUTCOMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,13 @@ async def test_the_record_cannot_go_alone(works: Works) -> None:
     refused = await works.monitor.attempt("supersedeActivity", given, "record { id }")
     assert refused["errors"][0]["code"] == "RECORD_IS_DERIVED"
     assert [r["quantity"] for r in await activity(works, stream)] == ["95000"]
+
+
+async def test_a_ledger_below_zero_is_told_in_chinese(works: Works) -> None:
+    given = {"rows": [stock(await fuel_stream(works), "2024-03", opening="1", sold="5")]}
+    chinese = replace(works.monitor, locale="zh-CN")
+    (outcome,) = (await chinese.do("recordStocks", given, f"outcomes {{ {ERROR} }}"))["outcomes"]
+    assert outcome["error"]["message"].startswith("+ 期初 1 - 外售 5，消费量为 -4 t")
 
 
 async def test_nothing_is_counted_beside_it(works: Works) -> None:

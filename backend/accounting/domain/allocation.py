@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
-from backend.kit.errors import invalid, rule
+from backend.kit.errors import in_chinese, invalid, rule
 from backend.kit.quantity import EMISSION_DECIMALS
 from backend.kit.text import tidy
 
@@ -19,12 +19,12 @@ SHARE_DECIMALS: Final = 6
 ALLOCATION_WEIGHT = invalid(
     "ALLOCATION_WEIGHT",
     en="{product}: {what} cannot be {value}; give a number from 0.",
-    zh="{product}：{what} 不能为 {value}；须为不小于 0 的数。",
+    zh="{product}：{what_zh}不能为 {value}；须为不小于 0 的数。",
 )
 ALLOCATION_MISSING = invalid(
     "ALLOCATION_MISSING",
     en="Allocation by {basis} needs {what} of every product; {product} has none.",
-    zh="按 {basis} 分配需要每种产品的 {what}；{product} 缺少。",
+    zh="按{basis_zh}分配需要每种产品的{what_zh}；{product} 缺少。",
 )
 ALLOCATION_EMPTY = rule(
     "ALLOCATION_EMPTY",
@@ -34,8 +34,12 @@ ALLOCATION_EMPTY = rule(
 ALLOCATION_REASON = invalid(
     "ALLOCATION_REASON",
     en="Say why the emissions are shared by {basis}; the standard asks for a statement.",
-    zh="须说明按 {basis} 分配的理由；标准要求作出说明。",
+    zh="须说明按{basis_zh}分配的理由；标准要求作出说明。",
 )
+
+
+in_chinese({"MASS": "质量", "ENERGY": "能量", "ECONOMIC": "经济价值"})
+_WHAT: Final = {"quantity": "数量", "heat value": "热值", "price": "价格"}
 
 
 class AllocationBasis(StrEnum):
@@ -106,9 +110,9 @@ def _weight(basis: AllocationBasis, product: CoProduct) -> Fraction:
 
 def _number(basis: AllocationBasis, product: CoProduct, what: str, value: Decimal | None) -> Fraction:
     if value is None:
-        raise ALLOCATION_MISSING(path=("products",), basis=basis, what=what, product=product.name)
+        raise ALLOCATION_MISSING(path=("products",), basis=basis, what=what, what_zh=_WHAT[what], product=product.name)
     if not value.is_finite() or value < 0:
-        raise ALLOCATION_WEIGHT(path=("products",), product=product.name, what=what, value=value)
+        raise ALLOCATION_WEIGHT(path=("products",), product=product.name, what=what, what_zh=_WHAT[what], value=value)
     return Fraction(value)
 
 

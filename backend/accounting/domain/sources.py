@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
-from backend.kit.errors import conflict, invalid
+from backend.kit.errors import conflict, in_chinese, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
 
@@ -140,6 +140,7 @@ class Cadence(StrEnum):
     """Any number: deliveries, trips, batches (按次)."""
 
 
+in_chinese({"MONTHLY": "按月", "DAILY": "按日", "EVENT": "按次"})
 KIND_MISMATCH = invalid(
     "DIRECT_KIND_MISMATCH",
     en="A source of category {category} {need}.",
