@@ -46,7 +46,7 @@ ROWS = {
         ("S1", "BOILER", "", "2024-08", "1", "t"), "MONTH_ALREADY_RECORDED", "month", "Supersede"
     ),
     "overlapping periods": Bad(("S1", "BOILER", "", "2024-10", "1", "t"), "RESULT_OVERLAPS", "month", "upersede"),
-    "negative": Bad(("S1", "TRUCK", "", "2024-02", "-1", "t"), "NEGATIVE_QUANTITY", "quantity", "sold on"),
+    "negative": Bad(("S1", "KILN", "", "2024-02", "-1", "t"), "NEGATIVE_QUANTITY", "quantity", "sold on"),
     "not a number": Bad(("S1", "BOILER", "", "2024-02", "NaN", "t"), "BAD_NUMBER", "quantity", "1234.5"),
     "infinity": Bad(("S1", "BOILER", "", "2024-02", "-Infinity", "t"), "BAD_NUMBER", "quantity", "1234.5"),
     "forty digits": Bad(
@@ -74,6 +74,7 @@ async def a_past(works: Works) -> None:
     """Sources with records, declared results and a submitted inventory; another site."""
     boiler = await works.source("BOILER", {"code": "烟煤", "material": "烟煤"}, nameZh="锅炉")
     await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
+    await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(boiler, "2024-08", "1", "t")
     await works.burn(boiler, "2025-01", "1", "t", evidence="磅单")
     await works.declare(sourceId=boiler, firstMonth="2024-09", months=3, massT="1")

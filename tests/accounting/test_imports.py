@@ -135,7 +135,7 @@ BAD: list[tuple[tuple[object, ...], str, str]] = [
     (("S1", "BOILER", "", "2024-04", "0.0000000000001", "t"), "NUMBER_OUT_OF_RANGE", "quantity"),
     (("S1", "BOILER", "", "2024-04", "", "t"), "CELL_EMPTY", "quantity"),
     (("S1", "BOILER", "", "", "1", "t"), "CELL_EMPTY", "month"),
-    (("S1", "TRUCK", "", "2024-04", "-1", "t"), "NEGATIVE_QUANTITY", "quantity"),
+    (("S1", "KILN", "", "2024-04", "-1", "t"), "NEGATIVE_QUANTITY", "quantity"),
     (("S1", "BOILER", "", "2024-01", "7", "t"), "MONTH_ALREADY_RECORDED", "month"),
     (("S1", "BOILER", "", "2024-08", "7", "t"), "MONTH_ALREADY_RECORDED", "month"),
     (("S1", "BOILER", "", "2019-01", "7", "t"), "FACTOR_NOT_FOUND", "month"),
@@ -145,7 +145,7 @@ BAD: list[tuple[tuple[object, ...], str, str]] = [
 
 async def a_site_with_a_past(works: Works) -> str:
     source = await boiler(works)
-    await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
+    await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(source, "2024-08", "1", "t")
     await works.declare(sourceId=source, firstMonth="2024-09", months=1, massT="1")
     return source

@@ -66,6 +66,13 @@ async def test_each_kind_reproduces_its_figure(works: Works, case: Case) -> None
     assert sum(Decimal(r["co2eT"]) for r in await works.results(source, 2024)) == Decimal(case.tonnes)
 
 
+async def test_carbon_that_was_not_made_co2_is_told_how(works: Works) -> None:
+    own = method("EXPRESSION", formula="碳 × (1 − 损失)", 碳="0.8 tC/t", 损失="25 %")
+    given = works.source_input("V", {"code": "a", "unit": "t", "method": own})
+    (error,) = (await works.engineer.attempt("createEmissionSource", given, "source { id }"))["errors"]
+    assert (error["code"], "by k (44/12 tCO2/tC)" in error["message"]) == ("EXPRESSION_RESULT", True)
+
+
 async def test_steel_cement_and_the_like_add_up_within_a_source(works: Works) -> None:
     """Inputs and outputs of a mass balance, the balance negative: nothing is clamped at 0."""
     source = await works.source(

@@ -84,11 +84,6 @@ UNKNOWN_SOURCE = invalid(
     en="There is no emission source '{source}' at '{organisation}' that you may record for.",
     zh="“{organisation}”没有您可记录的排放源“{source}”。",
 )
-NEGATIVE_QUANTITY = invalid(
-    "NEGATIVE_QUANTITY",
-    en="{quantity} is negative; only what can be exported or sold on may be, and '{stream}' cannot.",
-    zh="{quantity} 为负数；只有可外供或外售的流可为负，“{stream}”不可。",
-)
 
 
 class ImportMode(StrEnum):

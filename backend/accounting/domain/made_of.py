@@ -127,7 +127,7 @@ def stack_hours(parent: Explained, month: StackMonth, monitor: StackMonitor) -> 
     rows = {r.position: r for r in month.rows}
     all_ = brought(monitor, month.month, month.rows, month.expected)
     found, upto, kept = [], Fraction(0), Decimal(0)
-    for position, counted in sorted([*all_.valid.items(), *all_.filled.items()]):
+    for position, counted in sorted(all_.hours.items()):
         upto += counted.flow * counted.hours / 10_000
         value = round_half_up(upto, QUANTITY_DECIMALS) - kept
         kept += value

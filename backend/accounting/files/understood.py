@@ -23,11 +23,10 @@ from backend.accounting.domain.imports import (
     CELL_EMPTY,
     CELL_IS_A_FORMULA,
     CELLS_BEYOND_HEADER,
-    NEGATIVE_QUANTITY,
     UNKNOWN_MONTH,
 )
 from backend.accounting.domain.records import checked_month
-from backend.accounting.domain.sources import Cadence, Category, DirectKind
+from backend.accounting.domain.sources import NEGATIVE_QUANTITY, Cadence
 from backend.accounting.files.headers import ALIASES, BEYOND, FORMULA, ROW
 from backend.accounting.files.writer import as_written
 from backend.kit.errors import CodedError
@@ -63,11 +62,6 @@ class StreamEntry:
     gas: str
     cadence: Cadence
     may_be_negative: bool
-
-
-def may_be_negative(category: Category, kind: DirectKind | None) -> bool:
-    """What can be exported or sold on: imported energy, and fuels and materials that are not simply used up."""
-    return category is Category.IMPORTED_ENERGY or kind in {DirectKind.STATIONARY, DirectKind.PROCESS}
 
 
 @dataclass(slots=True)

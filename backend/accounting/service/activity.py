@@ -16,7 +16,7 @@ from backend.accounting.domain.records import (
     checked_month,
     checked_reason,
 )
-from backend.accounting.domain.sources import EmissionSource, Stream, pick_stream
+from backend.accounting.domain.sources import EmissionSource, Stream, check_sign, pick_stream
 from backend.accounting.repository import activity as rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.batches import (
@@ -62,7 +62,8 @@ class ActivityService:
         """Record up to 1000 quantities, each judged on its own unless all or nothing is asked.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, STREAM_NOT_CHOSEN, MONTH_OUT_OF_RANGE, BAD_NUMBER,
-        NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, FACTOR_NOT_FOUND, RESULT_OVERLAPS.
+        NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
+        FACTOR_NOT_FOUND, RESULT_OVERLAPS.
         """
         check_size(len(new))
 
@@ -87,6 +88,7 @@ class ActivityService:
             stream = pick_stream(streams.get(source.id, []), row.stream, source.code)
             checked_month(row.month, today, "month")
             entered = read_number(row.quantity)
+            check_sign(entered, source, stream)
             return Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
         lines = sift(dict(enumerate(new)), line, errors)
@@ -145,6 +147,7 @@ class ActivityService:
             note=old.note if changed.note is None else changed.note,
         )
         entered = read_number(row.quantity)
+        check_sign(entered, source, stream)
         line = Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
         errors: Errors = {}
         await refuse(change, {0: line}, errors)

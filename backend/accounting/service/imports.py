@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, MONTH_IS_DERIVED, Batch, new_batch_id, slot
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, month_is_derived, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
@@ -241,7 +241,7 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
 async def _refuse_what_is_derived(unit: UnitOfWork, understood: Understood) -> None:
     number = {s.id: n for n, s in enumerate(understood.streams)}
     derived = [
-        ((n, month), MONTH_IS_DERIVED(stream=understood.streams[n].code, month=f"{month:%Y-%m}", cause=cause))
+        ((n, month), month_is_derived(BatchOrigin(cause), understood.streams[n].code, month))
         for (key, month), cause in (await measured_rows.derived_months(unit, list(number))).items()
         for n in (number[key],)
     ]

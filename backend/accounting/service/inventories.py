@@ -11,8 +11,10 @@ from uuid import UUID
 from backend.accounting.domain.inventories import (
     EVIDENCE_MISSING,
     INVENTORY_EMPTY,
+    INVENTORY_MONTHS,
     INVENTORY_STATE,
     NOTHING_COUNTS,
+    REOPENING_REASON,
     RESULT_CUT,
     SIGNED_AS,
     Inventory,
@@ -27,7 +29,7 @@ from backend.accounting.domain.inventories import (
     Step,
     differences,
 )
-from backend.accounting.domain.records import BAD_PERIOD, checked_month, checked_reason
+from backend.accounting.domain.records import checked_month, checked_reason
 from backend.accounting.repository import inventories as rows
 from backend.accounting.repository import inventory_history as history
 from backend.accounting.repository.results import alone
@@ -63,13 +65,13 @@ class InventoryService:
         self.toolbox = toolbox
 
     async def create(self, actor: Actor, new: NewInventory) -> Done[Inventory]:
-        """Open an inventory. Errors: NOT_FOUND, FORBIDDEN, BAD_PERIOD, MONTH_OUT_OF_RANGE, INVENTORY_OVERLAPS."""
+        """Open an inventory. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_MONTHS, MONTH_OUT_OF_RANGE, INVENTORY_OVERLAPS."""
 
         async def work(change: Change) -> Inventory:
             await change.require(Permission.EMISSION_MANAGE, new.organisation_id)
             await require_organisation(change.unit, new.organisation_id, "organisationId")
             if not 1 <= new.months <= 12:
-                raise BAD_PERIOD(path=("months",), months=new.months, first=f"{new.first_month:%Y-%m}")
+                raise INVENTORY_MONTHS(path=("months",), months=new.months)
             checked_month(new.first_month, self.toolbox.clock.today(), "firstMonth")
             made = self._blank(new, 1, "")
             await self._begin(change, made)
@@ -136,14 +138,16 @@ class InventoryService:
     ) -> Done[Inventory]:
         """Begin a restatement: the next version, open; the frozen one stays readable.
 
-        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, REASON_MISSING.
+        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, REOPENING_REASON.
         """
 
         async def work(change: Change) -> Inventory:
-            because = checked_reason(reason)
+            because = tidy(reason)
+            if not because:
+                raise REOPENING_REASON(path=("reason",))
             found = await self._own(change, key, Permission.EMISSION_APPROVE)
             if found.state in {InventoryState.OPEN, InventoryState.REOPENED}:
-                needed = "submitted, reviewed, approved, verified or locked"
+                needed = "SUBMITTED / REVIEWED / APPROVED / VERIFIED / LOCKED"
                 raise INVENTORY_STATE(path=("id",), state=found.state, needed=needed)
             await self._moved(change, found, InventoryState.REOPENED, because, {})
             period = NewInventory(found.organisation_id, found.first_month, found.months)

@@ -51,6 +51,7 @@ from tenants.access import Permission, Principal, require_organisation
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
+REHEARSED: Final = "预演 rehearsal"
 JOB: Final = "accounting.derive_anew"
 CHOICE_JOB: Final = "accounting.choose_method"
 CHOOSE: Final = "chooseSourceMethod"
@@ -124,8 +125,10 @@ class MethodService:
         DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, NOTHING_WOULD_COUNT, PERIOD_LOCKED, BAD_MONTHS,
         RESULT_OVERLAPS, of a rehearsal REHEARSAL_TOO_LARGE. What concerns more months than a request may work on is
         left to a job; what does not depend on results is refused before.
+        A rehearsal needs no reason: it shows what one would be given for.
         """
-        asked = replace(new, reason=tidy(new.reason), span=checked_span(new.span.first, new.span.last, "firstMonth"))
+        reason = tidy(new.reason) or (REHEARSED if actor.dry_run else "")
+        asked = replace(new, reason=reason, span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
         async def work(change: Change) -> Chosen:
             source, streams = await _check_choice(change, asked)
