@@ -155,6 +155,14 @@ async def test_a_month_is_read_as_files_write_it(works: Works, written: str) -> 
     assert (await works.burn(await works.fuel("烟煤"), written, "1", "t"))["month"] == "2024-03"
 
 
+async def test_a_wrong_id_stops_no_other_row(works: Works) -> None:
+    row = {"sourceId": await works.fuel("烟煤"), "month": "2024-01", "quantity": "1", "unit": "t"}
+    rows = [{**row, "sourceId": works.site_id}, row]
+    wrong, right = (await works.monitor.do("recordActivity", {"rows": rows}, OUTCOMES))["outcomes"]
+    assert (wrong["error"]["code"], wrong["error"]["path"]) == ("INVALID_ID", ["rows", "0", "sourceId"])
+    assert right["record"]["quantity"] == "1"
+
+
 async def test_all_or_nothing(works: Works) -> None:
     boiler = await works.fuel("烟煤")
     good = {"sourceId": boiler, "month": "2024-01", "quantity": "1", "unit": "t"}

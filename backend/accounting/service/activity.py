@@ -58,8 +58,11 @@ class ActivityService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    async def record(self, actor: Actor, new: Sequence[NewActivity], *, all_or_nothing: bool) -> Done[ActivityBatch]:
-        """Record up to 1000 quantities, each judged on its own unless all or nothing is asked.
+    async def record(
+        self, actor: Actor, new: Sequence[NewActivity | Refused], *, all_or_nothing: bool
+    ) -> Done[ActivityBatch]:
+        """Record up to 1000 quantities, each judged on its own unless all or nothing is asked; a row that could not be
+        read stands as its refusal.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, STREAM_NOT_CHOSEN, MONTH_OUT_OF_RANGE, BAD_NUMBER,
         NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
@@ -77,11 +80,14 @@ class ActivityService:
         body = {"rows": list(new), "all_or_nothing": all_or_nothing}
         return await perform(self.toolbox, actor, "recordActivity", body, ActivityBatch, work)
 
-    async def _judge(self, change: Change, new: Sequence[NewActivity]) -> tuple[dict[int, Understood], Errors]:
-        errors: Errors = {}
+    async def _judge(
+        self, change: Change, new: Sequence[NewActivity | Refused]
+    ) -> tuple[dict[int, Understood], Errors]:
+        errors: Errors = {i: row.error() for i, row in enumerate(new) if isinstance(row, Refused)}
+        read = {i: row for i, row in enumerate(new) if isinstance(row, NewActivity)}
         today = self.toolbox.clock.today()
-        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in new))
-        streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in new}))
+        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in read.values()))
+        streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in read.values()}))
 
         def line(row: NewActivity) -> Understood:
             source = look_up(row.source_id)
@@ -91,7 +97,7 @@ class ActivityService:
             check_sign(entered, source, stream)
             return Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
-        lines = sift(dict(enumerate(new)), line, errors)
+        lines = sift(read, line, errors)
         await refuse(change, lines, errors)
         return lines, errors
 
