@@ -47,7 +47,8 @@ def import_file(
     if found["problem"]:
         console.print(f"[red]{found['problem']['code']}[/] {found['problem']['message']}")
         raise typer.Exit(1)
-    console.print(f"{found['rows']} rows: {found['stored']} stored, {found['refused']} refused.")
+    there = f", {found['present']} there already" if found["present"] else ""
+    console.print(f"{found['rows']} rows: {found['stored']} stored{there}, {found['refused']} refused.")
     for row in found["refusals"]["nodes"]:
         told = f"{row['code']} {row['message']}"
         console.print(f"  row {row['row']}, {row['column']} '{row['written']}': {told}", markup=False)

@@ -43,7 +43,7 @@ ROWS = {
     "wrong dimension": Bad(("S1", "BOILER", "", "2024-02", "1", "GJ"), "UNIT_DOES_NOT_FIT", "unit", "that do: t, kg"),
     "a month twice in the file": Bad(GOOD, "MONTH_ALREADY_RECORDED", "month", "Supersede"),
     "a month recorded before": Bad(
-        ("S1", "BOILER", "", "2024-08", "1", "t"), "MONTH_ALREADY_RECORDED", "month", "Supersede"
+        ("S1", "BOILER", "", "2024-08", "2", "t"), "MONTH_ALREADY_RECORDED", "month", "Supersede"
     ),
     "overlapping periods": Bad(("S1", "BOILER", "", "2024-10", "1", "t"), "RESULT_OVERLAPS", "month", "upersede"),
     "negative": Bad(("S1", "KILN", "", "2024-02", "-1", "t"), "NEGATIVE_QUANTITY", "quantity", "sold on"),

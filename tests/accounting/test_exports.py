@@ -93,3 +93,18 @@ async def test_only_who_may_see_it(works: Works) -> None:
     turned = {**given, "firstMonth": "2024-12", "lastMonth": "2024-01"}
     backwards = await works.monitor.attempt("exportActivity", turned)
     assert [(e["code"], e["path"]) for e in backwards["errors"]] == [("EXPORT_PERIOD", ["lastMonth"])]
+
+
+async def test_what_is_there_already_is_left_as_it_is(works: Works, objects: FileStore) -> None:
+    """An export of the same place stores nothing; a delivery that the file has once more is stored once."""
+    stream = {"code": "煤", "material": "烟煤", "cadence": "EVENT"}
+    source = await works.source("BOILER", stream)
+    assert (await bring(works, objects, csv_bytes(ROWS)))["stored"] == len(ROWS)
+    before = await works.results(source, 2024)
+    _, text = await export(works, objects, works.site_id)
+    done = await bring(works, objects, text.encode("utf-8-sig"), "再导入.csv")
+    assert (done["stored"], done["present"], done["refused"]) == (0, len(ROWS), 0), done
+    assert await works.results(source, 2024) == before
+    more = text + text.splitlines(keepends=True)[1]
+    done = await bring(works, objects, more.encode("utf-8-sig"), "又一车.csv")
+    assert (done["stored"], done["present"], done["refused"]) == (1, len(ROWS), 0), done

@@ -21,7 +21,7 @@ from tests.fixtures.measurements import record_stocks, stock, stream_of
 from tests.fixtures.world import World
 
 HEADER = ("组织", "排放源", "流", "月份", "数量", "单位", "凭证", "备注")
-IMPORT = """activityImport { id state rows stored refused problem { code message } errorFile { id fileName }
+IMPORT = """activityImport { id state rows stored present refused problem { code message } errorFile { id fileName }
   job { state } refusals(first: 1000) { nodes { row column code message written } } }"""
 
 _BOOK: Any = Workbook
@@ -190,22 +190,31 @@ async def test_a_broken_import_gives_its_place_free(works: Works, objects: FileS
     assert shown == {"state": "FAILED", "problem": {"code": "IMPORT_BROKEN"}}
 
 
+async def error_file(works: Works, objects: FileStore, done: dict[str, Any]) -> list[list[str]]:
+    """The rows of the file that is to be corrected."""
+    query = "query Q($id: ID!) { node(id: $id) { ... on Document { sha256 } } }"
+    digest = (await works.engineer.ask(query, id=done["errorFile"]["id"]))["node"]["sha256"]
+    text = (objects.folder / str(works.world.tenant_id) / digest).read_bytes().decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(text)))
+
+
 async def test_all_or_nothing(works: Works, objects: FileStore) -> None:
     source = await boiler(works)
     content = csv_bytes([ROWS[0], ("S1", "BOILER", "", "2024-02", "x", "t", "", "")])
     done = await bring(works, objects, content, mode="ALL_OR_NOTHING")
     assert (done["state"], done["stored"], done["refused"]) == ("REFUSED", 0, 1)
     assert await works.results(source, 2024) == []
+    # Nothing was stored, so what is corrected and sent again is the whole file.
+    lines = await error_file(works, objects, done)
+    assert [line[-3:-1] for line in lines[1:]] == [["2", ""], ["3", "BAD_NUMBER"]]
 
 
 async def test_the_error_file_is_corrected_and_sent_again(works: Works, objects: FileStore) -> None:
     source = await boiler(works)
     rows = [ROWS[0], ("S1", "BOILER", "烟煤", "2024-02", "一百", "t", "磅单", "")]
     done = await bring(works, objects, csv_bytes(rows))
-    query = "query Q($id: ID!) { node(id: $id) { ... on Document { sha256 } } }"
-    digest = (await works.engineer.ask(query, id=done["errorFile"]["id"]))["node"]["sha256"]
-    text = (objects.folder / str(works.world.tenant_id) / digest).read_bytes().decode("utf-8-sig")
-    lines = list(csv.reader(io.StringIO(text)))
+    lines = await error_file(works, objects, done)
+    text = "\n".join(",".join(line) for line in lines)
     assert lines[0][-3:] == ["行号", "错误代码", "错误"]
     assert lines[1][-3:-1] == ["3", "BAD_NUMBER"]
     again = await bring(works, objects, text.replace("一百", "100").encode("utf-8-sig"), "更正.csv")

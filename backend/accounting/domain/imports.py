@@ -142,6 +142,7 @@ class ActivityImport:
     job_id: UUID
     rows: int | None
     stored: int | None
+    present: int | None
     refused: int | None
     problem: dict[str, Any] | None
     error_document_id: UUID | None

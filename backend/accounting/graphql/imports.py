@@ -62,6 +62,9 @@ class ActivityImport(Node):
     """Rows of the file; null before it has been read."""
     stored: int | None
     """Rows that were stored."""
+    present: int | None
+    """Rows that say what a current record says already: the same stream, day, quantity, unit, evidence and note. They
+    are left as they are, so that what was exported can be imported again."""
     refused: int | None
     """Rows that were refused."""
     created_at: datetime
@@ -83,7 +86,9 @@ class ActivityImport(Node):
 
     @batched
     async def error_file(parents: list[AnImport], info: Info) -> list[Document | None]:
-        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was."""
+        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was. Where
+        all or nothing was asked it has all rows of the file, for none was stored.
+        """
         keys = [p.record.error_document_id for p in parents if p.record.error_document_id]
         found = await fetch_documents(keys, info)
         return [found.get(p.record.error_document_id) if p.record.error_document_id else None for p in parents]

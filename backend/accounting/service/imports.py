@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -100,6 +100,7 @@ class ImportService:
                 job_id=job_id,
                 rows=None,
                 stored=None,
+                present=None,
                 refused=None,
                 problem=None,
                 error_document_id=None,
@@ -157,6 +158,7 @@ class ImportService:
             return {"state": ImportState.FAILED.value}
         # A copy: this may be run again when writers met.
         understood = replace(read.understood, refusals=list(read.understood.refusals))
+        present = await _leave_out_what_is_there(unit, understood)
         ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
         await _refuse_what_the_database_knows(unit, understood)
         ordered = await ordering
@@ -167,26 +169,26 @@ class ImportService:
         stored = 0 if none else understood.lines.height
         if stored:
             await _keep(unit, understood, ordered, read.asked.asked_by)
-        errors = await self._error_file(unit, read, refused) if refused.height else None
+        errors = await self._error_file(unit, read, refused, whole=none) if refused.height else None
         if refused.height:
             await rows.insert_refusals(unit, read.asked.id, refused)
         state = ImportState.REFUSED if none else ImportState.DONE
-        counts = {"rows": understood.rows, "stored": stored, "refused": refused.height}
+        counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
         await rows.finish(
             unit, read.asked.id, state=state.value, error_document_id=errors and errors.id, **counts, **finished
         )
         return {"state": state.value, **counts}
 
-    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame) -> Document:
-        """The refused rows with what was wrong: to be corrected and sent again."""
+    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, whole: bool) -> Document:
+        """The refused rows with what was wrong, to be corrected and sent again; all rows where none was stored."""
         assert unit.tenant_id is not None
         source = await EvidenceReader.stored(unit, read.asked.document_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "errors.csv"
             async with self._file(unit.tenant_id, source) as file:
                 parts = read_parts(file, source.file_name, read.asked.sheet)
-                await asyncio.to_thread(_write_errors, path, parts, refused)
-            name = f"{Path(source.file_name).stem[:150]}-错误行.csv"
+                await asyncio.to_thread(_write_errors, path, parts, refused, whole=whole)
+            name = f"{Path(source.file_name).stem[:150]}-{'全部行' if whole else '错误行'}.csv"
             asked = read.asked
             return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
 
@@ -207,6 +209,29 @@ class ImportService:
         """The refused rows of an import the caller was given already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.page_of_refusals(session, key, request)
+
+
+async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> int:
+    """Take away the rows that say what a current record says already, as often as it is recorded; how many."""
+    lines = understood.lines
+    month = pl.col("day").dt.month_start().alias("month")
+    months = lines.select("stream", month).unique()
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    wanted = [(understood.streams[n].id, m) for n, m in months.iter_rows()]
+    batch = {words: n for n, words in enumerate(understood.batches)}
+    there = [
+        (batch[words], number[stream], day, quantity)
+        for stream, day, quantity, *shared in await activity_rows.said(unit, wanted)
+        if (words := tuple(shared)) in batch
+    ]
+    if not there:
+        return 0
+    same = ["batch", "stream", "day", "quantity"]
+    schema = {name: lines.schema[name] for name in same}
+    nth = pl.int_range(pl.len()).over(same).alias("nth")
+    kept = pl.DataFrame(there, schema=schema, orient="row").with_columns(nth)
+    understood.lines = lines.with_columns(nth).join(kept, on=[*same, "nth"], how="anti").drop("nth")
+    return lines.height - understood.lines.height
 
 
 async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
@@ -308,16 +333,19 @@ async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame,
     await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
 
 
-def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame) -> None:
-    """The refused rows as they stand in the file, which is read a second time for them."""
+def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame, *, whole: bool) -> None:
+    """The refused rows (or all of them) as they stand in the file, which is read a second time for them."""
     told = refused.select(ROW, "code", "params")
+    kind: Literal["left", "inner"] = "left" if whole else "inner"
     first = next(parts)
     fields = list(fields_of(first))
     with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
         for part in chain([first], parts):
-            for *cells, row, code, params in part.select(*fields, ROW).join(told, on=ROW).sort(ROW).iter_rows():
+            for *cells, row, code, params in (
+                part.select(*fields, ROW).join(told, on=ROW, how=kind).sort(ROW).iter_rows()
+            ):
                 written = (as_written(cell).removeprefix("\0") for cell in cells)
-                write([*written, row, code, _told(code, params)])
+                write([*written, row, code, _told(code, params)] if code else [*written, row, "", ""])
 
 
 @functools.lru_cache(maxsize=10_000)

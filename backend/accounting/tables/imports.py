@@ -18,6 +18,7 @@ activity_import = tenant_table(
     Column("job_id", Uuid, nullable=False),
     Column("rows", Integer),
     Column("stored", Integer),
+    Column("present", Integer),
     Column("refused", Integer),
     Column("problem", JSONB(none_as_null=True)),
     Column("error_document_id", Uuid),
