@@ -34,6 +34,9 @@ CAPABILITIES: Final = (
     Capability("backend.evidence"),
     Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
+    Capability("backend.ledger.reservations", jobs=True),
+    Capability("backend.ledger.history", tables=False),
+    *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )
 

@@ -255,6 +255,8 @@ def connect(url: str, *, role: str | None = None, limits: PoolLimits = PoolLimit
         pool_size=limits.size,
         max_overflow=limits.overflow,
         pool_timeout=limits.wait_s,
+        # The connection used last comes first: its statements are planned already.
+        pool_use_lifo=True,
         connect_args=arguments,
     )
     return Database(engine)

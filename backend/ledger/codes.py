@@ -6,8 +6,8 @@ from backend.kit.errors import conflict, invalid, rule
 
 INSUFFICIENT_BALANCE = rule(
     "INSUFFICIENT_BALANCE",
-    en="Account {account} holds {available} t of lot {lot}; {asked} t were asked for.",
-    zh="账户 {account} 持有批次 {lot} 共 {available} 吨，请求 {asked} 吨。",
+    en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
+    zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
 )
 UNKNOWN_LOT = invalid(
     "UNKNOWN_LOT",
@@ -108,6 +108,16 @@ EFFECTIVE_IN_FUTURE = rule(
     "EFFECTIVE_IN_FUTURE",
     en="A transfer takes effect on {effective_on}, and today is {today}: post it on its day.",
     zh="划转生效日 {effective_on} 晚于今日 {today}，请在当日登记。",
+)
+PERIOD_CLOSED = rule(
+    "PERIOD_CLOSED",
+    en="The days up to {through} are closed; {day} is one of them. Post with a later day, and say in the purpose why.",
+    zh="截至 {through} 的期间已关账，{day} 在其中；请以之后的日期登记，并在用途中说明原因。",
+)
+CLOSING_DAY = rule(
+    "CLOSING_DAY",
+    en="A period is closed through a past day after the last closed one ({last}); got {through}.",
+    zh="关账日须早于今日且晚于上次关账日（{last}），收到 {through}。",
 )
 EFFECTIVE_BEFORE_ISSUE = rule(
     "EFFECTIVE_BEFORE_ISSUE",

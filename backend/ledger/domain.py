@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from backend.kit.errors import CodedError, code_named
+
 HOLDING: Final = "HOLDING"
 
 
@@ -250,8 +252,27 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A coded error as plain values, so that a replay can tell it again."""
+
+    code: str
+    path: tuple[str, ...]
+    params: Mapping[str, str | int | None]
+
+    @classmethod
+    def of(cls, error: CodedError) -> Refusal:
+        params = {k: v if isinstance(v, int) or v is None else str(v) for k, v in error.params.items()}
+        return cls(error.code.name, error.path, params)
+
+    def error(self) -> CodedError:
+        return code_named(self.code)(path=self.path, **self.params)
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
-    """What was posted. `for_year` is the year served; a period of several years is named by its last."""
+    """What was posted. `for_year` is the year served; a period of several years is named by its last. `remarks`: rules
+    that recommend otherwise, as far as they are known with the transfer.
+    """
 
     id: UUID
     kind: TransferKind
@@ -264,6 +285,7 @@ class Transfer:
     reverses_id: UUID | None = None
     reversed_by_id: UUID | None = None
     recorded_at: datetime | None = None
+    remarks: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +299,14 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class NewObligation:
-    """What an organisation owes for a period, in tonnes of CO2e."""
+    """What an organisation owes for a period, in tonnes of CO2e; `market`: whose rules hold, where it is said."""
 
     organisation_id: UUID
     from_year: int
     to_year: int
     tonnes: Decimal
     source: str = ""
+    market: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +322,7 @@ class Obligation:
     recorded_at: datetime
     superseded_at: datetime | None = None
     superseded_by_id: UUID | None = None
+    market: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from backend.ledger.graphql_inputs import (
     SurrenderAssetsInput,
     TransferAssetsInput,
 )
+from backend.ledger.graphql_position import AssetPosition
 from backend.ledger.graphql_types import (
     AssetAccount,
     AssetLot,
-    AssetPosition,
     AssetTransfer,
     IssueLotsResult,
     LotBalance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.kit.graphql.types import enum_type
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind, Use
 
 enum_type(AssetClass)
@@ -10,5 +11,6 @@ enum_type(Origin, name="AssetOrigin")
 enum_type(AccountKind, name="AssetAccountKind")
 enum_type(TransferKind, name="AssetTransferKind")
 enum_type(Use, name="AssetUse")
+enum_type(AccountState, name="AssetAccountState")
 
-__all__ = ["AccountKind", "AssetClass", "Origin", "TransferKind", "Use"]
+__all__ = ["AccountKind", "AccountState", "AssetClass", "Origin", "TransferKind", "Use"]

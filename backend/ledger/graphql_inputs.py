@@ -350,6 +350,8 @@ class ObligationInput:
     """Tonnes of CO2e to surrender, at most 9 decimals."""
     source: str = ""
     """Where the figure comes from."""
+    market: str = ""
+    """Market whose rules hold for it, as `markets` lists them; empty: that of the units surrendered."""
 
     def command(self, *path: str) -> NewObligation:
         return build(NewObligation, self, organisation_id=organisation(self.organisation_id, *path, "organisationId"))

@@ -19,9 +19,12 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger import domain
-from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind, Use
-from backend.ledger.outcomes import Posting, Refusal
-from backend.ledger.service import LedgerService, Position
+from backend.ledger.accounts.service import AccountService
+from backend.ledger.graphql_enums import AccountKind, AccountState, AssetClass, Origin, TransferKind
+from backend.ledger.outcomes import Posting
+from backend.ledger.rulebook.graphql import TransferRemark
+from backend.ledger.rulebook.service import RuleService
+from backend.ledger.service import LedgerService
 from tenants.commands import Done
 from tenants.context import Info
 
@@ -143,6 +146,12 @@ class AssetAccount(Node):
         )
 
     @batched
+    async def state(parents: list[Any], info: Info) -> list[AccountState]:
+        """Whether units may move in and out."""
+        found = await info.context.use(AccountService).states(info.context.principal, [p.key for p in parents])
+        return [found[p.key].state if p.key in found else AccountState.OPEN for p in parents]
+
+    @batched
     async def balances(
         parents: list[Any],
         info: Info,
@@ -234,6 +243,14 @@ class AssetTransfer(Node):
     """The transfer that took this one back."""
     recorded_at: datetime | None
     """When the ledger recorded it; null in a rehearsal."""
+    key: strawberry.Private[UUID]
+    told: strawberry.Private[tuple[domain.Refusal, ...]]
+
+    @batched
+    async def remarks(parents: list[Any], info: Info) -> list[list[TransferRemark]]:
+        """What rules recommend otherwise (8.4.2, say); recorded with the transfer, known in a rehearsal too."""
+        kept = await info.context.use(RuleService).remarks(info.context.principal, [p.key for p in parents])
+        return [[TransferRemark.of(r, info.context.locale) for r in p.told or kept.get(p.key, ())] for p in parents]
 
     @classmethod
     def of(cls, transfer: domain.Transfer) -> AssetTransfer:
@@ -242,6 +259,8 @@ class AssetTransfer(Node):
             cls,
             transfer,
             id=to_id("AssetTransfer", transfer.id),
+            key=transfer.id,
+            told=transfer.remarks,
             legs=[AssetLeg.of(leg) for leg in transfer.legs],
             beneficiary_id=served and to_id("Organisation", served),
             reverses_id=takes_back and to_id("AssetTransfer", takes_back),
@@ -263,6 +282,8 @@ class Obligation(Node):
     """Tonnes of CO2e to surrender."""
     source: str
     """Where the figure comes from."""
+    market: str
+    """Market whose rules hold for it; empty: that of the units surrendered."""
     recorded_at: datetime
     """When it was recorded."""
     superseded_at: datetime | None
@@ -279,68 +300,6 @@ class Obligation(Node):
             id=to_id("Obligation", obligation.id),
             organisation_id=to_id("Organisation", obligation.organisation_id),
             superseded_by_id=successor and to_id("Obligation", successor),
-        )
-
-
-@object_type
-class HeldUnits:
-    """Units of one class that rest in an organisation's accounts."""
-
-    asset_class: AssetClass
-    """Class of the units."""
-    quantity: Tonnes
-    """Units."""
-
-
-@object_type
-class UsedUnits:
-    """Units of one class that were used in one way, net of reversals."""
-
-    use: Use
-    """What they were used for."""
-    asset_class: AssetClass
-    """Class of the units."""
-    bought: bool
-    """Whether they were bought, by the user or inside the tenant, or are the user's own allocation or issue."""
-    quantity: Tonnes
-    """Units."""
-
-
-@object_type
-class AssetPosition:
-    """Where an organisation stands, by itself: holdings of today, uses for a year, and what it owes by that year."""
-
-    organisation_id: strawberry.ID
-    """The organisation."""
-    year: int
-    """The year; an obligation of several years counts in its last."""
-    held: list[HeldUnits]
-    """What rests in its accounts today, by class."""
-    used: list[UsedUnits]
-    """What was used for it and the year, by use and class."""
-    obligation: Obligation | None
-    """What it owes for the period that ends with the year."""
-    shortfall: Decimal | None
-    """Tonnes of the obligation not surrendered yet; null without an obligation."""
-
-    @classmethod
-    def of(cls, position: Position) -> AssetPosition:
-        held: dict[AssetClass, int] = {}
-        for units in position.held:
-            held[units.asset_class] = held.get(units.asset_class, 0) + units.quantity_t
-        used: dict[tuple[Use, AssetClass, bool], int] = {}
-        for use in position.used:
-            key = (use.use, use.asset_class, use.bought)
-            used[key] = used.get(key, 0) + use.quantity_t
-        return cls(
-            organisation_id=to_id("Organisation", position.organisation_id),
-            year=position.year,
-            held=[HeldUnits(asset_class=c, quantity=Tonnes(q)) for c, q in sorted(held.items())],
-            used=[
-                UsedUnits(use=u, asset_class=c, bought=b, quantity=Tonnes(q)) for (u, c, b), q in sorted(used.items())
-            ],
-            obligation=None if position.obligation is None else Obligation.of(position.obligation),
-            shortfall=position.shortfall_t,
         )
 
 
@@ -391,6 +350,6 @@ class PostedPayload(Payload):
         return cls(errors=[], transfer=AssetTransfer.of(row.transfer), balances=balances, replayed=done.replayed)
 
 
-def row_error(refusal: Refusal | None, locale: Locale, *row: str) -> UserError | None:
+def row_error(refusal: domain.Refusal | None, locale: Locale, *row: str) -> UserError | None:
     """The error of one row, its path counted from the input."""
     return None if refusal is None else user_error(refusal.error().at(*row), locale)

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 from backend.kit.database import RollBack
-from backend.kit.errors import CodedError, code_named
 from backend.ledger.codes import NOT_POSTED
-from backend.ledger.domain import Balance, Lot, Obligation, Transfer
+from backend.ledger.domain import Balance, Lot, Obligation, Refusal, Transfer
 from tenants.commands import Done
 
 A = TypeVar("A")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A coded error as plain values, so that a replay can tell it again."""
-
-    code: str
-    path: tuple[str, ...]
-    params: Mapping[str, str | int | None]
-
-    @classmethod
-    def of(cls, error: CodedError) -> Refusal:
-        params = {k: v if isinstance(v, int) or v is None else str(v) for k, v in error.params.items()}
-        return cls(error.code.name, error.path, params)
-
-    def error(self) -> CodedError:
-        return code_named(self.code)(path=self.path, **self.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,14 @@ class Posting:
 
     rows: tuple[TransferOutcome, ...]
     balances: tuple[Balance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPosting:
+    """What is kept of a single posting's answer: the transfer, which never changes, and the balances it left."""
+
+    transfer: UUID
+    balances: tuple[tuple[UUID, UUID, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

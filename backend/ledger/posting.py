@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
-from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Transfer, TransferKind
-from backend.ledger.outcomes import Posting, Refusal, TransferOutcome, settled
-from backend.ledger.repository import names, posting, transfers
+from backend.ledger.committer import Committer
+from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.outcomes import KeptPosting, Posting, TransferOutcome, settled
+from backend.ledger.quick import Quick
+from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
+from backend.ledger.rulebook.service import judge, remember
 from backend.ledger.rules import Books, answering, check_size, checked_order, planned
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
+
+KEPT: Final[Any] = Posting | KeptPosting
+"""How the answer to one posting may be kept with its key: by the ordinary way in full, by the quick way in short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +40,39 @@ class PostingService:
 
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
+        self._quick = Quick(toolbox.database, Committer(toolbox.database, posting.commit))
 
     async def post(self, actor: Actor, operation: str, order: Order) -> Done[Posting]:
         """Post one transfer. Errors: those of `checked_order` and `planned`, INSUFFICIENT_BALANCE,
         REVERSAL_NOT_COVERED, FORBIDDEN.
         """
         checked = checked_order(order, self.toolbox.clock.today())
+        quick = await self._quick.post(actor, operation, order, checked)
+        if quick is not None:
+            return Done(quick)
+        found: list[Books] = []
 
         async def work(change: Change) -> Posting:
-            outcome = await _post_all(change, [checked])
+            outcome = await post_within(change, [checked], found=found)
             refusal = outcome.rows[0].refusal
             if refusal is not None:
                 raise refusal.error()
             return outcome
 
-        return await perform(self.toolbox, actor, operation, order, Posting, work)
+        done = await perform(self.toolbox, actor, operation, order, KEPT, work)
+        if found and not actor.dry_run:
+            self._quick.learn(actor.principal.tenant_id, found[-1])
+        if isinstance(done.value, KeptPosting):
+            return Done(await self._recalled(actor, done.value), replayed=True)
+        return Done(done.value, done.replayed)
+
+    async def _recalled(self, actor: Actor, kept: KeptPosting) -> Posting:
+        """The answer of the quick way as it was given: what is kept of it is the transfer's id and its balances."""
+        async with self.toolbox.database.read(actor.principal.tenant_id) as session:
+            transfer = (await transfers.transfers(session, [kept.transfer]))[kept.transfer]
+        own = {a.id for leg in transfer.legs for a in (leg.source, leg.destination) if a.organisation_id}
+        balances = tuple(Balance(*b) for b in kept.balances if b[0] in own)
+        return Posting((TransferOutcome(replace(transfer, reversed_by_id=None)),), balances)
 
     async def post_all(self, actor: Actor, batch: Batch) -> Done[Posting]:
         """Post up to 500 transfers in order, each judged on its own; with `all_or_nothing` a refused row keeps all
@@ -58,22 +83,42 @@ class PostingService:
 
         async def work(change: Change) -> Posting:
             checked = [_checked(order, today) for order in batch.orders]
-            outcome = await _post_all(change, checked)
+            outcome = await post_within(change, checked)
             return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "postTransfers", batch, Posting, work)
 
 
-async def _post_all(change: Change, orders: Sequence[Order | CodedError]) -> Posting:
-    """Judge every order; post those that stand. Orders that failed a check before come as their error."""
-    books = await _books(change, [o for o in orders if isinstance(o, Order)])
-    judge = _Judge(change, books)
-    plans = [o if isinstance(o, CodedError) else await judge.plan(o) for o in orders]
+async def post_within(
+    change: Change,
+    orders: Sequence[Order | CodedError],
+    *,
+    transfer_ids: Sequence[UUID] | None = None,
+    found: list[Books] | None = None,
+) -> Posting:
+    """Judge every order in a unit of work that is open; post those that stand, under these ids when given. Orders that
+    failed a check before come as their error. `found` is handed the names that were looked up.
+    """
+    books = await books_of(change, [o for o in orders if isinstance(o, Order)])
+    if found is not None:
+        found.append(books)
+    planner = _Judge(change, books)
+    keys = transfer_ids or [uuid7() for _ in orders]
+    plans = [o if isinstance(o, CodedError) else await planner.plan(o, k) for o, k in zip(orders, keys, strict=True)]
+    closed = await closings.closed_through(change.unit)
+    plans = await judge(change, [_in_open_period(p, closed) for p in plans])
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
+    await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
     return Posting(tuple(rows), _own_balances(standing, posted))
+
+
+def _in_open_period(plan: Transfer | CodedError, closed: date | None) -> Transfer | CodedError:
+    if isinstance(plan, Transfer) and closed is not None and plan.effective_on <= closed:
+        return codes.PERIOD_CLOSED(path=("effectiveOn",), through=closed.isoformat(), day=plan.effective_on.isoformat())
+    return plan
 
 
 async def _write(change: Change, standing: Sequence[Transfer]) -> Posted | None:
@@ -130,9 +175,9 @@ class _Judge:
         self.books = books
         self.answers: dict[UUID, CodedError | None] = {}
 
-    async def plan(self, order: Order) -> Transfer | CodedError:
+    async def plan(self, order: Order, transfer_id: UUID) -> Transfer | CodedError:
         try:
-            plan = planned(order, self.books, uuid7())
+            plan = planned(order, self.books, transfer_id)
             for number, leg in enumerate(plan.legs):
                 await self._ask(order, number, answering(leg))
         except CodedError as error:
@@ -166,8 +211,11 @@ async def _answer(change: Change, organisation_id: UUID) -> CodedError | None:
     return None
 
 
-async def require_manager(change: Change, organisation_id: UUID) -> None:
-    """Refuse who may neither manage the assets of an organisation nor sync them. Errors: FORBIDDEN, NOT_FOUND."""
+async def require_manager(change: Change, organisation_id: UUID | None) -> None:
+    """Refuse who may neither manage nor sync the assets of an organisation (None: of the whole tenant).
+
+    Errors: FORBIDDEN, NOT_FOUND.
+    """
     refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
     for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
         if change.actor.principal.may_somewhere(permission):
@@ -178,7 +226,7 @@ async def require_manager(change: Change, organisation_id: UUID) -> None:
     raise refused
 
 
-async def _books(change: Change, orders: Sequence[Order]) -> Books:
+async def books_of(change: Change, orders: Sequence[Order]) -> Books:
     """Look up everything the orders name, in as few statements as that takes."""
     unit = change.unit
     reversed_ids = {o.reverses_id for o in orders if o.reverses_id is not None}

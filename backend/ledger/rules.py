@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -30,6 +31,7 @@ from backend.ledger.domain import (
     Transfer,
     TransferKind,
 )
+from backend.ledger.rulebook.domain import known_market
 
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
@@ -51,7 +53,7 @@ class Books:
     outside: Mapping[AccountKind, Account]
     lots: Mapping[LotRef, NamedLot]
     transfers: Mapping[UUID, Transfer]
-    organisations: frozenset[UUID]
+    organisations: AbstractSet[UUID]
 
     def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
@@ -152,7 +154,7 @@ def checked_lot(new: NewLot) -> NewLot:
 
     Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
     """
-    _quantity(new.quantity_t)
+    check_quantity(new.quantity_t)
     if new.vintage is not None:
         _year(new.vintage, "vintage")
     if new.origin not in _FITTING[new.asset_class]:
@@ -199,7 +201,7 @@ def checked_order(order: Order, today: date) -> Order:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
         _check_beneficiary(order)
     for number, leg in enumerate(order.legs):
-        _quantity(leg.quantity_t, "legs", str(number), "quantity")
+        check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
     return replace(
         order,
@@ -223,14 +225,17 @@ def checked_account(new: NewAccount) -> NewAccount:
 
 
 def checked_obligation(new: NewObligation) -> NewObligation:
-    """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES."""
+    """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES, UNKNOWN_MARKET."""
     _year(new.from_year, "fromYear")
     _year(new.to_year, "toYear")
     if new.from_year > new.to_year:
         raise codes.BAD_PERIOD(path=("toYear",), first=new.from_year, last=new.to_year)
     if not 0 <= new.tonnes < 10**18 or new.tonnes != round(new.tonnes, 9):
         raise codes.BAD_TONNES(path=("tonnes",), tonnes=str(new.tonnes)[:60])
-    return replace(new, source=tidy(new.source))
+    market = clean(new.market)
+    if market:
+        known_market(market, "market")
+    return replace(new, source=tidy(new.source), market=market)
 
 
 def _check_beneficiary(order: Order) -> None:
@@ -271,7 +276,8 @@ def _tidy_lot(ref: LotRef) -> LotRef:
     return replace(ref, scheme=clean(ref.scheme), issue_reference=clean(ref.issue_reference))
 
 
-def _quantity(quantity_t: int, *path: str) -> None:
+def check_quantity(quantity_t: int, *path: str) -> None:
+    """Refuse (BAD_QUANTITY) what is no whole number of tonnes the ledger can hold."""
     if not 1 <= quantity_t <= MAX_QUANTITY_T:
         raise codes.BAD_QUANTITY(path=path or ("quantity",), quantity=quantity_t, most=MAX_QUANTITY_T)
 

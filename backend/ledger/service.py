@@ -27,16 +27,18 @@ from backend.ledger.domain import (
     NewObligation,
     Obligation,
     ObligationOf,
+    Refusal,
     Transfer,
     TransferKind,
     Use,
     UsedAsset,
 )
-from backend.ledger.outcomes import Issued, LotOutcome, ObligationOutcome, Recorded, Refusal, settled
+from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
+from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
-from backend.ledger.repository import holdings, names, obligations, posting, transfers
+from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
-from backend.ledger.rules import check_size, checked_account, checked_lot, checked_obligation
+from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -111,7 +113,7 @@ class LedgerService:
 
         async def work(change: Change) -> Account:
             await change.require(Permission.ASSET_MANAGE, new.organisation_id)
-            await _must_exist(change, new.organisation_id)
+            await must_exist(change, new.organisation_id)
             account = await names.insert_account(change.unit, new)
             await change.audit("AssetAccount", account.id, new.organisation_id, after=account)
             return account
@@ -125,18 +127,20 @@ class LedgerService:
         check_size(len(batch.lots), "lots")
 
         async def work(change: Change) -> Issued:
-            rows = await self._issue_all(change, batch.lots)
+            rows = await self.issue_within(change, batch.lots)
             return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
-    async def _issue_all(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
+    async def issue_within(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
+        """Issue lots in a unit of work that is open, each judged on its own."""
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
+        closed = await closings.closed_through(change.unit)
         for index, new in enumerate(lots):
             try:
                 checked = checked_lot(new)
-                self._check_issue_day(checked)
+                self._check_issue_day(checked, closed)
                 await require_manager(change, checked.issued_to)
                 sound.append((index, checked))
             except CodedError as error:
@@ -157,10 +161,12 @@ class LedgerService:
             rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
         return rows
 
-    def _check_issue_day(self, new: NewLot) -> None:
+    def _check_issue_day(self, new: NewLot, closed: date | None) -> None:
         today = self.toolbox.clock.today()
         if new.issued_on > today:
             raise codes.EFFECTIVE_IN_FUTURE(path=("issuedOn",), effective_on=str(new.issued_on), today=str(today))
+        if closed is not None and new.issued_on <= closed:
+            raise codes.PERIOD_CLOSED(path=("issuedOn",), through=str(closed), day=str(new.issued_on))
 
     async def set_obligations(self, actor: Actor, batch: ObligationBatch) -> Done[Recorded]:
         """Record up to 500 obligations; one of the same period is superseded. Errors: TOO_MANY_ROWS; per row
@@ -170,7 +176,7 @@ class LedgerService:
 
         async def work(change: Change) -> Recorded:
             await obligations.lock(change.unit)
-            rows = [await _record(change, new) for new in batch.obligations]
+            rows = await record_obligations(change, batch.obligations)
             return settled(rows, Recorded, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "setObligations", batch, Recorded, work)
@@ -180,7 +186,7 @@ class LedgerService:
 
         async def work(change: Change) -> Obligation:
             await obligations.lock(change.unit)
-            row = await _record(change, new)
+            (row,) = await record_obligations(change, [new])
             if row.refusal is not None:
                 raise row.refusal.error()
             assert row.obligation is not None, "what was not refused was recorded"
@@ -304,22 +310,7 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
     return codes.LOT_ALREADY_ISSUED(path=("issueReference",), scheme=new.scheme, reference=new.issue_reference)
 
 
-async def _must_exist(change: Change, organisation_id: UUID) -> None:
+async def must_exist(change: Change, organisation_id: UUID) -> None:
+    """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
         raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
-
-
-async def _record(change: Change, new: NewObligation) -> ObligationOutcome:
-    try:
-        checked = checked_obligation(new)
-        await change.require(Permission.ASSET_MANAGE, checked.organisation_id)
-        await _must_exist(change, checked.organisation_id)
-        before = await obligations.in_force(change.unit, checked)
-        made = await obligations.record(change.unit, checked)
-        if made is None:
-            assert before is not None, "only an obligation in force can be in the way"
-            raise codes.OBLIGATION_OVERLAP(path=("fromYear",), first=before.from_year, last=before.to_year)
-    except CodedError as error:
-        return ObligationOutcome(refusal=Refusal.of(error))
-    await change.audit("Obligation", made.id, made.organisation_id, before=before, after=made)
-    return ObligationOutcome(obligation=made)

@@ -13,11 +13,13 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     Numeric,
     Text,
     Uuid,
     func,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from backend.kit.tables import belongs_to, tenant_table
 
@@ -88,7 +90,6 @@ asset_leg: Final = tenant_table(
     Column("from_account_id", Uuid, nullable=False),
     Column("to_account_id", Uuid, nullable=False),
     Column("quantity_t", BigInteger, nullable=False),
-    belongs_to("asset_transfer", "transfer_id"),
     keys=("transfer_id", "leg"),
 )
 
@@ -98,11 +99,43 @@ asset_balance: Final = tenant_table(
     Column("lot_id", Uuid),
     Column("issuing", Boolean, nullable=False),
     Column("quantity_t", BigInteger, nullable=False, server_default="0"),
+    Column("reserved_t", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["tenant_id", "account_id", "issuing"], ["asset_account.tenant_id", "asset_account.id", "asset_account.issuing"]
     ),
     belongs_to("asset_lot", "lot_id"),
     keys=("account_id", "lot_id"),
+)
+
+asset_seal: Final = tenant_table(
+    "asset_seal",
+    Column("number", BigInteger),
+    Column("sealed_at", DateTime(timezone=True), nullable=False),
+    Column("transfer_ids", ARRAY(Uuid), nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    keys=("number",),
+)
+
+asset_closing: Final = tenant_table(
+    "asset_closing",
+    Column("through", Date),
+    Column("reason", Text, nullable=False),
+    _recorded("closed_at"),
+    keys=("through",),
+)
+
+asset_anchor: Final = tenant_table(
+    "asset_anchor",
+    Column("day", Date),
+    Column("first_seal", BigInteger, nullable=False),
+    Column("last_seal", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    _recorded("made_at"),
+    ForeignKeyConstraint(["tenant_id", "first_seal"], ["asset_seal.tenant_id", "asset_seal.number"]),
+    ForeignKeyConstraint(["tenant_id", "last_seal"], ["asset_seal.tenant_id", "asset_seal.number"]),
+    keys=("day",),
 )
 
 obligation: Final = tenant_table(
@@ -113,6 +146,7 @@ obligation: Final = tenant_table(
     Column("to_year", Integer, nullable=False),
     Column("tonnes", Numeric(27, 9), nullable=False),
     _text("source"),
+    _text("market"),
     _recorded("recorded_at"),
     Column("superseded_at", DateTime(timezone=True)),
     Column("superseded_by_id", Uuid),

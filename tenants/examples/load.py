@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tenants.examples import api as door
 from tenants.examples.api import Api, ApiError, Bulk, Progress, Refusal, silent
 from tenants.examples.model import Group, Row
+
+TRANSFER_FIELDS: Final = ("kind", "forYear", "purpose", "evidence", "effectiveOn")
 
 
 @dataclass(slots=True)
@@ -63,10 +65,11 @@ class Loader:
     def _assets(self) -> None:
         lots = [_with(row, issuedTo=("issuedToId", self._at)) for row in self.group.lots]
         self._send(door.LOTS, lots, [r["issueReference"] for r in lots])
-        transfers = [self._transfer(row) for row in self.group.transfers]
-        self._send(door.TRANSFERS, transfers, [r["name"] for r in self.group.transfers])
+        # What is due comes before what is surrendered: limits on offsets are shares of it.
         due = [_with(row, organisation=("organisationId", self._at)) for row in self.group.obligations]
         self._send(door.OBLIGATIONS, due, [r["organisation"] for r in self.group.obligations])
+        transfers = [self._transfer(row) for row in self.group.transfers]
+        self._send(door.TRANSFERS, transfers, [r["name"] for r in self.group.transfers])
 
     def _transfer(self, row: Row) -> dict[str, Any]:
         legs = [
@@ -77,7 +80,7 @@ class Loader:
             }
             for leg in row["legs"]
         ]
-        sent = {key: row[key] for key in ("kind", "forYear", "purpose", "evidence") if row.get(key) is not None}
+        sent = {key: row[key] for key in TRANSFER_FIELDS if row.get(key) is not None}
         if row.get("beneficiary"):
             sent["beneficiaryId"] = self._at(row["beneficiary"])
         return sent | {"legs": legs}

@@ -47,9 +47,14 @@ READ_WITH: Final = {
     "EmissionFactor": ("tenant_factor_set",),
     "EmissionStream": ("emission_source",),
     "StreamBasis": ("emission_source", "emission_stream"),
+    "ProjectClaim": ("carbon_project",),
 }
 # A TRANSFER has no beneficiary and reverses nothing.
-LEFT_OUT: Final = {("TransferInput", "beneficiaryId"), ("TransferInput", "transferId")}
+LEFT_OUT: Final = {
+    ("TransferInput", "beneficiaryId"),
+    ("TransferInput", "transferId"),
+    ("ReserveAssetsInput", "beneficiaryId"),
+}
 # How mutations say that something named in their input does not exist.
 ABSENT: Final = {
     "NOT_FOUND",
@@ -57,6 +62,7 @@ ABSENT: Final = {
     "UNKNOWN_ACCOUNT",
     "UNKNOWN_BENEFICIARY",
     "UNKNOWN_LOT",
+    "UNKNOWN_RESERVATION",
     "UNKNOWN_TRANSFER",
 }
 CODES: Final = re.compile(r'"code":"([A-Z_]+)"')

@@ -31,6 +31,10 @@ SIGNED_IN = {
     "materials": "the factor library is the same for everyone; own sets are those the caller may read",
     "emissionSubtypes": "the categories of the standards are the same for everyone",
     "methodKinds": "the registry of methods is the same for everyone",
+    "markets": "the rulebook is the same for everyone",
+    "rules": "the rulebook is the same for everyone",
+    "projectRegimes": "regimes are the same for everyone",
+    "methodologies": "methodologies are the same for everyone",
 }
 
 

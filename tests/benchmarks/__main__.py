@@ -15,7 +15,7 @@ from rich.table import Table
 
 from backend.kit.embedded.cluster import Cluster, binary
 from backend.kit.provision import OWNER, create_database, migrate, prepare
-from tests.benchmarks import access, accounting, ledger, read
+from tests.benchmarks import access, accounting, ledger, ledger_verify, read
 from tests.conftest import at
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -32,9 +32,17 @@ class Bench:
     goal: float
 
 
+def _posting(what: str) -> Callable[[str, str], Sequence[Row]]:
+    return lambda server, url: [ledger.run(what, server, url, binary("pgbench")).row()]
+
+
 BENCHES: Final[dict[str, Bench]] = {
     "graphql.read_1000": Bench(lambda _server, url: [asyncio.run(read.read_1000(url)).row()], 0.6),
-    "ledger.post_service": Bench(lambda server, url: ledger.run(server, url, binary("pgbench")), 0.6),
+    "ledger.post_service": Bench(_posting("post_service"), 0.6),
+    "ledger.post_graphql": Bench(_posting("post_graphql"), 0.25),
+    "ledger.post_batch": Bench(_posting("post_batch"), 5.0),
+    "ledger.post_hot": Bench(_posting("post_hot"), 1.0),
+    "ledger.verify": Bench(lambda _server, _url: [ledger_verify.run().row()], 0.2),
     "accounting.ingest": Bench(lambda _server, url: accounting.run(url), 0.15),
     "access.check": Bench(lambda _server, url: [access.run(url)], 1.0),
 }

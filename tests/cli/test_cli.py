@@ -86,3 +86,17 @@ def test_wrong_calls(shell: Shell) -> None:
     assert "TANHENG_TOKEN" in shell.run("load", example, code=2)
     assert "did not answer" in shell.run("load", example, "--url", "http://127.0.0.1:1", "--token", "x", code=1)
     assert "manifest.toml" in shell.run("load", "tenants/examples", "--token", "x", code=1)
+
+
+def test_the_ledger_is_checked_and_taken_along(shell: Shell, tmp_path: Path) -> None:
+    shell.run("tenant", "create", "books", "--name", "账簿集团")
+    assert "whole: 0 transfers under 0 seals" in shell.run("ledger", "verify", "books")
+    file = tmp_path / "books.txt"
+    assert "1 lines in" in shell.run("ledger", "export", "books", str(file))
+    checked = subprocess.run(
+        [sys.executable, "-m", "backend.ledger.verify", file], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, "whole: 0 transfers" in checked.stdout) == (0, True)
+    assert shell.run("ledger", "anchor", "books") == ""
+    assert "NOT_FOUND" in shell.run("ledger", "verify", "nobody", code=1)
+    assert "NOT_FOUND" in shell.run("ledger", "prove", "books", "00000000-0000-0000-0000-000000000001", code=1)

@@ -97,7 +97,7 @@ async def test_messages_in_chinese(group: Group) -> None:
     given = {"legs": [used(group.steel, 1001)], "beneficiaryId": group.steel, "forYear": 2024}
     refused = await chinese.attempt("surrenderAssets", given, POSTED)
     assert "请求 1001 吨" in refused["errors"][0]["message"]
-    assert "共 1000 吨" in refused["errors"][0]["message"]
+    assert "可用 1000 吨" in refused["errors"][0]["message"]
 
 
 async def test_same_unit_twice_in_one_transfer(group: Group) -> None:

@@ -67,7 +67,7 @@ async def test_only_the_functions_write(books: Any, group: Group, role: str) -> 
     for table in ("asset_lot", "asset_transfer", "asset_leg", "asset_balance"):
         assert await refusal(books, f"INSERT INTO {table} SELECT * FROM {table}") in {DENIED, "25006"}
     if role == AUDITOR:
-        assert await refusal(books, "SELECT ledger_post" + "(" + ", ".join(["NULL"] * 19) + ")") == DENIED
+        assert await refusal(books, "SELECT ledger_post" + "(" + ", ".join(["NULL"] * 21) + ")") == DENIED
 
 
 @pytest.mark.parametrize(("account", "lot", "expected"), [("STEEL", None, "23503"), (None, "LOT", UNLAWFUL)])
@@ -76,10 +76,22 @@ async def test_the_function_takes_no_unknown_names(
 ) -> None:
     known = await names(books)
     await become(books, APP, group.world.tenant_id)
-    arguments: list[Any] = [uuid7(), "x", "-", [uuid7()], ["TRANSFER"], [1], [date(2025, 1, 1)], [None], [None]]
+    arguments: list[Any] = [
+        [uuid7()],
+        ["x"],
+        ["-"],
+        [],
+        [],
+        [uuid7()],
+        ["TRANSFER"],
+        [1],
+        [date(2025, 1, 1)],
+        [None],
+        [None],
+    ]
     arguments += [[""], [""], [None], [None], [1], [1]]
     arguments += [[known.get(lot or "", uuid7())], [known.get(account or "", uuid7())], [known["CEMENT"]], [1]]
-    call = f"SELECT ledger_post({', '.join(f'${i}' for i in range(1, 20))})"
+    call = f"SELECT ledger_post({', '.join(f'${i}' for i in range(1, 22))})"
     assert await refusal(books, call, *arguments) == expected
 
 

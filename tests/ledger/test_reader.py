@@ -31,11 +31,11 @@ async def test_used_is_net_of_reversals_and_knows_what_was_bought(group: Group, 
         found = await LedgerReader.used(session, asked, 2024, 2024)
         assert await LedgerReader.used(session, asked, 2025, 2030) == []
     assert [(u.quantity_t, u.bought, u.vintage) for u in found] == [
-        (10, False, None),
+        (10, False, 2024),
         (20, True, 2023),
-        (30, True, None),
-        (40, False, None),
-        (50, False, None),
+        (30, True, 2024),
+        (40, False, 2024),
+        (50, False, 2024),
     ]
     assert {u.use for u in found} == {Use.RETIRED}
     assert found[3].organisation_id == key(group.steel)

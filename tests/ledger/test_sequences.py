@@ -89,6 +89,7 @@ class Run:
                 Origin.ALLOCATED,
                 self.organisation("steel"),
                 date(2024, 1, 1),
+                2024,
             )
             for lot in LOTS
         )

@@ -29,7 +29,7 @@ async def test_what_is_used_stays_used(group: Group) -> None:
     await group.surrender(group.steel, used(group.steel, 1000))
     again = await group.surrender(group.steel, used(group.steel, 1))
     assert again["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
-    assert "holds 0 t" in again["errors"][0]["message"]
+    assert "has 0 t of lot CEA 2024-001 free" in again["errors"][0]["message"]
     listed = "{ assetTransfers(kind: SURRENDER) { nodes { legs { destination { accountId } } } } }"
     sunk = (await group.manager.ask(listed))["assetTransfers"]["nodes"][0]["legs"][0]["destination"]["accountId"]
     out_of_it = used(group.steel, 1) | {"source": {"id": sunk}, "destination": {"organisationId": group.steel}}

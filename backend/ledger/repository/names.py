@@ -87,6 +87,32 @@ async def look_up(
     organisation_ids: Collection[UUID] = (),
 ) -> Names:
     """Find what is named. A withdrawn lot is found only by its id; the outside is made on a tenant's first use."""
+    driver = await unit.driver()
+    found = await _look_up(driver, account_refs, lot_refs, organisation_ids)
+    if len(found.outside) < len(OUTSIDE):
+        kinds = sorted(OUTSIDE)
+        await driver.execute(_OPEN_OUTSIDE, unit.tenant_id, [uuid7() for _ in kinds], kinds)
+        found = await _look_up(driver, account_refs, lot_refs, organisation_ids)
+    return found
+
+
+async def known(
+    session: ReadSession,
+    account_refs: Collection[AccountRef],
+    lot_refs: Collection[LotRef],
+    organisation_ids: Collection[UUID],
+) -> Names:
+    """As `look_up`, but what is not there is not made."""
+    driver = (await session.connection.get_raw_connection()).driver_connection
+    return await _look_up(driver, account_refs, lot_refs, organisation_ids)
+
+
+async def _look_up(
+    driver: Any,
+    account_refs: Collection[AccountRef],
+    lot_refs: Collection[LotRef],
+    organisation_ids: Collection[UUID],
+) -> Names:
     by_code = [r for r in account_refs if r.id is None and r.organisation_id is not None]
     by_reference = [r for r in lot_refs if r.id is None]
     arguments = (
@@ -98,12 +124,7 @@ async def look_up(
         [r.issue_reference for r in by_reference],
         list(organisation_ids),
     )
-    driver = await unit.driver()
     rows = await driver.fetch(_LOOK_UP, *arguments)
-    if sum(row["what"] == "A" and row["organisation_id"] is None for row in rows) < len(OUTSIDE):
-        kinds = sorted(OUTSIDE)
-        await driver.execute(_OPEN_OUTSIDE, unit.tenant_id, [uuid7() for _ in kinds], kinds)
-        rows = await driver.fetch(_LOOK_UP, *arguments)
     accounts = [account_of(row) for row in rows if row["what"] == "A"]
     return Names(
         accounts=_accounts(accounts, account_refs),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row, select
 
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import NewObligation, Obligation, ObligationOf
@@ -17,18 +19,23 @@ from backend.ledger.tables import obligation
 from tenants.access import Permission, Principal, within
 
 _SUPERSEDE: Final = """
-UPDATE obligation SET superseded_at = now(), superseded_by_id = :successor
-WHERE organisation_id = :organisation_id AND from_year = :from_year AND to_year = :to_year AND superseded_at IS NULL
+UPDATE obligation o SET superseded_at = now(), superseded_by_id = k.successor
+FROM unnest(CAST(:ids AS uuid[]), CAST(:successors AS uuid[])) AS k (id, successor)
+WHERE o.id = k.id AND o.superseded_at IS NULL
 """
 _INSERT: Final = """
-INSERT INTO obligation (tenant_id, id, organisation_id, from_year, to_year, tonnes, source)
-VALUES (:tenant_id, :id, :organisation_id, :from_year, :to_year, :tonnes, :source)
-ON CONFLICT DO NOTHING RETURNING *
+INSERT INTO obligation (tenant_id, id, organisation_id, from_year, to_year, tonnes, source, market, superseded_at,
+                        superseded_by_id)
+SELECT :tenant_id, r.id, r.organisation_id, r.from_year, r.to_year, r.tonnes, r.source, r.market,
+       CASE WHEN r.superseded_by_id IS NOT NULL THEN now() END, r.superseded_by_id
+FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+  AS r (id uuid, organisation_id uuid, from_year integer, to_year integer, tonnes numeric, source text, market text,
+        superseded_by_id uuid)
+RETURNING *
 """
 _IN_FORCE: Final = """
 SELECT * FROM obligation
-WHERE organisation_id = :organisation_id AND superseded_at IS NULL AND from_year <= :to_year AND to_year >= :from_year
-ORDER BY from_year LIMIT 1
+WHERE organisation_id = ANY (CAST(:organisations AS uuid[])) AND superseded_at IS NULL ORDER BY from_year
 """
 _OF_YEARS: Final = """
 SELECT organisation_id, from_year, to_year, tonnes, id FROM obligation
@@ -39,7 +46,7 @@ ORDER BY organisation_id, to_year, id
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('obligation', 0) # hashtextextended(:tenant, 0))"
 
 
-def _obligation(row: Row[Any]) -> Obligation:
+def obligation_of(row: Row[Any]) -> Obligation:
     return Obligation(
         id=row.id,
         organisation_id=row.organisation_id,
@@ -50,6 +57,7 @@ def _obligation(row: Row[Any]) -> Obligation:
         recorded_at=row.recorded_at,
         superseded_at=row.superseded_at,
         superseded_by_id=row.superseded_by_id,
+        market=row.market,
     )
 
 
@@ -58,35 +66,30 @@ async def lock(unit: UnitOfWork) -> None:
     await unit.execute(_LOCK, {"tenant": str(unit.tenant_id)})
 
 
-async def record(unit: UnitOfWork, new: NewObligation) -> Obligation | None:
-    """Put an obligation in force and supersede the one of the same period; None when another period overlaps."""
-    row: dict[str, Any] = {
-        "tenant_id": unit.tenant_id,
-        "organisation_id": new.organisation_id,
-        "from_year": new.from_year,
-        "to_year": new.to_year,
-    }
-    key = uuid7()
-    overlapping = await in_force(unit, new)
-    if overlapping is not None and (overlapping.from_year, overlapping.to_year) != (new.from_year, new.to_year):
-        return None
-    if overlapping is not None:
-        await unit.execute(_SUPERSEDE, row | {"successor": key})
-    made = await unit.first(_INSERT, row | {"id": key, "tonnes": new.tonnes, "source": new.source})
-    return made and _obligation(made)
+async def record(
+    unit: UnitOfWork, new: Mapping[UUID, NewObligation], superseded: Mapping[UUID, UUID]
+) -> dict[UUID, Obligation]:
+    """Put obligations in force, by id. `superseded`: which (of older ones or of these) makes way for which of these."""
+    older = {key: successor for key, successor in superseded.items() if key not in new}
+    if older:
+        await unit.execute(_SUPERSEDE, {"ids": list(older), "successors": list(older.values())})
+    rows = [asdict(n) | {"id": key, "superseded_by_id": superseded.get(key)} for key, n in new.items()]
+    given = {"tenant_id": unit.tenant_id, "rows": orjson.dumps(rows, default=str).decode()}
+    return {r.id: obligation_of(r) for r in await unit.rows(_INSERT, given)}
 
 
-async def in_force(session: ReadSession, new: NewObligation) -> Obligation | None:
-    """The first obligation in force that overlaps the period."""
-    asked = {"organisation_id": new.organisation_id, "from_year": new.from_year, "to_year": new.to_year}
-    row = await session.first(_IN_FORCE, asked)
-    return row and _obligation(row)
+async def in_force(session: ReadSession, organisations: Collection[UUID]) -> dict[UUID, list[Obligation]]:
+    """Obligations in force of some organisations, by first year."""
+    found: dict[UUID, list[Obligation]] = defaultdict(list)
+    for row in await session.rows(_IN_FORCE, {"organisations": list(organisations)}):
+        found[row.organisation_id].append(obligation_of(row))
+    return found
 
 
 async def by_ids(session: ReadSession, keys: Collection[UUID], principal: Principal) -> dict[UUID, Obligation]:
     visible = within(principal, Permission.ASSET_READ, obligation.c.organisation_id)
     rows = await session.rows(select(obligation).where(obligation.c.id.in_(keys), visible))
-    return {row.id: _obligation(row) for row in rows}
+    return {row.id: obligation_of(row) for row in rows}
 
 
 async def page(
@@ -98,7 +101,7 @@ async def page(
     if organisation_id is not None:
         statement = statement.where(obligation.c.organisation_id == organisation_id)
     statement = keyset(statement, request, obligation.c.to_year, obligation.c.id)
-    rows = [_obligation(row) for row in await session.rows(statement)]
+    rows = [obligation_of(row) for row in await session.rows(statement)]
     return Page.cut(rows, request, lambda o: (o.to_year, o.id))
 
 

@@ -1,4 +1,4 @@
-"""The two calls by which units come into the books and move in them; all else about them is in the database."""
+"""The calls by which units come into the books and move in them; all else about them is in the database."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from uuid import UUID
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
-_POST: Final = """
-SELECT posting, refusal, leg, account_id, lot_id, quantity_t, recorded_at
-FROM ledger_post($1, $2, $3, $4::uuid[], $5::text[], $6::int[], $7::date[], $8::uuid[], $9::int[], $10::text[],
-                 $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::uuid[], $17::uuid[], $18::uuid[],
-                 $19::bigint[])
-"""
+_ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, recorded_at"
+_POST: Final = f"""
+SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], '{{}}', '{{}}', $4::uuid[], $5::text[], $6::int[],
+  $7::date[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[],
+  $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[])
+"""  # noqa: S608 - a constant
+_COMMIT: Final = f"""
+SELECT {_ROWS} FROM ledger_commit($1::uuid, $2::int[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+  $8::text[], $9::bytea[], $10::uuid[], $11::text[], $12::int[], $13::date[], $14::uuid[], $15::int[], $16::text[],
+  $17::text[], $18::uuid[], $19::int[], $20::int[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[])
+"""  # noqa: S608 - a constant
 _ISSUE: Final = """
 SELECT lot, refusal, other
 FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[], $10::bigint[],
@@ -45,6 +50,31 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
+    and each organisation it takes from with a node on which the caller has the right to (none: the right everywhere).
+    """
+
+    plan: Transfer
+    member_id: UUID
+    operation: str
+    correlation_id: str
+    key: str | None
+    digest: bytes
+    organisation_id: UUID
+    reach: tuple[tuple[UUID, UUID], ...] = ()
+
+
+@dataclass(slots=True)
+class Landed:
+    """How one of many postings came down: when, and each balance as it left it; or `refused`, to be judged alone."""
+
+    recorded_at: datetime
+    balances: list[tuple[UUID, UUID, int]]
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LotRefused:
     """Why a lot was not issued, and the issue reference of the lot in its way."""
 
@@ -55,27 +85,17 @@ class LotRefused:
 
 async def post(change: Change, transfers: Sequence[Transfer], organisations: Sequence[UUID]) -> Posted:
     """Post transfers in order, each judged by itself, in one statement; one organisation each for the audit trail."""
-    legs = [(number, place, leg) for number, t in enumerate(transfers, 1) for place, leg in enumerate(t.legs, 1)]
     driver = await change.unit.driver()
+    member, operation, correlation = _who(change)
     rows = await driver.fetch(
         _POST,
-        *_who(change),
-        [t.id for t in transfers],
-        [t.kind for t in transfers],
-        [len(t.legs) for t in transfers],
-        [t.effective_on for t in transfers],
-        [t.beneficiary_id for t in transfers],
-        [t.for_year for t in transfers],
-        [t.purpose for t in transfers],
-        [t.evidence for t in transfers],
+        [member] * len(transfers),
+        [operation] * len(transfers),
+        [correlation] * len(transfers),
+        *_plans(transfers),
         [t.reverses_id for t in transfers],
         list(organisations),
-        [number for number, _, _ in legs],
-        [place for _, place, _ in legs],
-        [leg.lot_id for _, _, leg in legs],
-        [leg.source.id for _, _, leg in legs],
-        [leg.destination.id for _, _, leg in legs],
-        [leg.quantity_t for _, _, leg in legs],
+        *_legs(transfers),
     )
     refused = [
         Refused(row["posting"] - 1, row["refusal"], row["leg"] and row["leg"] - 1, row["quantity_t"])
@@ -84,6 +104,63 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
     ]
     balances = [Balance(row["account_id"], row["lot_id"], row["quantity_t"]) for row in rows if row["posting"] is None]
     return Posted(refused, balances, rows[-1]["recorded_at"])
+
+
+async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[Landed | None]:
+    """Post transfers of many callers in one transaction of their own, each judged by itself in order.
+
+    None for all that were not posted because some are `refused` before anything was: ask again for those without them.
+    """
+    reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
+    plans = [a.plan for a in asked]
+    rows = await driver.fetch(
+        _COMMIT,
+        tenant_id,
+        [number for number, _, _ in reach],
+        [organisation for _, organisation, _ in reach],
+        [node for _, _, node in reach],
+        [a.member_id for a in asked],
+        [a.operation for a in asked],
+        [a.correlation_id for a in asked],
+        [a.key for a in asked],
+        [a.digest for a in asked],
+        *_plans(plans),
+        [a.organisation_id for a in asked],
+        *_legs(plans),
+    )
+    landed: list[Landed | None] = [None] * len(asked)
+    for posting, refusal, _, account_id, lot_id, quantity_t, recorded_at in rows:
+        found = landed[posting - 1]
+        if found is None:
+            found = landed[posting - 1] = Landed(recorded_at, [], refused=refusal is not None)
+        if refusal is None:
+            found.balances.append((account_id, lot_id, quantity_t))
+    return landed
+
+
+def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
+    return (
+        [t.id for t in transfers],
+        [t.kind for t in transfers],
+        [len(t.legs) for t in transfers],
+        [t.effective_on for t in transfers],
+        [t.beneficiary_id for t in transfers],
+        [t.for_year for t in transfers],
+        [t.purpose for t in transfers],
+        [t.evidence for t in transfers],
+    )
+
+
+def _legs(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
+    legs = [(number, place, leg) for number, t in enumerate(transfers, 1) for place, leg in enumerate(t.legs, 1)]
+    return (
+        [number for number, _, _ in legs],
+        [place for _, place, _ in legs],
+        [leg.lot_id for _, _, leg in legs],
+        [leg.source.id for _, _, leg in legs],
+        [leg.destination.id for _, _, leg in legs],
+        [leg.quantity_t for _, _, leg in legs],
+    )
 
 
 async def issue(

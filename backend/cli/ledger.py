@@ -1,0 +1,73 @@
+"""`tanheng ledger …`: the chain over a tenant's carbon-asset transfers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+import typer
+
+from backend.cli.common import as_owner, console
+from backend.kit.clock import Clock
+from backend.kit.database import Database
+from backend.ledger import seals
+from backend.ledger.seals import Anchor, tenant_named
+from backend.ledger.verify import BrokenError, Verifier
+
+app = typer.Typer(no_args_is_help=True, help="The chain that seals a tenant's carbon-asset transfers.")
+Slug = Annotated[str, typer.Argument(help="Slug of the tenant.")]
+
+
+@app.command()
+def verify(tenant: Slug) -> None:
+    """Check every transfer against the chain; the first broken link is named, and the exit code is 1."""
+
+    async def work(database: Database) -> Verifier:
+        return await seals.verify(database, await tenant_named(database, tenant))
+
+    try:
+        found = as_owner(work)
+    except BrokenError as broken:
+        console.print(f"[red]BROKEN[/]: {broken}", highlight=False)
+        raise typer.Exit(1) from None
+    head = found.hashes[-1].hex() if found.hashes else "-"
+    console.print(f"whole: {found.transfers} transfers under {len(found.hashes)} seals; head {head}", highlight=False)
+
+
+@app.command()
+def export(tenant: Slug, file: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
+    """Write the ledger to a file that `python -m backend.ledger.verify FILE` checks without a database."""
+
+    async def work(database: Database) -> int:
+        lines = 0
+        with file.open("wb") as out:
+            async for line in seals.export(database, await tenant_named(database, tenant)):
+                out.write(line + b"\n")
+                lines += 1
+        return lines
+
+    console.print(f"{as_owner(work)} lines in {file}", highlight=False)
+
+
+@app.command()
+def anchor(tenant: Slug) -> None:
+    """Anchor the seals of past days (UTC), and print every root made: publish them elsewhere."""
+
+    async def work(database: Database) -> list[Anchor]:
+        return await seals.anchor_days(database, await tenant_named(database, tenant), Clock().now().date())
+
+    for made in as_owner(work):
+        console.print(f"{made.day} seals {made.first_seal}-{made.last_seal} root {made.root.hex()}", highlight=False)
+
+
+@app.command()
+def prove(tenant: Slug, transfer: Annotated[str, typer.Argument(help="UUID of the transfer.")]) -> None:
+    """Print the proof that a transfer is in the ledger; `python -m backend.ledger.verify --proof FILE` checks it."""
+
+    async def work(database: Database) -> bytes:
+        found = await seals.prove(database, await tenant_named(database, tenant), UUID(transfer))
+        return orjson.dumps(found, option=orjson.OPT_INDENT_2)
+
+    typer.echo(as_owner(work).decode())

@@ -1,0 +1,107 @@
+"""GraphQL of the past: balances as of a day and as known at a moment, the life of a unit."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Final
+
+import strawberry
+
+from backend.kit.graphql.fields import mutation, query
+from backend.kit.graphql.nodes import key_of
+from backend.kit.graphql.payloads import MutationInput, Payload
+from backend.kit.graphql.scalars import Tonnes
+from backend.kit.graphql.types import input_type, object_type
+from backend.ledger.graphql_types import AssetLot, AssetTransfer, LotBalance
+from backend.ledger.history.service import ClosePeriod, HistoryService
+from tenants.access import Permission
+from tenants.context import Info, requires
+
+_READ: Final = requires(Permission.ASSET_READ)
+_MANAGE: Final = requires(Permission.ASSET_MANAGE)
+
+
+@object_type
+class AssetUnitHistory:
+    """The life of the unit with a serial number, as its lot went through it."""
+
+    lot: AssetLot
+    """The lot that holds the number."""
+    steps: list[AssetTransfer]
+    """Every transfer of units of the lot, from its issue on, each with its evidence."""
+
+
+@input_type
+class CloseAssetPeriodInput(MutationInput):
+    """Days to close."""
+
+    through: date
+    """The last of them, in the past; all before it are closed too."""
+    reason: str
+    """Why, for example the month's close."""
+
+
+@object_type
+class CloseAssetPeriodPayload(Payload):
+    """What is closed now."""
+
+    through: date | None = None
+    """The last closed day."""
+
+
+@object_type
+class Queries:
+    """Root queries about the past."""
+
+    @query(_READ)
+    async def asset_balances_as_of(
+        self,
+        info: Info,
+        organisation_id: strawberry.ID,
+        effective_on: Annotated[
+            date | None, strawberry.argument(description="At the end of this day; today when not given.")
+        ] = None,
+        known_at: Annotated[
+            datetime | None, strawberry.argument(description="From what had been recorded by then; now when not given.")
+        ] = None,
+        below: Annotated[bool, strawberry.argument(description="With all organisations below it today.")] = False,
+        zero: Annotated[
+            bool, strawberry.argument(description="Also lots that were ever there and of which nothing was left.")
+        ] = False,
+    ) -> list[LotBalance]:
+        """What rested in the accounts of an organisation, by account and lot."""
+        key = key_of(organisation_id, "Organisation", "organisationId")
+        service = info.context.use(HistoryService)
+        found = await service.balances(info.context.principal, key, effective_on, known_at, below=below, zero=zero)
+        return [LotBalance.of(balance) for balance in found]
+
+    @query(_READ)
+    async def asset_closed_through(self, info: Info) -> date | None:
+        """The last closed day: nothing takes effect on it or before it any more. Null when no period is closed."""
+        return await info.context.use(HistoryService).closed_through(info.context.principal)
+
+    @query(_READ)
+    async def asset_unit_history(
+        self,
+        info: Info,
+        scheme: Annotated[str, strawberry.argument(description="Scheme of the serial number, for example CEA.")],
+        number: Annotated[Tonnes, strawberry.argument(description="The serial number.")],
+        prefix: Annotated[str, strawberry.argument(description="What stands before the number.")] = "",
+    ) -> AssetUnitHistory | None:
+        """The life of one unit from its issue to its last use; null when no lot known to the caller holds it."""
+        found = await info.context.use(HistoryService).unit_life(info.context.principal, scheme, prefix, number)
+        if found is None:
+            return None
+        return AssetUnitHistory(lot=AssetLot.of(found.lot), steps=[AssetTransfer.of(step) for step in found.steps])
+
+
+@object_type
+class Mutations:
+    """Root mutations about periods."""
+
+    @mutation(_MANAGE)
+    async def close_asset_period(self, info: Info, input: CloseAssetPeriodInput) -> CloseAssetPeriodPayload:
+        """Close the ledger's days up to one: back-dated transfers stay out of them (关账)."""
+        given = ClosePeriod(input.through, input.reason)
+        done = await info.context.use(HistoryService).close(info.context.actor(input), given)
+        return CloseAssetPeriodPayload(errors=[], through=done.value.through, replayed=done.replayed)

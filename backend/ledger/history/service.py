@@ -1,0 +1,107 @@
+"""How balances stood on a day, as known at a moment; and the life of a unit from its issue to its last use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from backend.kit.errors import FORBIDDEN
+from backend.kit.ids import uuid7
+from backend.kit.text import clean, tidy
+from backend.kit.toolbox import Toolbox
+from backend.ledger import codes
+from backend.ledger.domain import Balance, Lot, Transfer
+from backend.ledger.history import repository
+from backend.ledger.history.repository import AsOf
+from backend.ledger.repository import closings, holdings
+from tenants.access import Permission, Principal, require, require_organisation
+from tenants.commands import Actor, Change, Done, perform
+
+
+@dataclass(frozen=True, slots=True)
+class UnitLife:
+    """The lot a unit came with, and all transfers of that lot the caller may see, the earliest first."""
+
+    lot: Lot
+    steps: Sequence[Transfer]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeriod:
+    """The last day to close, and why."""
+
+    through: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPeriod:
+    """What is closed now."""
+
+    through: date
+
+
+class HistoryService:
+    """Reads of the past; nothing of it is ever changed."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def balances(
+        self,
+        principal: Principal,
+        organisation_id: UUID,
+        effective_on: date | None,
+        known_at: datetime | None,
+        *,
+        below: bool,
+        zero: bool = False,
+    ) -> list[Balance]:
+        """Units by account and lot at the end of a day (today when not given), from what was recorded by a moment (now
+        when not given). Errors: FORBIDDEN, NOT_FOUND.
+        """
+        clock = self.toolbox.clock
+        as_of = AsOf(effective_on or clock.today(), known_at or clock.now())
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            await require(session, principal, Permission.ASSET_READ, organisation_id)
+            await require_organisation(session, organisation_id, "organisationId")
+            return await repository.balances(session, organisation_id, as_of, below=below, zero=zero)
+
+    async def close(self, actor: Actor, given: ClosePeriod) -> Done[ClosedPeriod]:
+        """Close all days up to one: nothing takes effect in them any more.
+
+        Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY.
+        """
+        reason = tidy(given.reason)
+        if not reason:
+            raise codes.MISSING_TEXT(path=("reason",), what="reason")
+
+        async def work(change: Change) -> ClosedPeriod:
+            # A closing binds every account, so it takes the right over each.
+            if await change.refusals(Permission.ASSET_MANAGE, await closings.account_owners(change.unit)):
+                raise FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+            last = await closings.closed_through(change.unit)
+            if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
+                raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))
+            await closings.close(change.unit, given.through, reason)
+            made = ClosedPeriod(given.through)
+            await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=made)
+            return made
+
+        return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
+
+    async def closed_through(self, principal: Principal) -> date | None:
+        """The last closed day of the tenant."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await closings.closed_through(session)
+
+    async def unit_life(self, principal: Principal, scheme: str, prefix: str, number: int) -> UnitLife | None:
+        """None when no lot that the caller may know of holds the number."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            key = await repository.lot_of_unit(session, clean(scheme), clean(prefix), number)
+            lot = (await holdings.lots(session, [key], principal)).get(key) if key is not None else None
+            if lot is None:
+                return None
+            return UnitLife(lot, await repository.transfers_of_lot(session, lot.id, principal))

@@ -1,0 +1,95 @@
+"""The error codes of projects, claims and sinks."""
+
+from __future__ import annotations
+
+from backend.kit.errors import conflict, invalid, rule
+
+UNKNOWN_REGIME = invalid(
+    "UNKNOWN_REGIME",
+    en="There is no regime '{regime}'; there are {known}.",
+    zh="没有项目机制 '{regime}'；现有：{known}。",
+)
+UNKNOWN_METHODOLOGY = invalid(
+    "UNKNOWN_METHODOLOGY",
+    en="There is no methodology '{methodology}' in the regime {regime}; there are {known}.",
+    zh="机制 {regime} 没有方法学 '{methodology}'；现有：{known}。",
+)
+PROJECT_CODE_TAKEN = conflict(
+    "PROJECT_CODE_TAKEN", en="There is a project '{code}' already.", zh="项目代码 '{code}' 已存在。"
+)
+BAD_CREDITING_PERIOD = invalid(
+    "BAD_CREDITING_PERIOD",
+    en="The crediting period runs from {first} to {last}; by {methodology} it starts no earlier than the project, and "
+    "lasts {least} to {most} years.",
+    zh="计入期为 {first} 至 {last}；按 {methodology}，其起始不得早于项目开工，且须为 {least} 至 {most} 年。",
+)
+BEGUN_TOO_EARLY = rule(
+    "BEGUN_TOO_EARLY",
+    en="The project began on {begun}; the regime takes projects begun after {after}. Source: {source}.",
+    zh="项目开工于 {begun}；该机制仅受理 {after} 之后开工的项目。依据：{source}。",
+)
+WRONG_STEP = conflict(
+    "WRONG_STEP",
+    en="The step {step} does not follow from {state}; possible are: {possible}.",
+    zh="状态 {state} 不可办理步骤 {step}；可办理：{possible}。",
+)
+DOCUMENT_MISSING = rule(
+    "DOCUMENT_MISSING",
+    en="The step {step} needs these documents, each with its reference: {missing}. Source: {source}.",
+    zh="步骤 {step} 须附以下文件并注明文号：{missing}。依据：{source}。",
+)
+NOTICE_RUNS = rule(
+    "NOTICE_RUNS",
+    en="The step {step} is possible from {earliest} on: {days} working days after {after}. Source: {source}.",
+    zh="步骤 {step} 最早可于 {earliest} 办理：{after} 之后 {days} 个工作日。依据：{source}。",
+)
+STEP_BEFORE_LAST = invalid(
+    "STEP_BEFORE_LAST",
+    en="The step happened on {day}; it must lie from {earliest} (the step before) to {today}.",
+    zh="步骤日期 {day} 须在 {earliest}（上一步骤）至 {today} 之间。",
+)
+BODY_MISSING = invalid(
+    "BODY_MISSING",
+    en="The step {step} names the body that did it.",
+    zh="步骤 {step} 须注明办理机构。",
+)
+SAME_BODY = rule(
+    "SAME_BODY",
+    en="{body} validated the project; another body must verify its reductions. Source: {source}.",
+    zh="{body} 已审定本项目；减排量须由其他机构核查。依据：{source}。",
+)
+PROJECT_NOT_ELIGIBLE = rule(
+    "PROJECT_NOT_ELIGIBLE",
+    en="The project {why}; its reductions cannot be registered. Source: {source}.",
+    zh="项目{why_zh}，其减排量不得登记。依据：{source}。",
+)
+NOT_REGISTERED = rule(
+    "PROJECT_NOT_REGISTERED",
+    en="The project is {state}; reductions are claimed of a registered one.",
+    zh="项目状态为 {state}；仅登记项目可申报减排量。",
+)
+CLAIM_OUTSIDE = rule(
+    "CLAIM_OUTSIDE",
+    en="The claim covers {first} to {last}; it must lie from {earliest} to {latest}. Source: {source}.",
+    zh="申报期间 {first} 至 {last} 须在 {earliest} 至 {latest} 之内。依据：{source}。",
+)
+CLAIM_OVERLAPS = conflict(
+    "CLAIM_OVERLAPS",
+    en="Another claim of the project covers part of {first} to {last}; a day is claimed once.",
+    zh="该项目已有申报覆盖 {first} 至 {last} 的一部分；同一日只能申报一次。",
+)
+VERIFIED_MORE = invalid(
+    "VERIFIED_MORE",
+    en="Verified were {verified} t; it must be 1 to the {claimed} t claimed.",
+    zh="核查量 {verified} 吨须为 1 至申报的 {claimed} 吨。",
+)
+BAD_STAND = invalid(
+    "BAD_STAND",
+    en="{what} must lie from {least} to {most} with at most {places} decimals; got {value}.",
+    zh="{what} 须在 {least} 至 {most} 之间且至多 {places} 位小数，收到 {value}。",
+)
+SINK_RECORDED = conflict(
+    "SINK_RECORDED",
+    en="'{what}' of this project is recorded already; give a reason to put another in its place.",
+    zh="该项目已登记 '{what}'；如需替换请填写理由。",
+)

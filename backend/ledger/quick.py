@@ -1,0 +1,148 @@
+"""The quick way of a single posting: from what the process knows, to the committer, without a transaction of its own.
+
+Only what can be said yes to goes this way. Names that are known to exist (accounts never change, lots only by being
+withdrawn, when nothing of them is left anywhere) are kept; anything else, and every refusal, is left to the ordinary
+way (`PostingService.post`), which knows all the reasons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from backend.kit.database import Database
+from backend.kit.errors import CodedError
+from backend.kit.ids import uuid7
+from backend.ledger.committer import Committer, NotTaken
+from backend.ledger.domain import (
+    OUTSIDE,
+    Account,
+    AccountKind,
+    AccountRef,
+    Balance,
+    LotRef,
+    NamedLot,
+    Order,
+    Transfer,
+    TransferKind,
+)
+from backend.ledger.outcomes import Posting, TransferOutcome
+from backend.ledger.repository import names
+from backend.ledger.repository.names import Names
+from backend.ledger.repository.posting import Asked, Landed
+from backend.ledger.rules import Books, answering, planned
+from tenants.access import Permission, Principal
+from tenants.commands import Actor, plain
+
+MOST_NAMES: Final = 200_000
+"""Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
+QUICK: Final = frozenset({TransferKind.TRANSFER, TransferKind.CANCEL})
+"""Uses are judged by rules of their scheme and year, and a reversal by what it takes back: these look closer."""
+_MOVERS: Final = (Permission.ASSET_MANAGE, Permission.ASSET_SYNC)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names of one tenant that were found once."""
+
+    accounts: dict[AccountRef, Account] = field(default_factory=dict)
+    outside: dict[AccountKind, Account] = field(default_factory=dict)
+    lots: dict[LotRef, NamedLot] = field(default_factory=dict)
+    organisations: set[UUID] = field(default_factory=set)
+
+    def learn(self, books: Books | Names) -> None:
+        if len(self.accounts) + len(self.lots) + len(self.organisations) > MOST_NAMES:
+            self.accounts.clear()
+            self.lots.clear()
+            self.organisations.clear()
+        self.accounts.update(books.accounts)
+        self.outside.update(books.outside)
+        self.lots.update(books.lots)
+        self.organisations.update(books.organisations)
+
+
+class Quick:
+    """What a process knows of its tenants' names, and its committer."""
+
+    def __init__(self, database: Database, committer: Committer) -> None:
+        self._database = database
+        self._committer = committer
+        self._known: dict[UUID, tuple[Known, Books]] = {}
+
+    def learn(self, tenant_id: UUID, books: Books | Names) -> None:
+        """Keep names that are committed."""
+        if tenant_id not in self._known:
+            known = Known()
+            frozen = Books(known.accounts, known.outside, known.lots, {}, known.organisations)
+            self._known[tenant_id] = (known, frozen)
+        self._known[tenant_id][0].learn(books)
+
+    async def post(self, actor: Actor, operation: str, body: Order, order: Order) -> Posting | None:
+        """Post a checked order with whatever else waits; None when it has to go the ordinary way."""
+        # A day that is named may be a closed one.
+        if actor.dry_run or order.kind not in QUICK or body.effective_on is not None:
+            return None
+        plan = self._plan(actor, order) or await self._looked_up(actor, order)
+        if plan is None:
+            return None
+        try:
+            reach = tuple(_reach(actor.principal, {answering(leg) for leg in plan.legs}))
+            asked = Asked(
+                plan,
+                actor.principal.member_id,
+                operation,
+                actor.correlation_id,
+                actor.idempotency_key,
+                digest_of(body) if actor.idempotency_key is not None else b"",
+                answering(plan.legs[0]),
+                reach,
+            )
+            landed = await self._committer.post(actor.principal.tenant_id, asked)
+        except NotTaken:
+            return None
+        return _posting(plan, landed)
+
+    def _plan(self, actor: Actor, order: Order) -> Transfer | None:
+        known = self._known.get(actor.principal.tenant_id)
+        if known is None:
+            return None
+        try:
+            return planned(order, known[1], uuid7())
+        except CodedError:
+            return None
+
+    async def _looked_up(self, actor: Actor, order: Order) -> Transfer | None:
+        """The plan after a look at what the order names: each name is met once for the first time."""
+        sides = [s for leg in order.legs for s in (leg.source, leg.destination) if s is not None and not s.market]
+        served = [] if order.beneficiary_id is None else [order.beneficiary_id]
+        async with self._database.read(actor.principal.tenant_id) as session:
+            found = await names.known(session, set(sides), {leg.lot for leg in order.legs}, served)
+        if len(found.outside) < len(OUTSIDE):
+            return None
+        self.learn(actor.principal.tenant_id, found)
+        return self._plan(actor, order)
+
+
+def digest_of(body: object) -> bytes:
+    """As `tenants.commands` keeps it with a key."""
+    return hashlib.sha256(orjson.dumps(plain(body), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:
+    nodes = {g.organisation_id for p in _MOVERS for g in principal.granting(p)}
+    if not nodes:
+        raise NotTaken
+    if None in nodes:
+        return ()
+    return ((organisation, node) for organisation in organisations for node in nodes if node is not None)
+
+
+def _posting(plan: Transfer, landed: Landed) -> Posting:
+    own = {a.id for leg in plan.legs for a in (leg.source, leg.destination) if a.organisation_id}
+    balances = tuple(Balance(*b) for b in landed.balances if b[0] in own)
+    return Posting((TransferOutcome(replace(plan, recorded_at=landed.recorded_at)),), balances)

@@ -1,0 +1,159 @@
+"""Setting units aside, posting what they were set aside for, giving them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from backend.kit.database import UnitOfWork
+from backend.kit.ids import uuid7
+from backend.kit.jobs.outbox import enqueue
+from backend.kit.pages import Page, PageRequest
+from backend.kit.text import tidy
+from backend.kit.toolbox import Toolbox
+from backend.ledger import codes as posting_codes
+from backend.ledger.outcomes import Posting
+from backend.ledger.posting import books_of, post_within, require_manager
+from backend.ledger.reservations import codes, domain, repository
+from backend.ledger.reservations.domain import (
+    NewReservation,
+    PostReservation,
+    Reservation,
+    ReservationState,
+    VoidReservation,
+)
+from backend.ledger.reservations.repository import Ending, Short
+from backend.ledger.rules import Books, checked_order, planned
+from tenants.access import Permission, Principal
+from tenants.commands import Actor, Change, Done, perform
+
+EXPIRE_JOB: Final = "ledger.expire_reservation"
+
+
+class ReservationService:
+    """Reservations of the organisations of a tenant."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def reserve(self, actor: Actor, new: NewReservation) -> Done[Reservation]:
+        """Set units aside, all legs or none. Errors: those of `domain.checked`, RESERVATION_OF_ONE, UNKNOWN_LOT,
+        UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, FORBIDDEN, NOT_FOUND, INSUFFICIENT_BALANCE.
+        """
+        clock = self.toolbox.clock
+        tidied, order = domain.checked(new, clock.now(), clock.today())
+
+        async def work(change: Change) -> Reservation:
+            books = await books_of(change, [order])
+            made = domain.reserved(tidied, planned(order, books, uuid7()))
+            await require_manager(change, made.organisation_id)
+            outcome = await repository.reserve(change, made)
+            if isinstance(outcome, Short):
+                raise _short(made, outcome, books)
+            if made.expires_at is not None:
+                await enqueue(
+                    change.unit,
+                    EXPIRE_JOB,
+                    {"reservation_id": made.id},
+                    organisation_id=made.organisation_id,
+                    created_by=actor.principal.member_id,
+                    run_at=made.expires_at,
+                )
+            return replace(made, recorded_at=outcome)
+
+        return await perform(self.toolbox, actor, "reserveAssets", new, Reservation, work)
+
+    async def post(self, actor: Actor, given: PostReservation) -> Done[Posting]:
+        """Post the transfer a reservation was for, in full or in part; what is left over is free again.
+
+        Errors: UNKNOWN_RESERVATION, RESERVATION_ENDED, RESERVATION_EXPIRED, RESERVATION_STAYS, RESERVATION_PART,
+        FORBIDDEN, those of posting.
+        """
+
+        async def work(change: Change) -> Posting:
+            found = await self._steerable(change, given.reservation_id)
+            domain.check_active(found, self.toolbox.clock.now(), to_post=True)
+            order = checked_order(domain.order_of(found, given.parts), self.toolbox.clock.today())
+            transfer_id = uuid7()
+            await self._end(change, Ending(found.id, ReservationState.POSTED, transfer_id))
+            outcome = await post_within(change, [order], transfer_ids=[transfer_id])
+            refusal = outcome.rows[0].refusal
+            if refusal is not None:
+                raise refusal.error()
+            return outcome
+
+        return await perform(self.toolbox, actor, "postReservation", given, Posting, work)
+
+    async def void(self, actor: Actor, given: VoidReservation) -> Done[Reservation]:
+        """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, UNKNOWN_RESERVATION,
+        RESERVATION_ENDED, FORBIDDEN.
+        """
+        reason = tidy(given.reason)
+        if not reason:
+            raise posting_codes.MISSING_TEXT(path=("reason",), what="reason")
+
+        async def work(change: Change) -> Reservation:
+            found = await self._steerable(change, given.reservation_id)
+            domain.check_active(found, self.toolbox.clock.now(), to_post=False)
+            await self._end(change, Ending(found.id, ReservationState.VOIDED, reason=reason))
+            return (await repository.reservations(change.unit, [found.id]))[found.id]
+
+        return await perform(self.toolbox, actor, "voidReservation", given, Reservation, work)
+
+    @staticmethod
+    async def expire(unit: UnitOfWork, reservation_id: UUID) -> bool:
+        """End a reservation whose deadline has passed; False when it had ended before. For its job."""
+        return await repository.end(unit, Ending(reservation_id, ReservationState.EXPIRED))
+
+    async def reservations_by_ids(self, principal: Principal, keys: Collection[UUID]) -> dict[UUID, Reservation]:
+        """Those the caller may read."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await repository.reservations(session, keys, principal)
+
+    async def reservations(
+        self,
+        principal: Principal,
+        request: PageRequest,
+        organisation_id: UUID | None,
+        state: ReservationState | None,
+    ) -> Page[Reservation]:
+        """Those the caller may read, the latest first."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await repository.page_of_reservations(session, principal, request, organisation_id, state)
+
+    async def _steerable(self, change: Change, key: UUID) -> Reservation:
+        """The reservation, when the caller may see it and decide about it; what is out of reach is not there."""
+        principal = change.actor.principal
+        shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
+        found = (await repository.reservations(change.unit, [key], shown)).get(key)
+        if found is None:
+            raise codes.UNKNOWN_RESERVATION(path=("reservationId",), reservation=str(key))
+        await require_manager(change, found.organisation_id)
+        return found
+
+    @staticmethod
+    async def _end(change: Change, ending: Ending) -> None:
+        actor = change.actor
+        by = replace(
+            ending,
+            member_id=actor.principal.member_id,
+            operation=change.operation,
+            correlation_id=actor.correlation_id,
+        )
+        if not await repository.end(change.unit, by):
+            raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
+
+
+def _short(made: Reservation, short: Short, books: Books) -> Any:
+    leg = made.legs[short.leg]
+    lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
+    asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
+    return posting_codes.INSUFFICIENT_BALANCE(
+        path=("legs", str(short.leg), "quantity"),
+        account=f"{leg.source.code} ({leg.source.id})",
+        lot=str(lot),
+        asked=asked,
+        available=short.available_t,
+    )

@@ -1,0 +1,49 @@
+"""The error codes of the rulebook. Each names the rule, where it is written, and what is left."""
+
+from __future__ import annotations
+
+from backend.kit.errors import invalid, rule
+
+VINTAGE_NOT_USABLE = rule(
+    "VINTAGE_NOT_USABLE",
+    en="Lot {lot} of vintage {vintage} cannot serve for {year}; usable are {usable}. Rule {rule}: {source}.",
+    zh="批次 {lot}（年份 {vintage}）不可用于 {year} 年度；可用年份：{usable}。规则 {rule}：{source}。",
+)
+OFFSET_LIMIT_EXCEEDED = rule(
+    "OFFSET_LIMIT_EXCEEDED",
+    en="Offsets for {year} may be at most {limit} t ({share} of {base} t); {used} t are used, {headroom} t are left, "
+    "{asked} t were asked for. Rule {rule}: {source}.",
+    zh="{year} 年度抵销量上限为 {limit} 吨（{base} 吨的 {share}），已用 {used} 吨，剩余 {headroom} 吨，"
+    "请求 {asked} 吨。规则 {rule}：{source}。",
+)
+OFFSET_LIMIT_UNKNOWN = rule(
+    "OFFSET_LIMIT_UNKNOWN",
+    en="Offsets for {year} are limited to {share} of what is due, and nothing is recorded as due: set the obligation "
+    "first. Rule {rule}: {source}.",
+    zh="{year} 年度抵销量以应清缴量的 {share} 为限，但尚无应清缴量记录；请先登记履约义务。规则 {rule}：{source}。",
+)
+OFFSET_NOT_ELIGIBLE = rule(
+    "OFFSET_NOT_ELIGIBLE",
+    en="Lot {lot} cannot serve as an offset for {year}: it needs {need}, and has {found}. Rule {rule}: {source}.",
+    zh="批次 {lot} 不可用于 {year} 年度抵销：须 {need}，实为 {found}。规则 {rule}：{source}。",
+)
+WRONG_MARKET = rule(
+    "WRONG_MARKET",
+    en="Lot {lot} is of the market {market}; the obligation for {year} is of {needed}, where it does not serve.",
+    zh="批次 {lot} 属于市场 {market}；{year} 年度履约义务属于市场 {needed}，不可使用。",
+)
+LOCAL_SHARE_NOT_SHOWN = rule(
+    "LOCAL_SHARE_NOT_SHOWN",
+    en="At least {share} of the offsets must come from the region, which the lots do not show. Rule {rule}: {source}.",
+    zh="抵销量的 {share} 以上须来自本地项目，批次未能证明。规则 {rule}：{source}。",
+)
+PREFERRED_FIRST = rule(
+    "PREFERRED_FIRST",
+    en="{held} t of {preferred} are held and should be used before {used}. Rule {rule}: {source}.",
+    zh="尚持有 {preferred} {held} 吨，宜先于 {used} 使用。规则 {rule}：{source}。",
+)
+UNKNOWN_MARKET = invalid(
+    "UNKNOWN_MARKET",
+    en="There is no market '{market}' in the rulebook; there are {known}.",
+    zh="规则库中没有市场 '{market}'；现有：{known}。",
+)

@@ -1,0 +1,183 @@
+"""What the rules say about units that are about to be used: refusals where they bind, remarks where they recommend.
+
+Pure: everything known about the lots, the obligation and what was used before is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final
+
+from backend.kit.errors import Code, CodedError
+from backend.ledger.domain import AssetClass, TransferKind
+from backend.ledger.rulebook import codes
+from backend.ledger.rulebook.domain import Base, Rule, Rulebook, RuleKind
+
+CREDITS: Final = frozenset({AssetClass.CCER, AssetClass.VERIFIED_SAVING, AssetClass.SINK})
+# 8.4.2: allowances bought at an exchange, then CCER, then verified savings. 8.4.3 gives own sinks no place in it.
+PREFERENCE: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_SAVING)
+
+
+@dataclass(frozen=True, slots=True)
+class LotFacts:
+    """What the rules ask of a lot. `name` is how people know it."""
+
+    name: str
+    scheme: str
+    asset_class: AssetClass
+    vintage: int | None
+    issued_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the beneficiary stands for the year: what is due (None: not recorded), of which market, what was
+    allocated, what offsets were surrendered, and what it holds of the classes that 8.4.2 ranks (bought allowances).
+    """
+
+    market: str = ""
+    due_t: Decimal | None = None
+    allocated_t: int = 0
+    offsets_t: int = 0
+    held: Mapping[AssetClass, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Units about to be used, lot by lot, for an organisation and a year."""
+
+    kind: TransferKind
+    year: int
+    on: date
+    lots: Sequence[tuple[LotFacts, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that is not met."""
+
+    error: CodedError
+    must: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """How much of a limit on offsets is left: tonnes; None where the base is not recorded."""
+
+    rule: Rule
+    base_t: Decimal | None
+    used_t: int
+
+    @property
+    def limit_t(self) -> int | None:
+        """The limit, rounded down: a fraction of a unit cannot be surrendered."""
+        assert self.rule.share is not None, "a limit has its share"
+        return None if self.base_t is None else floor(self.base_t * self.rule.share)
+
+    @property
+    def left_t(self) -> int | None:
+        return None if self.limit_t is None else max(self.limit_t - self.used_t, 0)
+
+
+def floor(value: Decimal) -> int:
+    """Allowances are rounded down, always (MEE allocation plans)."""
+    return int(value.to_integral_value(ROUND_FLOOR))
+
+
+def headroom(rule: Rule, standing: Standing) -> Headroom:
+    base = Decimal(standing.allocated_t) if rule.base is Base.ALLOCATED else standing.due_t
+    return Headroom(rule, base, standing.offsets_t)
+
+
+def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
+    """Every rule that the use does not meet, those that refuse first. A use that no market knows meets them all."""
+    if use.kind is TransferKind.RETIRE:
+        found = list(_out_of_order(use, standing, book))
+    elif use.kind is TransferKind.SURRENDER:
+        found = list(_surrendered(use, standing, book))
+    else:
+        found = []
+    return tuple(sorted(found, key=lambda f: not f.must))
+
+
+def market_of(use: Use, standing: Standing, book: Rulebook) -> str:
+    """The market of the obligation; where it says none, that of the units."""
+    named = (book.market_of(lot.scheme) for lot, _ in use.lots)
+    return standing.market or next((m for m in named if m), "")
+
+
+def _surrendered(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
+    market = market_of(use, standing, book)
+    if market not in book.markets:
+        return
+    offsets_t = 0
+    for index, (lot, quantity_t) in enumerate(use.lots):
+        path = ("legs", str(index), "lot")
+        own = book.markets[market].instruments.get(lot.scheme)
+        home = book.market_of(lot.scheme)
+        if own is None and home is not None:
+            yield Finding(codes.WRONG_MARKET(path=path, lot=lot.name, market=home, year=use.year, needed=market), True)
+        elif lot.asset_class in CREDITS:
+            offsets_t += quantity_t
+            yield from _eligible(use, lot, path, book.markets[market].code, book)
+        else:
+            yield from _vintage(use, lot, path, market, book)
+    if offsets_t:
+        yield from _within_limit(use, offsets_t, standing, market, book)
+
+
+def _vintage(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
+    for rule in book.binding(market, RuleKind.VINTAGE, use.year, use.on):
+        first = rule.first_vintage or 1990
+        last = rule.last_vintage or (2100 if rule.vintage_lag is None else use.year + rule.vintage_lag)
+        if lot.vintage is None or not first <= lot.vintage <= last:
+            usable = f"{first} - {last}" if last < 2100 else f"{first} -"
+            yield _finding(rule, codes.VINTAGE_NOT_USABLE, path, lot=lot.name, vintage=lot.vintage or "-",
+                           year=use.year, usable=usable)  # fmt: skip
+
+
+def _eligible(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
+    for rule in book.binding(market, RuleKind.REDUCTION_AFTER, use.year, use.on):
+        assert rule.day is not None, "the rule names its day"
+        if lot.vintage is None or lot.vintage < rule.day.year:
+            yield _ineligible(rule, use, lot, path, f"vintage >= {rule.day.year}", str(lot.vintage or "-"))
+    for rule in book.binding(market, RuleKind.REGISTERED_AFTER, use.year, use.on):
+        assert rule.day is not None, "the rule names its day"
+        if lot.issued_on <= rule.day:
+            yield _ineligible(rule, use, lot, path, f"registered after {rule.day}", str(lot.issued_on))
+
+
+def _ineligible(rule: Rule, use: Use, lot: LotFacts, path: tuple[str, ...], need: str, found: str) -> Finding:
+    return _finding(rule, codes.OFFSET_NOT_ELIGIBLE, path, lot=lot.name, year=use.year, need=need, found=found)
+
+
+def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book: Rulebook) -> Iterator[Finding]:
+    for rule in book.binding(market, RuleKind.OFFSET_LIMIT, use.year, use.on):
+        room = headroom(rule, standing)
+        if room.left_t is None:
+            yield _finding(rule, codes.OFFSET_LIMIT_UNKNOWN, ("forYear",), year=use.year, share=rule.share)
+        elif asked_t > room.left_t:
+            yield _finding(rule, codes.OFFSET_LIMIT_EXCEEDED, ("legs",), year=use.year, share=rule.share,
+                           base=room.base_t, limit=room.limit_t, used=room.used_t, headroom=room.left_t,
+                           asked=asked_t)  # fmt: skip
+    for rule in book.binding(market, RuleKind.OFFSET_LOCAL, use.year, use.on):
+        yield _finding(rule, codes.LOCAL_SHARE_NOT_SHOWN, ("legs",), share=rule.share)
+
+
+def _out_of_order(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
+    """8.4.2 is a recommendation, wherever the units come from: what it prefers and is held should go first."""
+    rules = [r for r in book.rules(on=use.on) if r.kind is RuleKind.NEUTRALITY_ORDER]
+    taken = {kind: sum(q for lot, q in use.lots if lot.asset_class is kind) for kind in AssetClass}
+    for rule in rules:
+        for place, kind in enumerate(PREFERENCE):
+            for better in PREFERENCE[:place] if taken[kind] else ():
+                held = standing.held.get(better, 0) - taken[better]
+                if held > 0:
+                    yield _finding(rule, codes.PREFERRED_FIRST, ("legs",), held=held, preferred=better, used=kind)
+
+
+def _finding(rule: Rule, code: Code, path: tuple[str, ...], **said: object) -> Finding:
+    return Finding(code(path=path, rule=rule.code, source=rule.source, **said), rule.must)

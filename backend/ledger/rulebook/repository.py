@@ -1,0 +1,126 @@
+"""What the rules ask of the books, in one statement each, and what they remarked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from backend.kit.database import ReadSession, UnitOfWork
+from backend.ledger.domain import AssetClass, Refusal, Transfer
+from backend.ledger.rulebook.judging import LotFacts, Standing
+
+_NOT_OPEN: Final = """
+SELECT DISTINCT ON (account_id) account_id, state FROM account_state
+WHERE account_id = ANY (CAST(:accounts AS uuid[])) ORDER BY account_id, number DESC
+"""
+_LOTS: Final = """
+SELECT id, asset_class, scheme, issue_reference, vintage, issued_on FROM asset_lot
+WHERE id = ANY (CAST(:lots AS uuid[]))
+"""
+# One after the other in one order, so that no two spend the same headroom and none wait in a circle.
+_LOCK: Final = """
+SELECT pg_advisory_xact_lock(hashtextextended('rules ' || k.name, 0)) FROM (
+  SELECT DISTINCT :tenant || organisation || ' ' || year AS name
+  FROM unnest(CAST(:organisations AS text[]), CAST(:years AS int[])) AS x (organisation, year) ORDER BY 1) AS k
+"""
+_STANDINGS: Final = """
+SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
+       coalesce((SELECT sum(l.quantity_t) FROM asset_transfer t
+                 JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
+                 JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
+                 WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
+                   AND o.asset_class <> 'ALLOWANCE'
+                   AND NOT EXISTS (SELECT FROM asset_transfer r
+                                   WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0) AS offsets_t,
+       coalesce((SELECT sum(o.quantity_t) FROM asset_lot o
+                 WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
+                   AND o.withdrawn_by IS NULL), 0) AS allocated_t
+FROM (SELECT DISTINCT organisation_id, year
+      FROM unnest(CAST(:organisations AS uuid[]), CAST(:years AS int[])) AS x (organisation_id, year)) AS k
+LEFT JOIN obligation d ON d.organisation_id = k.organisation_id AND d.to_year = k.year AND d.superseded_at IS NULL
+"""
+_HELD: Final = """
+SELECT a.organisation_id, o.asset_class, sum(b.quantity_t) AS quantity_t
+FROM asset_account a
+JOIN asset_balance b ON b.tenant_id = a.tenant_id AND b.account_id = a.id AND b.quantity_t > 0
+JOIN asset_lot o ON o.tenant_id = b.tenant_id AND o.id = b.lot_id
+WHERE a.organisation_id = ANY (CAST(:organisations AS uuid[]))
+  AND (o.asset_class <> 'ALLOWANCE' OR o.origin <> 'ALLOCATED' OR o.issued_to <> a.organisation_id)
+GROUP BY 1, 2
+"""
+_REMEMBER: Final = """
+INSERT INTO transfer_remark (tenant_id, transfer_id, number, code, path, params)
+SELECT :tenant, r.transfer_id, r.number, r.code, r.path, r.params
+FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+  AS r (transfer_id uuid, number integer, code text, path text[], params jsonb)
+"""
+_REMARKS: Final = """
+SELECT transfer_id, code, path, params FROM transfer_remark
+WHERE transfer_id = ANY (CAST(:transfers AS uuid[])) ORDER BY transfer_id, number
+"""
+
+Served = tuple[UUID, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about some uses: their lots, and the standing of whom they serve for which year."""
+
+    lots: Mapping[UUID, LotFacts]
+    standings: Mapping[Served, Standing]
+
+
+async def not_open(session: ReadSession, account_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Those of some accounts that are frozen or closed, with their state."""
+    rows = await session.rows(_NOT_OPEN, {"accounts": list(account_ids)})
+    return {r.account_id: r.state for r in rows if r.state != "OPEN"}
+
+
+async def lock(unit: UnitOfWork, served: Collection[Served]) -> None:
+    """Until the unit of work ends, nobody else judges uses for these organisations and years."""
+    keys = {"organisations": [str(o) for o, _ in served], "years": [year for _, year in served]}
+    await unit.execute(_LOCK, keys | {"tenant": f"{unit.tenant_id} "})
+
+
+async def facts(session: ReadSession, lots: Collection[UUID], served: Collection[Served]) -> Facts:
+    asked = {"organisations": [o for o, _ in served], "years": [year for _, year in served]}
+    held: dict[UUID, dict[AssetClass, int]] = defaultdict(dict)
+    for row in await session.rows(_HELD, {"organisations": asked["organisations"]}):
+        held[row.organisation_id][AssetClass(row.asset_class)] = int(row.quantity_t)
+    standings = {
+        (r.organisation_id, r.year): Standing(
+            r.market, r.tonnes, int(r.allocated_t), int(r.offsets_t), held[r.organisation_id]
+        )
+        for r in await session.rows(_STANDINGS, asked)
+    }
+    return Facts(await lot_facts(session, lots), standings)
+
+
+async def lot_facts(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, LotFacts]:
+    rows = await session.rows(_LOTS, {"lots": list(lots)})
+    return {
+        r.id: LotFacts(f"{r.scheme} {r.issue_reference}", r.scheme, AssetClass(r.asset_class), r.vintage, r.issued_on)
+        for r in rows
+    }
+
+
+async def remember(unit: UnitOfWork, transfers: Sequence[Transfer]) -> None:
+    """Keep what was remarked about transfers that were posted."""
+    rows = [
+        {"transfer_id": str(t.id), "number": n, "code": r.code, "path": r.path, "params": r.params}
+        for t in transfers
+        for n, r in enumerate(t.remarks, 1)
+    ]
+    await unit.execute(_REMEMBER, {"tenant": unit.tenant_id, "rows": orjson.dumps(rows).decode()})
+
+
+async def remarks(session: ReadSession, transfer_ids: Collection[UUID]) -> dict[UUID, list[Refusal]]:
+    found: dict[UUID, list[Refusal]] = defaultdict(list)
+    for row in await session.rows(_REMARKS, {"transfers": list(transfer_ids)}):
+        found[row.transfer_id].append(Refusal(row.code, tuple(row.path), row.params))
+    return found

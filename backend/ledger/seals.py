@@ -1,0 +1,102 @@
+"""The chain over a tenant's transfers, for whoever has to trust it: export, check, anchors, proofs.
+
+For the operator, in the owner's role; nobody is asked for a permission here. The format is told in `verify.py`, which
+reads it without a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from backend.kit.database import Database, ReadSession, UnitOfWork
+from backend.kit.errors import NOT_FOUND
+from backend.ledger.repository import seals
+from backend.ledger.repository.seals import Anchor, Seal
+from backend.ledger.verify import Verifier, merkle_path, merkle_root
+
+PAGE: Final = 500
+
+
+__all__ = ["Anchor", "anchor_days", "export", "prove", "tenant_named", "verify"]
+
+
+async def tenant_named(database: Database, slug: str) -> UUID:
+    """The tenant of a slug. Errors: NOT_FOUND."""
+    async with database.read(None) as session:
+        found = await seals.tenant_named(session, slug)
+    if found is None:
+        raise NOT_FOUND(path=("tenant",), what="Tenant", key=slug)
+    return found
+
+
+async def export(database: Database, tenant_id: UUID) -> AsyncIterator[bytes]:
+    """The lines of a tenant's ledger as of one instant, without line feeds."""
+    async with database.snapshot(tenant_id) as session:
+        yield f"tanheng-ledger|1|{tenant_id}".encode()
+        after = 0
+        while page := await seals.seals(session, after, PAGE):
+            words = await seals.lines(session, [key for seal in page for key in seal.transfer_ids])
+            for seal in page:
+                yield f"S|{seal.hash.hex()}|{seal.words}".encode()
+                for key, leaf in zip(seal.transfer_ids, seal.leaves, strict=True):
+                    yield f"T|{leaf.hex()}|{words.get(key, f'missing|{key}')}".encode()
+            after = page[-1].number
+        left_out = await seals.unsealed(session)
+        if left_out is not None:
+            yield f"U|transfer|{left_out}".encode()
+        for anchor in await seals.anchors(session):
+            yield f"A|{anchor.day}|{anchor.first_seal}|{anchor.last_seal}|{anchor.root.hex()}".encode()
+
+
+async def verify(database: Database, tenant_id: UUID) -> Verifier:
+    """Check the chain against what the tables hold now. Errors: BrokenError, which names the first broken link."""
+    verifier = Verifier()
+    async for line in export(database, tenant_id):
+        verifier.take(line)
+    verifier.end()
+    return verifier
+
+
+async def anchor_days(database: Database, tenant_id: UUID, today: date) -> list[Anchor]:
+    """Make the anchors of past days (UTC) that have none. Publish their roots where nobody here can change them."""
+
+    async def work(unit: UnitOfWork) -> list[Anchor]:
+        made = []
+        for day in await seals.days_to_anchor(unit, today):
+            anchor = Anchor(day.day, day.first_seal, day.last_seal, merkle_root(day.hashes))
+            await seals.insert_anchor(unit, anchor)
+            made.append(anchor)
+        return made
+
+    return await database.write(tenant_id, work)
+
+
+async def prove(database: Database, tenant_id: UUID, transfer_id: UUID) -> dict[str, Any]:
+    """That a transfer is in the ledger: its words, the leaves and words of its seal, the way to the day's root.
+
+    Until its day is anchored the root is the seal's own hash. Errors: NOT_FOUND.
+    """
+    async with database.snapshot(tenant_id) as session:
+        seal = await seals.seal_of(session, transfer_id)
+        if seal is None:
+            raise NOT_FOUND(what="AssetTransfer", key=str(transfer_id))
+        words = await seals.lines(session, [transfer_id])
+        path, root = await _way_up(session, seal)
+    return {
+        "transfer": words[transfer_id],
+        "leaves": [leaf.hex() for leaf in seal.leaves],
+        "seal": seal.words,
+        "path": [[side, neighbour.hex()] for side, neighbour in path],
+        "root": root.hex(),
+    }
+
+
+async def _way_up(session: ReadSession, seal: Seal) -> tuple[list[tuple[str, bytes]], bytes]:
+    for anchor in await seals.anchors(session):
+        if anchor.first_seal <= seal.number <= anchor.last_seal:
+            hashes = await seals.hashes(session, anchor.first_seal, anchor.last_seal)
+            return merkle_path(hashes, seal.number - anchor.first_seal), anchor.root
+    return [], seal.hash

@@ -1,0 +1,106 @@
+"""Serial blocks as a registry published them: issued, split, retired by sub-range; never twice, never overlapping."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, used
+from tests.fixtures.shared_data import public_records
+
+EVENTS: Final = 120
+# Batch - first - last - the rest, which names registry, programme, methodology, country, project and period.
+SERIAL: Final = re.compile(r"(\d+)-(\d+)-(\d+)-(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One published event: a block, its quantity, and the day of its retirement when it was retired."""
+
+    batch: str
+    first: int
+    last: int
+    programme: str
+    quantity: int
+    issued_on: str
+    vintage: int
+    project: str
+    retired_on: str
+
+    @property
+    def reference(self) -> str:
+        return f"{self.batch}-{self.first}-{self.last}"
+
+    def lot(self, organisation_id: str, **more: Any) -> dict[str, Any]:
+        serial = {"prefix": f"{self.batch}-", "first": str(self.first), "last": str(self.last)}
+        fixed = {"assetClass": "CCER", "scheme": "VCS", "origin": "ISSUED_CREDIT", "issuedToId": organisation_id}
+        said = {"vintage": self.vintage, "project": self.project, "issuedOn": self.issued_on}
+        return {**fixed, **said, "issueReference": self.reference, "quantity": str(self.quantity),
+                "serial": serial, **more}  # fmt: skip
+
+
+def events() -> list[Event]:
+    found = []
+    with (public_records("registry") / "serial_events.csv").open(encoding="utf-8-sig", newline="") as text:
+        for row in csv.DictReader(text):
+            match = SERIAL.fullmatch(row["serial"])
+            assert match, row["serial"]
+            found.append(
+                Event(match[1], int(match[2]), int(match[3]), match[4], int(row["quantity"].replace(",", "")),
+                      row["issuance_date"], int(row["vintage_end"][:4]), row["project_id"], row["retired_on"])
+            )  # fmt: skip
+    return found
+
+
+def test_every_serial_says_its_quantity() -> None:
+    found = events()
+    assert len(found) == EVENTS
+    assert [e.reference for e in found if e.last - e.first + 1 != e.quantity] == []
+
+
+async def test_issued_retired_and_never_again(group: Group) -> None:
+    found = events()
+    issued = await group.issue(*(e.lot(group.steel) for e in found))
+    assert [row["error"] for row in issued] == [None] * EVENTS
+    assert sum(int(q) for q in (await group.held(group.steel)).values()) == sum(e.quantity for e in found)
+    gone = [e for e in found if e.retired_on]
+    rows = [_retired(group, e, e.quantity) for e in gone]
+    done = await group.manager.do("postTransfers", {"transfers": rows}, RESULTS)
+    assert [r["error"] for r in done["results"]] == [None] * len(gone)
+    again = await group.manager.do("postTransfers", {"transfers": [_retired(group, e, 1) for e in gone]}, RESULTS)
+    assert {r["error"]["code"] for r in again["results"]} == {"INSUFFICIENT_BALANCE"}
+    left = await group.held(group.steel)
+    assert left == {e.reference: str(e.quantity) for e in found if not e.retired_on}
+
+
+async def test_blocks_of_the_record_cannot_overlap(group: Group) -> None:
+    found = events()
+    await group.issue(*(e.lot(group.steel) for e in found))
+    overlapping = []
+    for number, e in enumerate(found):
+        block = {"prefix": f"{e.batch}-", "first": str(e.last), "last": str(e.last + 9)}
+        overlapping.append(e.lot(group.cement, issueReference=f"again {number}", quantity="10", serial=block))
+    refused = await group.manager.attempt("issueLots", {"lots": overlapping}, ISSUED)
+    assert {r["error"]["code"] for r in refused["results"]} == {"SERIAL_OVERLAP"}
+    assert await group.held(group.cement) == {}
+
+
+async def test_split_and_retired_in_parts(group: Group) -> None:
+    largest = max(events(), key=lambda e: e.quantity)
+    await group.issue(largest.lot(group.steel))
+    part = largest.quantity // 3
+    sent = used(group.steel, part, largest.reference, "VCS") | {"destination": {"organisationId": group.cement}}
+    await group.manager.do("transferAssets", {"legs": [sent]}, POSTED)
+    own = {"beneficiaryId": group.cement, "forYear": 2025}
+    leg = used(group.cement, part, largest.reference, "VCS")
+    await group.manager.do("retireAssets", {"legs": [leg], **own}, POSTED)
+    more = await group.manager.attempt("retireAssets", {"legs": [leg | {"quantity": "1"}], **own}, POSTED)
+    assert more["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    assert await group.held(group.steel) == {largest.reference: str(largest.quantity - part)}
+
+
+def _retired(group: Group, event: Event, quantity: int) -> dict[str, Any]:
+    leg = used(group.steel, quantity, event.reference, "VCS")
+    return {"kind": "RETIRE", "legs": [leg], "beneficiaryId": group.steel, "forYear": event.vintage}
