@@ -70,6 +70,10 @@ ROWS = {
 }
 
 
+CELLS = {"source": 1, "stream": 2, "unit": 5}
+"""Where in a row the cells stand whose content a refusal repeats."""
+
+
 async def a_past(works: Works) -> None:
     """Sources with records, declared results and a submitted inventory; another site."""
     boiler = await works.source("BOILER", {"code": "烟煤", "material": "烟煤"}, nameZh="锅炉")
@@ -99,6 +103,8 @@ async def test_a_bad_row(works: Works, objects: FileStore, bad: Bad) -> None:
     (refusal,) = done["refusals"]["nodes"]
     assert (refusal["row"], refusal["column"], refusal["code"]) == (3, bad.column, bad.code)
     assert bad.remedy in refusal["message"], refusal["message"]
+    if bad.column in CELLS:
+        assert refusal["written"] == bad.row[CELLS[bad.column]]
     after = await written(works)
     assert {**after, "stream_coefficient": 0} == {**before, "stream_coefficient": 0}
 

@@ -88,8 +88,8 @@ class Understood:
             return
         bad = self.lines.join(keys, on=list(on), how="inner")
         self.lines = self.lines.join(keys.select(on), on=list(on), how="anti")
-        written = pl.col("quantity").cast(pl.String).alias("written")
-        self.refusals.append(_refused(bad.with_columns(written), column, errors))
+        written = pl.col("day").dt.strftime("%Y-%m") if column == "month" else pl.col("quantity").cast(pl.String)
+        self.refusals.append(_refused(bad.with_columns(written.alias("written")), column, errors))
 
 
 _REFUSED: Final = pl.Schema(
@@ -257,10 +257,17 @@ class _Dictionary:
         joined = joined.drop("met")
         if joined["problem"].null_count() < joined.height:
             bad = joined.filter(pl.col("problem").is_not_null())
-            written = pl.col(self._column).cast(pl.String).alias("written")
-            refusals.append(_refused(bad.with_columns(written), self._column, self._errors))
+            refusals.append(_refused(bad.with_columns(self._written()), self._column, self._errors))
             joined = joined.filter(pl.col("problem").is_null())
         return joined.drop("problem")
+
+    def _written(self) -> pl.Expr:
+        """The cell that an error is about: of several words, the one it names."""
+        of = pl.col(self._column)
+        for name in self._on:
+            named = [n for n, error in enumerate(self._errors) if error.path and error.path[-1] == name]
+            of = pl.when(pl.col("problem").is_in(named)).then(pl.col(name)).otherwise(of)
+        return of.cast(pl.String).alias("written")
 
     def _learn(self, combinations: pl.DataFrame) -> None:
         rows: list[tuple[Any, ...]] = []
