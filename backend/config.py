@@ -20,6 +20,7 @@
 | OBJECTS_BUCKET | bucket of an S3 store for files; unset: files in the state folder behind URLs of our own |
 | OBJECTS_ENDPOINT, OBJECTS_REGION | where the store is, when not Amazon's; its region, `us-east-1` |
 | OBJECTS_ACCESS_KEY, OBJECTS_SECRET_KEY | the login to it |
+| OBJECTS_LOCKING | whether the bucket has object lock: retention and legal hold are then set there too, `false` |
 | TANHENG_AT_ONCE | stream-months a request restates itself, 5000; more become a job |
 | TANHENG_LOG | `json` (default when not a terminal) or `console` |
 """
