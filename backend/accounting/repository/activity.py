@@ -256,30 +256,57 @@ async def page(
     return Page.cut(rows, request, lambda r: batch_and_line(r.id))
 
 
-async def said(
-    session: ReadSession, wanted: Sequence[tuple[UUID, date]]
-) -> list[tuple[UUID, date, Decimal, str, str, str]]:
-    """What the current records of these streams and months say: stream, day, quantity in the stream's unit, the unit it
-    was entered in, evidence, note.
-    """
-    streams = list({w[0] for w in wanted})
-    if not await session.scalar(
-        "SELECT 1 FROM activity_pack WHERE stream_id = ANY (:streams) LIMIT 1", {"streams": streams}
-    ):
+_ANY_RECORD: Final = "SELECT 1 FROM activity_pack WHERE stream_id = ANY (:streams) LIMIT 1"
+_RECORDED: Final = """
+SELECT k.stream_id, k.month
+FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS k (stream_id, month)
+WHERE EXISTS (SELECT FROM activity_pack p WHERE p.stream_id = k.stream_id AND p.month = k.month)
+"""
+# Each pack is unpacked once, however many lines ask for it.
+_SAID: Final = """
+WITH k AS (
+  SELECT DISTINCT stream_id, day, quantity, date_trunc('month', day)::date AS month
+  FROM unnest(CAST(:streams AS uuid[]), CAST(:days AS date[]), CAST(:quantities AS numeric[]))
+    AS x (stream_id, day, quantity)
+), recorded AS MATERIALIZED (
+  SELECT p.stream_id, p.month + (u.day - 1) AS day, u.quantity, b.entered_unit, b.evidence, b.note
+  FROM (SELECT DISTINCT stream_id, month FROM k) m
+  JOIN activity_pack p ON p.stream_id = m.stream_id AND p.month = m.month
+  JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+  CROSS JOIN unnest(p.days, p.quantities) WITH ORDINALITY AS u (day, quantity, n)
+  WHERE NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
+    AND w.batch_id = p.batch_id AND w.line = p.first_line + u.n - 1)
+)
+SELECT stream_id, day, quantity, entered_unit, evidence, note, count(*)::integer AS times
+FROM recorded JOIN k USING (stream_id, day, quantity)
+GROUP BY stream_id, day, quantity, entered_unit, evidence, note
+"""
+
+
+async def recorded_months(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> list[tuple[UUID, date]]:
+    """Those of these streams and months that something was ever recorded for."""
+    streams = [stream for stream, _ in wanted]
+    if not await session.scalar(_ANY_RECORD, {"streams": list(set(streams))}):
         return []
-    rows = await session.rows(
-        """
-        SELECT p.stream_id, p.month + (u.day - 1) AS day, u.quantity, b.entered_unit, b.evidence, b.note
-        FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) k (stream_id, month)
-        JOIN activity_pack p ON p.stream_id = k.stream_id AND p.month = k.month
-        JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
-        CROSS JOIN unnest(p.days, p.quantities) WITH ORDINALITY AS u (day, quantity, n)
-        WHERE NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
-          AND w.batch_id = p.batch_id AND w.line = p.first_line + u.n - 1)
-        """,
-        {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
-    )
-    return [(r.stream_id, r.day, r.quantity, r.entered_unit, r.evidence, r.note) for r in rows]
+    found = await session.rows(_RECORDED, {"streams": streams, "months": [month for _, month in wanted]})
+    return [(r.stream_id, r.month) for r in found]
+
+
+async def said(
+    session: ReadSession, lines: Sequence[tuple[UUID, date, Decimal]]
+) -> list[tuple[UUID, date, Decimal, str, str, str, int]]:
+    """Which of these lines (stream, day, quantity in the stream's unit) current records say: in which unit they were
+    entered, with which evidence and note, and how often.
+    """
+    given = {
+        "streams": [line[0] for line in lines],
+        "days": [line[1] for line in lines],
+        "quantities": [line[2] for line in lines],
+    }
+    return [
+        (r.stream_id, r.day, r.quantity, r.entered_unit, r.evidence, r.note, r.times)
+        for r in await session.rows(_SAID, given)
+    ]
 
 
 async def taken(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> list[tuple[UUID, date, UUID]]:

@@ -49,6 +49,7 @@ from tenants.commands import Actor, Change, Done, perform
 
 JOB: Final = "accounting.import"
 Report = Callable[[int, int, str], Awaitable[None]]
+_ASKED_AT_ONCE: Final = 50_000
 STEPS: Final = 4
 
 
@@ -214,23 +215,37 @@ class ImportService:
 async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> int:
     """Take away the rows that say what a current record says already, as often as it is recorded; how many."""
     lines = understood.lines
+    same = ["batch", "stream", "day", "quantity"]
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    batch = {words: n for n, words in enumerate(understood.batches)}
     month = pl.col("day").dt.month_start().alias("month")
     months = lines.select("stream", month).unique()
-    number = {s.id: n for n, s in enumerate(understood.streams)}
-    wanted = [(understood.streams[n].id, m) for n, m in months.iter_rows()]
-    batch = {words: n for n, words in enumerate(understood.batches)}
-    there = [
-        (batch[words], number[stream], day, quantity)
-        for stream, day, quantity, *shared in await activity_rows.said(unit, wanted)
-        if (words := tuple(shared)) in batch
-    ]
+    wanted = [(understood.streams[n].id, first) for n, first in months.iter_rows()]
+    recorded = [(number[key], first) for key, first in await activity_rows.recorded_months(unit, wanted)]
+    if not recorded:
+        return 0
+    there: list[tuple[Any, ...]] = []
+    asked = lines.join(
+        pl.DataFrame(recorded, schema=months.schema, orient="row"),
+        left_on=["stream", month],
+        right_on=["stream", "month"],
+        how="semi",
+    )
+    asked = asked.select("stream", "day", "quantity").unique().sort("stream", "day")
+    for part in asked.iter_slices(_ASKED_AT_ONCE):
+        said = [(understood.streams[n].id, day, quantity) for n, day, quantity in part.iter_rows()]
+        there += [
+            (batch[words], number[stream], day, quantity, times)
+            for stream, day, quantity, *shared, times in await activity_rows.said(unit, said)
+            if (words := tuple(shared)) in batch
+        ]
     if not there:
         return 0
-    same = ["batch", "stream", "day", "quantity"]
-    schema = {name: lines.schema[name] for name in same}
+    schema: dict[str, Any] = {**{name: lines.schema[name] for name in same}, "times": pl.Int64}
     nth = pl.int_range(pl.len()).over(same).alias("nth")
-    kept = pl.DataFrame(there, schema=schema, orient="row").with_columns(nth)
-    understood.lines = lines.with_columns(nth).join(kept, on=[*same, "nth"], how="anti").drop("nth")
+    times = pl.DataFrame(there, schema=schema, orient="row")
+    known = lines.with_columns(nth).join(times, on=same, how="left", maintain_order="left")
+    understood.lines = known.filter(pl.col("nth") >= pl.col("times").fill_null(0)).select(lines.columns)
     return lines.height - understood.lines.height
 
 
