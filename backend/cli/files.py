@@ -47,7 +47,9 @@ def import_file(
     if found["problem"]:
         console.print(f"[red]{found['problem']['code']}[/] {found['problem']['message']}")
         raise typer.Exit(1)
-    console.print(f"{found['rows']} rows: {found['stored']} stored, {found['refused']} refused.")
+    console.print(
+        f"{found['rows']} rows: {found['stored']} stored, {found['present']} already there, {found['refused']} refused."
+    )
     for row in found["refusals"]["nodes"]:
         told = f"{row['code']} {row['message']}"
         console.print(f"  row {row['row']}, {row['column']} '{row['written']}': {told}", markup=False)

@@ -6,6 +6,7 @@ A slice declares its codes beside its domain (`OVERDRAWN = rule("OVERDRAWN", en=
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,18 +33,39 @@ class Kind(StrEnum):
     """It could not be done just now."""
 
 
+_WORD: Final = re.compile(r"[A-Z][A-Z_]+")
+_CHINESE: Final[dict[str, str]] = {}
+
+
+def in_chinese(words: Mapping[str, str]) -> None:
+    """What words of an enumeration are called where a Chinese text names them: `{state_zh}` for `{state}`."""
+    _CHINESE.update(words)
+
+
+class _Particulars(dict[str, object]):
+    """What a text names: `{cause_zh}` is the Chinese for `{cause}`; where none was given, its words that are declared
+    in Chinese are put so, and the rest stays.
+    """
+
+    def __missing__(self, name: str) -> object:
+        if not name.endswith("_zh"):
+            raise KeyError(name)
+        plain = self[name.removesuffix("_zh")]
+        return _WORD.sub(lambda found: _CHINESE.get(found[0], found[0]), str(plain))
+
+
 class CodedError(Exception):
     """An expected failure: it has a code, and the caller can do something about it."""
 
     def __init__(self, code: Code, path: Sequence[str], params: Mapping[str, object]) -> None:
-        super().__init__(f"{code.name}: {code.en.format_map(params)}")
+        super().__init__(f"{code.name}: {code.en.format_map(_Particulars(params))}")
         self.code = code
         self.path = tuple(path)
         self.params = dict(params)
 
     def message(self, locale: Locale = DEFAULT_LOCALE) -> str:
         template = self.code.zh if locale == "zh-CN" else self.code.en
-        return template.format_map(self.params)
+        return template.format_map(_Particulars(self.params))
 
     def at(self, *prefix: str) -> CodedError:
         """The same error, its path counted from further out (a row of a batch, say)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 import time
@@ -9,6 +10,11 @@ from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
+
+
+def global_id(type_name: str, key: UUID) -> str:
+    """The id by which the API knows an object: `base64url("Organisation:0193…")` without padding."""
+    return base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).rstrip(b"=").decode()
 
 
 def uuid7() -> UUID:

@@ -21,7 +21,7 @@ from tests.fixtures.measurements import record_stocks, stock, stream_of
 from tests.fixtures.world import World
 
 HEADER = ("组织", "排放源", "流", "月份", "数量", "单位", "凭证", "备注")
-IMPORT = """activityImport { id state rows stored refused problem { code message } errorFile { id fileName }
+IMPORT = """activityImport { id state rows stored present refused problem { code message } errorFile { id fileName }
   job { state } refusals(first: 1000) { nodes { row column code message written } } }"""
 
 _BOOK: Any = Workbook

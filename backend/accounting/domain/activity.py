@@ -23,8 +23,10 @@ _LINES: Final = (1 << 32) - 1
 
 MONTH_ALREADY_RECORDED = conflict(
     "MONTH_ALREADY_RECORDED",
-    en="The stream '{stream}' is recorded {cadence}, and {when} has a record: {earlier}. Supersede that one.",
-    zh="流 '{stream}' 的记录频次为 {cadence}，{when} 已有记录：{earlier}。请替换该记录。",
+    en="The stream '{stream}' is recorded {cadence}, and {when} has a record: {earlier}. Supersede that one "
+    "(supersedeActivity takes its id), or add both up in one row.",
+    zh="流 '{stream}' 的记录频次为{cadence_zh}，{when} 已有记录：{earlier_zh}。"
+    "请用 supersedeActivity（以其标识）替换该记录，或合并为一行填报。",
 )
 MONTH_IS_DERIVED = conflict(
     "MONTH_IS_DERIVED",

@@ -106,7 +106,7 @@ class ImportState(StrEnum):
     QUEUED = "QUEUED"
     """Waits for a worker, or is being read."""
     DONE = "DONE"
-    """Every row was judged; good ones are stored."""
+    """Every row was judged; good ones are stored, unless they were before."""
     REFUSED = "REFUSED"
     """Nothing was stored: all or nothing was asked and a row was refused."""
     FAILED = "FAILED"
@@ -136,7 +136,10 @@ class NewImport:
 
 @dataclass(frozen=True, slots=True)
 class ActivityImport:
-    """A file of activity and what became of it. Rows are counted as a spreadsheet does: the header is row 1."""
+    """A file of activity and what became of it. Rows are counted as a spreadsheet does: the header is row 1.
+
+    Of the rows that were read some are stored, some were present before, some were refused.
+    """
 
     id: UUID
     organisation_id: UUID
@@ -147,6 +150,7 @@ class ActivityImport:
     job_id: UUID
     rows: int | None
     stored: int | None
+    present: int | None
     refused: int | None
     problem: dict[str, Any] | None
     error_document_id: UUID | None

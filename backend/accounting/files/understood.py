@@ -317,7 +317,11 @@ def _refuse_repeats(understood: Understood) -> None:
         bad = mine.with_columns(first).filter(pl.col("row") > pl.col("first"))
         errors = [
             MONTH_ALREADY_RECORDED(
-                stream=understood.streams[stream].code, cadence=cadence.value, when=when, earlier=f"row {earlier}"
+                stream=understood.streams[stream].code,
+                cadence=cadence.value,
+                when=when,
+                earlier=f"row {earlier} of this file",
+                earlier_zh=f"本文件第 {earlier} 行",
             )
             for stream, when, earlier in bad.select("stream", "slot", "first").iter_rows()
         ]

@@ -62,6 +62,10 @@ class ActivityImport(Node):
     """Rows of the file; null before it has been read."""
     stored: int | None
     """Rows that were stored."""
+    present: int | None
+    """Rows that are there already: a current record has the same stream, day, quantity, unit, evidence and note. They
+    were not stored a second time.
+    """
     refused: int | None
     """Rows that were refused."""
     created_at: datetime

@@ -269,3 +269,22 @@ async def taken(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> li
         {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
     )
     return [(r.stream_id, r.day, record_id(r.batch_id, r.line)) for r in rows]
+
+
+async def packed(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> Sequence[Row[Any]]:
+    """The packs these streams have in these months, with the words of their batches: one row a pack; its days, its
+    quantities as texts of arrays, and the places of its withdrawn lines.
+    """
+    return await session.rows(
+        """
+        SELECT p.stream_id, p.month, p.days::text AS days, p.quantities::text AS quantities,
+          b.entered_unit, b.evidence, b.note,
+          ARRAY(SELECT w.line - p.first_line + 1 FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
+            AND w.batch_id = p.batch_id AND w.line >= p.first_line
+            AND w.line < p.first_line + cardinality(p.days)) AS withdrawn
+        FROM (SELECT DISTINCT * FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[]))) k (stream_id, month)
+        JOIN activity_pack p ON p.stream_id = k.stream_id AND p.month = k.month
+        JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+        """,
+        {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
+    )

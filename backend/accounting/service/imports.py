@@ -36,11 +36,12 @@ from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.repository.frames import in_order, lines_of, packs_of
 from backend.accounting.service.coefficients import ensure_coefficients
 from backend.accounting.service.made_files import keep_csv
+from backend.accounting.service.present import set_aside
 from backend.evidence.domain import Document
 from backend.evidence.service import EvidenceReader
 from backend.kit.database import RollBack, UnitOfWork
 from backend.kit.errors import CodedError, code_named
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -100,6 +101,7 @@ class ImportService:
                 job_id=job_id,
                 rows=None,
                 stored=None,
+                present=None,
                 refused=None,
                 problem=None,
                 error_document_id=None,
@@ -145,7 +147,8 @@ class ImportService:
             yield path
 
     async def store(self, unit: UnitOfWork, read: Read) -> dict[str, Any]:
-        """Judge what only the database knows, keep the good rows, list the others; the import is finished with it.
+        """Set aside what is recorded already, judge what only the database knows, keep the good rows, list the bad ones;
+        the import is finished with it.
 
         Errors: PERIOD_LOCKED and the like when another writer was faster; then nothing is kept.
         """
@@ -158,9 +161,10 @@ class ImportService:
         # A copy: this may be run again when writers met.
         understood = replace(read.understood, refusals=list(read.understood.refusals))
         ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
+        present = await set_aside(unit, understood)
         await _refuse_what_the_database_knows(unit, understood)
         ordered = await ordering
-        if len(understood.refusals) > len(read.understood.refusals):  # seldom: that is why it was not waited for
+        if understood.lines.height < ordered.height:  # seldom: that is why it was not waited for
             ordered = await asyncio.to_thread(in_order, understood.lines)
         refused = understood.refused
         none = read.asked.mode is ImportMode.ALL_OR_NOTHING and refused.height > 0
@@ -171,7 +175,7 @@ class ImportService:
         if refused.height:
             await rows.insert_refusals(unit, read.asked.id, refused)
         state = ImportState.REFUSED if none else ImportState.DONE
-        counts = {"rows": understood.rows, "stored": stored, "refused": refused.height}
+        counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
         await rows.finish(
             unit, read.asked.id, state=state.value, error_document_id=errors and errors.id, **counts, **finished
         )
@@ -270,7 +274,8 @@ def _already(
         if stream.cadence is cadence and key not in seen:
             seen.add(key)
             when = day.replace(day=1) if cadence is Cadence.MONTHLY else day
-            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=record)
+            earlier = global_id("ActivityRecord", record)
+            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=earlier)
             yield (number[stream_id], when), error
 
 

@@ -19,6 +19,7 @@ activity_import = tenant_table(
     Column("rows", Integer),
     Column("stored", Integer),
     Column("refused", Integer),
+    Column("present", Integer),
     Column("problem", JSONB(none_as_null=True)),
     Column("error_document_id", Uuid),
     Column("sha256", Text, nullable=False),

@@ -10,6 +10,7 @@ import strawberry
 
 from backend.kit.errors import INVALID_ID
 from backend.kit.graphql.types import interface_type
+from backend.kit.ids import global_id
 
 
 @interface_type
@@ -22,7 +23,7 @@ class Node:
 
 def to_id(type_name: str, key: UUID) -> strawberry.ID:
     """`base64url("Organisation:0193…")` without padding."""
-    return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).rstrip(b"=").decode())
+    return strawberry.ID(global_id(type_name, key))
 
 
 def from_id(value: str, *expected: str, path: tuple[str, ...] = ()) -> tuple[str, UUID]:
