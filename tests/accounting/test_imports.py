@@ -160,6 +160,8 @@ async def test_each_bad_row_is_told_apart(works: Works, objects: FileStore) -> N
     told = [(r["row"], r["code"], r["column"]) for r in done["refusals"]["nodes"]]
     assert told == [(i, code, column) for i, (_, code, column) in enumerate(BAD, start=3)]
     assert all(r["message"] for r in done["refusals"]["nodes"])
+    place = {"organisation": 0, "source": 1, "stream": 2, "month": 3, "quantity": 4, "unit": 5}
+    assert [r["written"] for r in done["refusals"]["nodes"]] == [row[place[column]] for row, _, column in BAD]
     assert [r["firstMonth"] for r in await works.results(source, 2024) if r["origin"] == "ACTIVITY"] == [
         "2024-01",
         "2024-08",
@@ -196,15 +198,26 @@ async def test_all_or_nothing(works: Works, objects: FileStore) -> None:
     done = await bring(works, objects, content, mode="ALL_OR_NOTHING")
     assert (done["state"], done["stored"], done["refused"]) == ("REFUSED", 0, 1)
     assert await works.results(source, 2024) == []
+    text = await error_file(works, objects, done)
+    header, good, bad = csv.reader(io.StringIO(text))
+    assert (len(header), good[3], good[-3:]) == (11, "2024-01", ["2", "", ""])
+    assert (bad[4], bad[-3:-1]) == ("x", ["3", "BAD_NUMBER"])
+    again = await bring(works, objects, text.replace(",x,", ",2,").encode("utf-8-sig"), mode="ALL_OR_NOTHING")
+    assert (again["state"], again["stored"]) == ("DONE", 2), again
+
+
+async def error_file(works: Works, objects: FileStore, done: dict[str, Any]) -> str:
+    query = "query Q($id: ID!) { node(id: $id) { ... on Document { sha256 } } }"
+    digest = (await works.engineer.ask(query, id=done["errorFile"]["id"]))["node"]["sha256"]
+    content: bytes = (objects.folder / str(works.world.tenant_id) / digest).read_bytes()
+    return content.decode("utf-8-sig")
 
 
 async def test_the_error_file_is_corrected_and_sent_again(works: Works, objects: FileStore) -> None:
     source = await boiler(works)
     rows = [ROWS[0], ("S1", "BOILER", "烟煤", "2024-02", "一百", "t", "磅单", "")]
     done = await bring(works, objects, csv_bytes(rows))
-    query = "query Q($id: ID!) { node(id: $id) { ... on Document { sha256 } } }"
-    digest = (await works.engineer.ask(query, id=done["errorFile"]["id"]))["node"]["sha256"]
-    text = (objects.folder / str(works.world.tenant_id) / digest).read_bytes().decode("utf-8-sig")
+    text = await error_file(works, objects, done)
     lines = list(csv.reader(io.StringIO(text)))
     assert lines[0][-3:] == ["行号", "错误代码", "错误"]
     assert lines[1][-3:-1] == ["3", "BAD_NUMBER"]

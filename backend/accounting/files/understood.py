@@ -85,7 +85,7 @@ class Understood:
 
     @property
     def refused(self) -> pl.DataFrame:
-        """Columns: row, column, code, params (JSON), written; in the order of rows."""
+        """Columns: row, column, code, params (JSON); in the order of rows."""
         return pl.concat(self.refusals).sort("row") if self.refusals else pl.DataFrame(schema=_REFUSED)
 
     def refuse(self, keys: pl.DataFrame, on: Sequence[str], column: str, errors: Sequence[CodedError]) -> None:
@@ -94,13 +94,10 @@ class Understood:
             return
         bad = self.lines.join(keys, on=list(on), how="inner")
         self.lines = self.lines.join(keys.select(on), on=list(on), how="anti")
-        written = pl.col("quantity").cast(pl.String).alias("written")
-        self.refusals.append(_refused(bad.with_columns(written), column, errors))
+        self.refusals.append(_refused(bad, column, errors))
 
 
-_REFUSED: Final = pl.Schema(
-    {"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String, "written": pl.String}
-)
+_REFUSED: Final = pl.Schema({"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String})
 Resolve = Callable[[str, str, str], StreamEntry]
 UnderstandOne = Callable[[tuple[str, ...]], tuple[Any, ...]]
 
@@ -193,8 +190,7 @@ def _without_strangers(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.
         if not table.select(strange.any()).item():
             continue
         error = CELLS_BEYOND_HEADER() if name == BEYOND else CELL_IS_A_FORMULA(path=(name,))
-        written = cell.str.strip_prefix("\0").alias("written")
-        bad = table.filter(strange).with_columns(written, pl.lit(0).alias("problem"))
+        bad = table.filter(strange).with_columns(pl.lit(0).alias("problem"))
         refusals.append(_refused(bad, name, [error]))
         table = table.filter(~strange)
     return table
@@ -219,8 +215,7 @@ def _quantities(table: pl.DataFrame, odd_numbers: _Dictionary, refusals: list[pl
     bad = scaled.filter(~fits)
     if bad.height:
         error = NUMBER_OUT_OF_RANGE(written="", unit="", canonical="the canonical unit")
-        written = pl.col("quantity").cast(pl.String).alias("written")
-        refusals.append(_refused(bad.with_columns(written, pl.lit(0).alias("problem")), "quantity", [error]))
+        refusals.append(_refused(bad.with_columns(pl.lit(0).alias("problem")), "quantity", [error]))
     scaled = scaled.filter(fits).with_columns(pl.col("product").alias("quantity")).drop("product")
     return pl.concat([table, scaled.select(table.columns)]).drop("factor")
 
@@ -263,8 +258,7 @@ class _Dictionary:
         joined = joined.drop("met")
         if joined["problem"].null_count() < joined.height:
             bad = joined.filter(pl.col("problem").is_not_null())
-            written = pl.col(self._column).cast(pl.String).alias("written")
-            refusals.append(_refused(bad.with_columns(written), self._column, self._errors))
+            refusals.append(_refused(bad, self._column, self._errors))
             joined = joined.filter(pl.col("problem").is_null())
         return joined.drop("problem")
 

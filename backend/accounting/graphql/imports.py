@@ -44,7 +44,7 @@ class RefusedRow:
     message: str
     """What is wrong and what would be right, in the language of Accept-Language."""
     written: str
-    """What the cell says."""
+    """What the cell of that column says, as it stands in the file; empty where the file has no such column."""
 
 
 @object_type
@@ -87,7 +87,9 @@ class ActivityImport(Node):
 
     @batched
     async def error_file(parents: list[AnImport], info: Info) -> list[Document | None]:
-        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was."""
+        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was. Where all
+        or nothing was asked it holds every row of the file, the refused ones marked: nothing was stored.
+        """
         keys = [p.record.error_document_id for p in parents if p.record.error_document_id]
         found = await fetch_documents(keys, info)
         return [found.get(p.record.error_document_id) if p.record.error_document_id else None for p in parents]

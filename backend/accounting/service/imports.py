@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 import polars as pl
 
 from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, MONTH_IS_DERIVED, Batch, new_batch_id, slot
@@ -24,9 +21,9 @@ from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
 from backend.accounting.files.headers import ROW
-from backend.accounting.files.tables import fields_of, read_parts
+from backend.accounting.files.refused import write_errors
+from backend.accounting.files.tables import read_parts
 from backend.accounting.files.understood import Understood, understand
-from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -147,8 +144,8 @@ class ImportService:
             yield path
 
     async def store(self, unit: UnitOfWork, read: Read) -> dict[str, Any]:
-        """Set aside what is recorded already, judge what only the database knows, keep the good rows, list the bad ones;
-        the import is finished with it.
+        """Set aside what is recorded already, judge what only the database knows, keep the good rows, list the bad
+        ones; the import is finished with it.
 
         Errors: PERIOD_LOCKED and the like when another writer was faster; then nothing is kept.
         """
@@ -171,9 +168,7 @@ class ImportService:
         stored = 0 if none else understood.lines.height
         if stored:
             await _keep(unit, understood, ordered, read.asked.asked_by)
-        errors = await self._error_file(unit, read, refused) if refused.height else None
-        if refused.height:
-            await rows.insert_refusals(unit, read.asked.id, refused)
+        errors = await self._list_errors(unit, read, refused, everything=none) if refused.height else None
         state = ImportState.REFUSED if none else ImportState.DONE
         counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
         await rows.finish(
@@ -181,17 +176,21 @@ class ImportService:
         )
         return {"state": state.value, **counts}
 
-    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame) -> Document:
-        """The refused rows with what was wrong: to be corrected and sent again."""
+    async def _list_errors(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, everything: bool) -> Document:
+        """Keep the refusals, with what their cells say, and a file to be corrected and sent again: the refused rows
+        with what was wrong; of an import that stored nothing, all rows.
+        """
         assert unit.tenant_id is not None
-        source = await EvidenceReader.stored(unit, read.asked.document_id)
+        asked = read.asked
+        source = await EvidenceReader.stored(unit, asked.document_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "errors.csv"
             async with self._file(unit.tenant_id, source) as file:
-                parts = read_parts(file, source.file_name, read.asked.sheet)
-                await asyncio.to_thread(_write_errors, path, parts, refused)
-            name = f"{Path(source.file_name).stem[:150]}-错误行.csv"
-            asked = read.asked
+                parts = read_parts(file, source.file_name, asked.sheet)
+                written = await asyncio.to_thread(write_errors, path, parts, refused, everything=everything)
+            await rows.insert_refusals(unit, asked.id, refused.join(written, on=ROW, how="left"))
+            kind = "全部行" if everything else "错误行"
+            name = f"{Path(source.file_name).stem[:150]}-{kind}.csv"
             return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
 
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityImport]:
@@ -311,24 +310,6 @@ async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame,
     batch_ids = [b.id for b in batches]
     parts = packs_of(ordered, [s.id for s in understood.streams], batch_ids)
     await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
-
-
-def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame) -> None:
-    """The refused rows as they stand in the file, which is read a second time for them."""
-    told = refused.select(ROW, "code", "params")
-    first = next(parts)
-    fields = list(fields_of(first))
-    with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
-        for part in chain([first], parts):
-            for *cells, row, code, params in part.select(*fields, ROW).join(told, on=ROW).sort(ROW).iter_rows():
-                written = (as_written(cell).removeprefix("\0") for cell in cells)
-                write([*written, row, code, _told(code, params)])
-
-
-@functools.lru_cache(maxsize=10_000)
-def _told(code: str, params: str) -> str:
-    found: dict[str, str] = orjson.loads(params)
-    return code_named(code)(**found).message("zh-CN")
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:
