@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from backend.config import IdentitySettings
+from backend.config import IdentitySettings, LongWorkSettings
 from backend.graphiql import page as graphiql
 from backend.identity import issuer
 from backend.identity.authenticator import Authenticator
@@ -42,7 +42,7 @@ class Parts:
 
 def create_app(parts: Parts) -> Starlette:
     """The application over open databases. Its lifespan starts and stops the embedded worker, if there is one."""
-    toolbox = Toolbox(parts.database, parts.clock, objects=parts.objects)
+    toolbox = Toolbox(parts.database, parts.clock, objects=parts.objects, at_once=LongWorkSettings().at_once)
     services = Services(replace(toolbox, wake_relay=parts.worker.ring) if parts.worker else toolbox)
     authenticator = Authenticator(parts.database, parts.clock, parts.identity)
 

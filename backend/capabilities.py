@@ -35,7 +35,9 @@ CAPABILITIES: Final = (
     Capability("backend.accounting", jobs=True),
     Capability("backend.ledger"),
     Capability("backend.ledger.reservations", jobs=True),
-    Capability("backend.ledger.history", tables=False),
+    Capability("backend.ledger.offsets", jobs=True),
+    Capability("backend.ledger.cuts"),
+    Capability("backend.ledger.history"),
     *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )

@@ -20,6 +20,8 @@
 | OBJECTS_BUCKET | bucket of an S3 store for files; unset: files in the state folder behind URLs of our own |
 | OBJECTS_ENDPOINT, OBJECTS_REGION | where the store is, when not Amazon's; its region, `us-east-1` |
 | OBJECTS_ACCESS_KEY, OBJECTS_SECRET_KEY | the login to it |
+| OBJECTS_LOCKING | whether the bucket has object lock: retention and legal hold are then set there too, `false` |
+| TANHENG_AT_ONCE | stream-months a request restates itself, 5000; more become a job |
 | TANHENG_LOG | `json` (default when not a terminal) or `console` |
 """
 
@@ -86,6 +88,13 @@ class ApiSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
     public_url: str = "http://127.0.0.1:8000"
     audience: str = "tanheng"
+
+
+class LongWorkSettings(_Settings):
+    """From where on work is too long for a request."""
+
+    model_config = SettingsConfigDict(env_prefix="TANHENG_", frozen=True, extra="ignore")
+    at_once: int = Field(default=5_000, ge=0)
 
 
 class IdentitySettings(ApiSettings):

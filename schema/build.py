@@ -15,6 +15,7 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from backend.capabilities import modules
 from backend.kit.errors import Kind, published_codes
 from backend.kit.graphql.fields import GUARD, query
+from backend.kit.graphql.inputs import InputPlan
 from backend.kit.graphql.nodes import Node, from_id
 from backend.kit.graphql.payloads import ERROR_TYPES, RuleError
 from backend.kit.graphql.scalars import SCALARS
@@ -115,16 +116,17 @@ def build_schema() -> strawberry.Schema:
         types=[*ERROR_TYPES.values(), RuleError, *(entry[0] for entry in fetchers.values())],
         config=StrawberryConfig(scalar_map={**StrawberryConfig().scalar_map, **SCALARS}),
     )
-    _mark_one_of(schema)
+    _finish_inputs(schema)
     return schema
 
 
-def _mark_one_of(schema: strawberry.Schema) -> None:
+def _finish_inputs(schema: strawberry.Schema) -> None:
     """Strawberry enforces oneOf as values come in; graphql-core, told here, also prints it and introspects it."""
     for made in core(schema).type_map.values():
         written = made.extensions.get("strawberry-definition")
         if isinstance(made, GraphQLInputObjectType) and isinstance(written, StrawberryObjectDefinition):
             made.is_one_of = written.is_one_of
+            written.from_input = InputPlan(written)
 
 
 def _describe(root: type, summary: str) -> None:

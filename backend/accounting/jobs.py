@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from backend.accounting.service.adoption import JOB as ADOPTION_JOB
+from backend.accounting.service.adoption import AdoptionService
 from backend.accounting.service.exports import JOB as EXPORT_JOB
 from backend.accounting.service.exports import ExportService
 from backend.accounting.service.imports import JOB, STEPS, ImportService
+from backend.accounting.service.long_work import Asked, Report
+from backend.accounting.service.methods import CHOICE_JOB, MethodService
+from backend.accounting.service.methods import JOB as DERIVATION_JOB
 from backend.kit.database import UnitOfWork
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.registry import job
@@ -41,4 +47,36 @@ async def run_export(context: JobContext, export_id: UUID) -> dict[str, Any] | N
             return await service.store(unit, asked, count, path)
 
         answer = await context.finish(effect)
+    return None if answer is None else dict(answer)
+
+
+Given = Callable[[UnitOfWork, Asked, Report], Awaitable[dict[str, Any]]]
+
+
+@job(ADOPTION_JOB)
+async def run_adoption(context: JobContext, member_id: UUID, correlation_id: str, body: str) -> dict[str, Any] | None:
+    """Adopt a factor set for many stream-months: setting, coefficients, results and record come with the job's end."""
+    work = context.services.get(AdoptionService).carry_out
+    return await _carried_out(context, work, Asked(member_id, correlation_id, body))
+
+
+@job(DERIVATION_JOB)
+async def run_derivation(context: JobContext, member_id: UUID, correlation_id: str, body: str) -> dict[str, Any] | None:
+    """Derive the coefficients of many stream-months anew: coefficients and results come with the job's end."""
+    work = context.services.get(MethodService).carry_out
+    return await _carried_out(context, work, Asked(member_id, correlation_id, body))
+
+
+@job(CHOICE_JOB)
+async def run_choice(context: JobContext, member_id: UUID, correlation_id: str, body: str) -> dict[str, Any] | None:
+    """Choose what counts for a source of many stream-months: choice and results come with the job's end."""
+    work = context.services.get(MethodService).carry_out_choice
+    return await _carried_out(context, work, Asked(member_id, correlation_id, body))
+
+
+async def _carried_out(context: JobContext, work: Given, asked: Asked) -> dict[str, Any] | None:
+    async def effect(unit: UnitOfWork) -> dict[str, Any]:
+        return await work(unit, asked, context.progress)
+
+    answer = await context.finish(effect, long=True)
     return None if answer is None else dict(answer)

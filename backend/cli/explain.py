@@ -15,6 +15,8 @@ from backend.cli.files import LOCAL, Organisation, Token, Url, client, organisat
 from tenants.examples.api import Api
 
 PAGE: Final = 50
+# Of these, what a quantity or a mean was put together from stands below them.
+_MADE_OF: Final = {"STOCK_ROW", "METER_MONTH", "STACK_MONTH", "QUALITY_MEAN"}
 Node = dict[str, Any]
 
 
@@ -43,7 +45,7 @@ def explain(
     top = api.run("Explain", {"subject": subject, "first": PAGE})
     tree = Tree(_line(top))
     shown: set[str] = set()
-    _grounds(tree, top, shown)
+    _grounds(api, tree, top, shown)
     _open(api, tree, top, levels, shown)
     console.print(tree)
 
@@ -54,7 +56,7 @@ def _open(api: Api, tree: Tree, node: Node, levels: int, shown: set[str]) -> Non
         return
     for child in _children(api, node):
         branch = tree.add(_line(child))
-        _grounds(branch, child, shown)
+        _grounds(api, branch, child, shown)
         if child["kind"] in {"TOTAL", "OWN", "SOURCE", "STREAM_MONTH"}:
             _open(api, branch, child, levels - 1, shown)
 
@@ -72,14 +74,16 @@ def _children(api: Api, node: Node) -> Iterator[Node]:
         after = page["pageInfo"]["endCursor"]
 
 
-def _grounds(tree: Tree, node: Node, shown: set[str]) -> None:
+def _grounds(api: Api, tree: Tree, node: Node, shown: set[str]) -> None:
     """What a node rests on; the coefficient that many months share is derived once."""
     for ground in node.get("grounds", ()):
         known = ground["kind"] == "COEFFICIENT" and ground["id"] in shown
         shown.add(ground["id"])
         branch = tree.add(f"[dim]{_line(ground)}[/]")
         if not known:
-            _grounds(branch, ground, shown)
+            _grounds(api, branch, ground, shown)
+        if ground["kind"] in _MADE_OF:
+            _open(api, branch, ground, 1, shown)
 
 
 def _line(node: Node) -> str:

@@ -47,17 +47,13 @@ def import_file(
     if found["problem"]:
         console.print(f"[red]{found['problem']['code']}[/] {found['problem']['message']}")
         raise typer.Exit(1)
-    console.print(
-        f"{found['rows']} rows: {found['stored']} stored, {found['present']} already there, {found['refused']} refused."
-    )
+    there = f", {found['present']} there already" if found["present"] else ""
+    console.print(f"{found['rows']} rows: {found['stored']} stored{there}, {found['refused']} refused.")
     for row in found["refusals"]["nodes"]:
         told = f"{row['code']} {row['message']}"
         console.print(f"  row {row['row']}, {row['column']} '{row['written']}': {told}", markup=False)
-    if found["state"] == "REFUSED":
-        console.print("Nothing was stored: all or nothing was asked, and rows were refused.")
     if found["errorFile"]:
-        holds = "every row, the refused ones marked" if found["state"] == "REFUSED" else "the refused rows"
-        console.print(f"Correct and send again: {found['errorFile']['fileName']} ({holds})", markup=False)
+        console.print(f"Correct and send again: {found['errorFile']['fileName']}", markup=False)
         console.print(found["errorFile"]["download"]["url"], markup=False, soft_wrap=True)
     if found["refused"]:
         raise typer.Exit(1)

@@ -14,13 +14,14 @@ from backend.kit.objects.store import OBJECTS_UNAVAILABLE, ObjectStore
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """The means of a process: its database (in the role of the process), its clock, a bell for the job relay,
-    its object store.
+    its object store, and how many rows a request may work on before the work becomes a job.
     """
 
     database: Database
     clock: Clock
     wake_relay: Callable[[], None] = lambda: None
     objects: ObjectStore | None = None
+    at_once: int = 5_000
 
     @property
     def store(self) -> ObjectStore:

@@ -56,8 +56,8 @@ ALREADY_REVERSED = conflict(
 )
 NOT_REVERSIBLE = rule(
     "NOT_REVERSIBLE",
-    en="The transfer {transfer} is itself a reversal; post what is right as a new transfer.",
-    zh="划转 {transfer} 本身即为冲正；请以新的划转登记正确内容。",
+    en="The transfer {transfer} is a reversal, split or merge; post what is right as a new transfer, split or merge.",
+    zh="划转 {transfer} 为冲正、拆分或合并，不能冲正；请以新的划转、拆分或合并登记正确内容。",
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
@@ -151,6 +151,6 @@ OBLIGATION_OVERLAP = conflict(
 )
 ISSUE_BY_LOTS = invalid(
     "ISSUE_BY_LOTS",
-    en="Lots are issued by `issueLots`, which says what is issued; a posting cannot be of the kind ISSUE.",
-    zh="批次须通过 issueLots 签发并说明签发内容；登记划转不能为 ISSUE 类型。",
+    en="What {kind} does is asked for by `{command}`; a posting cannot be of that kind.",
+    zh="{kind} 须通过 {command} 进行；登记划转不能为该类型。",
 )

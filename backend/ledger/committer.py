@@ -38,6 +38,11 @@ class NotTaken(Exception):  # noqa: N818 - not an error: a way to go on
     """The posting was not written; it has to be judged by itself."""
 
 
+def is_unsure(error: PostgresError) -> bool:
+    """The server undid the statement and says why; unless it was going down, when nobody knows."""
+    return str(getattr(error, "sqlstate", "")).startswith(("08", "57"))
+
+
 class Committer:
     """One for a process: it keeps the tenants apart."""
 
@@ -129,8 +134,7 @@ class _Line:
         try:
             landed = await self.committer._commit(driver, self.tenant_id, [asked for asked, _ in batch])  # noqa: SLF001
         except PostgresError as error:
-            # The server undid the statement and says why; unless it was going down, when nobody knows.
-            unsure = str(getattr(error, "sqlstate", "")).startswith(("08", "57"))
+            unsure = is_unsure(error)
             for _, answer in batch:
                 _fail(answer, error if unsure else NotTaken())
             return

@@ -90,6 +90,16 @@ class TransferKind(StrEnum):
     """Gives units up for good (自愿注销)."""
     REVERSE = "REVERSE"
     """Takes back one earlier transfer, wholly (冲正)."""
+    SPLIT = "SPLIT"
+    """Cuts a lot into others by serial numbers, where it rests (拆分)."""
+    MERGE = "MERGE"
+    """Joins lots of adjacent serial numbers into one, where they rest (合并)."""
+
+
+# What comes about by a command of its own, not by posting.
+OWN_COMMANDS: Final = {TransferKind.ISSUE: "issueLots", TransferKind.SPLIT: "splitLot", TransferKind.MERGE: "mergeLots"}
+LASTING: Final = frozenset({TransferKind.REVERSE, TransferKind.SPLIT, TransferKind.MERGE})
+"""What is not reversed: a reversal, and what only changed where lots begin and end."""
 
 
 class Use(StrEnum):
@@ -250,6 +260,9 @@ class Leg:
     destination: Account
     quantity_t: int
 
+    def sides(self) -> tuple[Account, Account]:
+        return self.source, self.destination
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -286,6 +299,23 @@ class Transfer:
     reversed_by_id: UUID | None = None
     recorded_at: datetime | None = None
     remarks: tuple[Refusal, ...] = ()
+
+    def recorded(self, at: datetime) -> Transfer:
+        """This transfer as it was posted. Written out, for `replace` costs several times as much."""
+        return Transfer(
+            self.id,
+            self.kind,
+            self.legs,
+            self.effective_on,
+            self.beneficiary_id,
+            self.for_year,
+            self.purpose,
+            self.evidence,
+            self.reverses_id,
+            self.reversed_by_id,
+            at,
+            self.remarks,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class AssetLot(Node):
     serial: SerialBlock | None
     """Serial numbers, where the registry gives them."""
     withdrawn: bool
-    """Whether the issue was reversed: then the lot holds nothing, and its reference is free again."""
+    """Whether its issue was reversed or it was split or merged: then it holds nothing, its reference is free again."""
 
     @classmethod
     def of(cls, lot: domain.Lot) -> AssetLot:

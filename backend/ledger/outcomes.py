@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -52,6 +53,32 @@ class KeptPosting:
 
     transfer: UUID
     balances: tuple[tuple[UUID, UUID, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptList:
+    """What is kept of a list's answer when every row stood: the transfers in order (`pack`), and each balance they
+    touched as they left it, in the order of `touched`.
+    """
+
+    transfers: str
+    quantities: tuple[int, ...]
+
+    def keys(self) -> list[UUID]:
+        """The ids of the transfers, in order."""
+        packed = b64decode(self.transfers)
+        return [UUID(bytes=packed[i : i + 16]) for i in range(0, len(packed), 16)]
+
+    @staticmethod
+    def pack(transfers: Sequence[Transfer]) -> str:
+        return b64encode(b"".join(t.id.bytes for t in transfers)).decode()
+
+
+def touched(transfers: Sequence[Transfer], quantities: Sequence[int]) -> tuple[Balance, ...]:
+    """The organisations' balances out of those of every account and lot of some transfers, which come in that order."""
+    own = {(a.id, leg.lot_id): a.organisation_id for t in transfers for leg in t.legs for a in leg.sides()}
+    pairs = sorted(own, key=lambda pair: (pair[0].int, pair[1].int))
+    return tuple(Balance(*pair, q) for pair, q in zip(pairs, quantities, strict=True) if own[pair] is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
 from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
-from backend.ledger.outcomes import KeptPosting, Posting, TransferOutcome, settled
+from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, touched
 from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
@@ -25,6 +25,8 @@ from tenants.commands import Actor, Change, Done, perform
 
 KEPT: Final[Any] = Posting | KeptPosting
 """How the answer to one posting may be kept with its key: by the ordinary way in full, by the quick way in short."""
+KEPT_LIST: Final[Any] = Posting | KeptList
+"""The same for a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,28 @@ class PostingService:
         """
         check_size(len(batch.orders), "transfers")
         today = self.toolbox.clock.today()
+        checked = [_checked(order, today) for order in batch.orders]
+        sound = [order for order in checked if isinstance(order, Order)]
+        if len(sound) == len(checked):
+            quick = await self._quick.post_list(actor, "postTransfers", batch, batch.orders, sound)
+            if quick is not None:
+                return Done(quick)
 
         async def work(change: Change) -> Posting:
-            checked = [_checked(order, today) for order in batch.orders]
             outcome = await post_within(change, checked)
             return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
 
-        return await perform(self.toolbox, actor, "postTransfers", batch, Posting, work)
+        done = await perform(self.toolbox, actor, "postTransfers", batch, KEPT_LIST, work)
+        if isinstance(done.value, KeptList):
+            return Done(await self._recalled_list(actor, done.value), replayed=True)
+        return Done(done.value, done.replayed)
+
+    async def _recalled_list(self, actor: Actor, kept: KeptList) -> Posting:
+        keys = kept.keys()
+        async with self.toolbox.database.read(actor.principal.tenant_id) as session:
+            found = await transfers.transfers(session, keys)
+        posted = [replace(found[key], reversed_by_id=None) for key in keys]
+        return Posting(tuple(TransferOutcome(t) for t in posted), touched(posted, kept.quantities))
 
 
 async def post_within(

@@ -1,4 +1,6 @@
-"""The quick way of a single posting: from what the process knows, to the committer, without a transaction of its own.
+"""The quick way of a posting: from what the process knows, to the database, in one round trip that is the transaction.
+
+A single posting goes by the committer, with whatever else waits; a list goes by itself, whole.
 
 Only what can be said yes to goes this way. Names that are known to exist (accounts never change, lots only by being
 withdrawn, when nothing of them is left anywhere) are kept; anything else, and every refusal, is left to the ordinary
@@ -8,17 +10,19 @@ way (`PostingService.post`), which knows all the reasons.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import orjson
+from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
-from backend.ledger.committer import Committer, NotTaken
+from backend.ledger.committer import Committer, NotTaken, is_unsure
 from backend.ledger.domain import (
     OUTSIDE,
     Account,
@@ -31,13 +35,13 @@ from backend.ledger.domain import (
     Transfer,
     TransferKind,
 )
-from backend.ledger.outcomes import Posting, TransferOutcome
-from backend.ledger.repository import names
+from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, touched
+from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
-from backend.ledger.repository.posting import Asked, Landed
+from backend.ledger.repository.posting import Asked, AskedList, Landed
 from backend.ledger.rules import Books, answering, planned
 from tenants.access import Permission, Principal
-from tenants.commands import Actor, plain
+from tenants.commands import Actor
 
 MOST_NAMES: Final = 200_000
 """Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
@@ -87,9 +91,10 @@ class Quick:
         # A day that is named may be a closed one.
         if actor.dry_run or order.kind not in QUICK or body.effective_on is not None:
             return None
-        plan = self._plan(actor, order) or await self._looked_up(actor, order)
-        if plan is None:
+        plans = self._plans(actor, [order]) or await self._looked_up(actor, [order])
+        if plans is None:
             return None
+        (plan,) = plans
         try:
             reach = tuple(_reach(actor.principal, {answering(leg) for leg in plan.legs}))
             asked = Asked(
@@ -107,30 +112,75 @@ class Quick:
             return None
         return _posting(plan, landed)
 
-    def _plan(self, actor: Actor, order: Order) -> Transfer | None:
+    async def post_list(
+        self, actor: Actor, operation: str, body: object, asked: Sequence[Order], orders: Sequence[Order]
+    ) -> Posting | None:
+        """Post checked orders (`asked`: as they came) whole; None when the list has to go the ordinary way."""
+        if actor.dry_run or any(order.kind not in QUICK for order in asked):
+            return None
+        # A day that is named may be a closed one.
+        if any(order.effective_on is not None for order in asked):
+            return None
+        plans = self._plans(actor, orders) or await self._looked_up(actor, orders)
+        if plans is None:
+            return None
+        organisations = [answering(plan.legs[0]) for plan in plans]
+        try:
+            reach = tuple(_reach(actor.principal, {answering(leg) for plan in plans for leg in plan.legs}))
+        except NotTaken:
+            return None
+        key = actor.idempotency_key
+        digest = b"" if key is None else digest_of(body)
+        principal, kept = actor.principal, KeptList.pack(plans)
+        wanted = AskedList(
+            plans, principal.member_id, operation, actor.correlation_id, key, digest, kept, organisations, reach
+        )
+        landed = await self._commit_list(principal.tenant_id, wanted)
+        if landed is None:
+            return None
+        rows = tuple(TransferOutcome(plan.recorded(landed[0])) for plan in plans)
+        return Posting(rows, touched(plans, landed[1]))
+
+    async def _commit_list(self, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
+        async with self._database.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            try:
+                return await posting.commit_list(driver, tenant_id, asked)
+            except PostgresError as error:
+                if is_unsure(error):
+                    await connection.invalidate()
+                    raise
+                return None
+            except BaseException:
+                # Nobody knows how it ended; the key finds out.
+                await connection.invalidate()
+                raise
+
+    def _plans(self, actor: Actor, orders: Sequence[Order]) -> list[Transfer] | None:
         known = self._known.get(actor.principal.tenant_id)
         if known is None:
             return None
         try:
-            return planned(order, known[1], uuid7())
+            return [planned(order, known[1], uuid7()) for order in orders]
         except CodedError:
             return None
 
-    async def _looked_up(self, actor: Actor, order: Order) -> Transfer | None:
-        """The plan after a look at what the order names: each name is met once for the first time."""
-        sides = [s for leg in order.legs for s in (leg.source, leg.destination) if s is not None and not s.market]
-        served = [] if order.beneficiary_id is None else [order.beneficiary_id]
+    async def _looked_up(self, actor: Actor, orders: Sequence[Order]) -> list[Transfer] | None:
+        """The plans after a look at what the orders name: each name is met once for the first time."""
+        legs = [leg for order in orders for leg in order.legs]
+        sides = {s for leg in legs for s in (leg.source, leg.destination) if s is not None and not s.market}
+        served = {order.beneficiary_id for order in orders if order.beneficiary_id is not None}
         async with self._database.read(actor.principal.tenant_id) as session:
-            found = await names.known(session, set(sides), {leg.lot for leg in order.legs}, served)
+            found = await names.known(session, sides, {leg.lot for leg in legs}, served)
         if len(found.outside) < len(OUTSIDE):
             return None
         self.learn(actor.principal.tenant_id, found)
-        return self._plan(actor, order)
+        return self._plans(actor, orders)
 
 
 def digest_of(body: object) -> bytes:
-    """As `tenants.commands` keeps it with a key."""
-    return hashlib.sha256(orjson.dumps(plain(body), option=orjson.OPT_SORT_KEYS)).digest()
+    """As `tenants.commands` keeps it with a key, of what has no decimals in it."""
+    return hashlib.sha256(orjson.dumps(orjson.loads(orjson.dumps(body)), option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:
@@ -143,6 +193,6 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
 
 
 def _posting(plan: Transfer, landed: Landed) -> Posting:
-    own = {a.id for leg in plan.legs for a in (leg.source, leg.destination) if a.organisation_id}
+    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id}
     balances = tuple(Balance(*b) for b in landed.balances if b[0] in own)
-    return Posting((TransferOutcome(replace(plan, recorded_at=landed.recorded_at)),), balances)
+    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)

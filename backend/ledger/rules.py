@@ -13,7 +13,9 @@ from backend.kit.errors import CodedError
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
 from backend.ledger.domain import (
+    LASTING,
     OUTSIDE,
+    OWN_COMMANDS,
     USES,
     Account,
     AccountKind,
@@ -123,7 +125,7 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     original = books.transfers.get(key) if key else None
     if original is None:
         raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(key))
-    if original.kind is TransferKind.REVERSE:
+    if original.kind in LASTING:
         raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=str(key))
     if original.reversed_by_id is not None:
         raise codes.ALREADY_REVERSED(path=("transferId",), transfer=str(key))
@@ -194,8 +196,8 @@ def checked_order(order: Order, today: date) -> Order:
     effective_on = order.effective_on or today
     if effective_on > today:
         raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=effective_on.isoformat(), today=str(today))
-    if order.kind is TransferKind.ISSUE:
-        raise codes.ISSUE_BY_LOTS(path=("kind",))
+    if order.kind in OWN_COMMANDS:
+        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind.value, command=OWN_COMMANDS[order.kind])
     if order.kind is not TransferKind.REVERSE:
         if not 1 <= len(order.legs) <= MAX_LEGS:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
@@ -203,12 +205,16 @@ def checked_order(order: Order, today: date) -> Order:
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
-    return replace(
-        order,
-        legs=tuple(replace(leg, lot=_tidy_lot(leg.lot)) for leg in order.legs),
+    # Made anew rather than by `replace`, which costs a posting as much as all its checks.
+    return Order(
+        kind=order.kind,
+        legs=tuple([_tidy_leg(leg) for leg in order.legs]),
+        beneficiary_id=order.beneficiary_id,
+        for_year=order.for_year,
         purpose=tidy(order.purpose),
         evidence=tidy(order.evidence),
         effective_on=effective_on,
+        reverses_id=order.reverses_id,
     )
 
 
@@ -272,8 +278,11 @@ def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[st
     return codes.WRONG_DESTINATION(path=path, kind=kind.value, need=need[0], need_zh=need[1])
 
 
-def _tidy_lot(ref: LotRef) -> LotRef:
-    return replace(ref, scheme=clean(ref.scheme), issue_reference=clean(ref.issue_reference))
+def _tidy_leg(leg: LegOrder) -> LegOrder:
+    scheme, reference = clean(leg.lot.scheme), clean(leg.lot.issue_reference)
+    if scheme == leg.lot.scheme and reference == leg.lot.issue_reference:
+        return leg
+    return replace(leg, lot=replace(leg.lot, scheme=scheme, issue_reference=reference))
 
 
 def check_quantity(quantity_t: int, *path: str) -> None:

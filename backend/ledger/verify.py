@@ -7,7 +7,8 @@ Exit code 0: whole; 1: broken, and the first broken link is named; 2: no such fi
 
 **The words.** A transfer is one line of UTF-8: `transfer|id|kind|effective day|beneficiary|year|id it reverses|
 recorded (µs since 1970 UTC)|number of legs|legs|purpose|evidence`, a leg being `lot>from>to>quantity` and legs parted
-by commas; an issue is followed by its lot: `|class|scheme|reference|vintage|project|origin|issued to|prefix|first`.
+by commas; an issue, split or merge is followed by its new lots by id:
+`|class|scheme|reference|vintage|project|origin|issued to|prefix|first`.
 In free text a backslash, a bar and a line feed are written `\\`, `\p` and `\n`. The leaf of a transfer is the
 SHA-256 of its line.
 

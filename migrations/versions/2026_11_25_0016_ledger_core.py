@@ -648,6 +648,7 @@ def _reserve() -> None:
           CROSS JOIN LATERAL (
             SELECT * FROM asset_balance b
             WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b;
+          -- Locked here too: a balance may have come into being since.
           RETURN QUERY
           SELECT k.leg, coalesce(b.available_t, 0), now()
           FROM (SELECT min(n)::integer AS leg, account, lot, sum(asked) AS asked
@@ -655,7 +656,7 @@ def _reserve() -> None:
                 GROUP BY account, lot) k
           LEFT JOIN LATERAL (
             SELECT b.quantity_t - b.reserved_t AS available_t FROM asset_balance b
-            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0) b ON true
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b ON true
           WHERE coalesce(b.available_t, 0) < k.asked
           ORDER BY k.leg LIMIT 1;
           IF FOUND THEN

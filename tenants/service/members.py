@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
+from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -188,6 +189,13 @@ class MemberService:
     async def assignments_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, RoleAssignment]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.assignments(session, keys, principal)
+
+
+async def acting(session: ReadSession, member_id: UUID) -> Principal:
+    """Who a job acts for, with the roles the member has today: none once it is revoked."""
+    assert session.tenant_id is not None
+    name = (await repository.names(session, [member_id])).get(member_id, "")
+    return Principal(session.tenant_id, member_id, name, await repository.grants_of(session, member_id))
 
 
 async def _check_place(change: Change, new: NewMember) -> None:

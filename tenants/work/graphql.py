@@ -151,6 +151,11 @@ class Mutations:
         return RetryJobPayload(errors=[], job=Job.of(done.value, info.context.locale), replayed=done.replayed)
 
 
+async def job_shown(key: UUID | None, info: Info) -> Job | None:
+    """The job that carries on what a mutation began, if any does."""
+    return (await fetch_jobs([key], info)).get(key) if key else None
+
+
 async def fetch_jobs(keys: Sequence[UUID], info: Info) -> dict[UUID, Job]:
     found = await info.context.use(JobService).by_ids(info.context.principal, keys)
     return {key: Job.of(record, info.context.locale) for key, record in found.items()}

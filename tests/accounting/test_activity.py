@@ -47,6 +47,35 @@ async def test_net_export_is_negative(works: Works) -> None:
     assert Decimal(result["co2eT"]) == Decimal(-154)
 
 
+@pytest.mark.parametrize(
+    ("source", "stream"),
+    [
+        ({"directKind": "PROCESS"}, {"material": "石灰石"}),
+        ({"directKind": "FUGITIVE"}, {}),
+        ({"category": "TRANSPORT", "directKind": None}, {}),
+        ({"category": "PRODUCTS_USED", "directKind": None}, {}),
+        ({"category": "OTHER", "directKind": None}, {}),
+        ({}, {"flow": "LEAVING"}),
+    ],
+)
+async def test_what_cannot_be_less_than_nothing(works: Works, source: dict[str, Any], stream: dict[str, Any]) -> None:
+    own = {} if "material" in stream else {"ownFactor": {"value": "1", "unit": "t", "source": "测试"}}
+    key = await works.source("N", {"code": "a", **own, **stream}, **source)
+    row = {"sourceId": key, "month": "2024-01", "quantity": "-1", "unit": "t"}
+    (refused,) = (await works.monitor.do("recordActivity", {"rows": [row]}, OUTCOMES))["outcomes"]
+    assert (refused["error"]["code"], refused["error"]["path"]) == ("NEGATIVE_QUANTITY", ["rows", "0", "quantity"])
+    assert "without a sign" in refused["error"]["message"]
+    record = await works.burn(key, "2024-01", "1", "t")
+    given = {"id": record["id"], "reason": "更正", "change": {"quantity": "-1"}}
+    changed = await works.monitor.attempt("supersedeActivity", given, "record { id }")
+    assert changed["errors"][0]["code"] == "NEGATIVE_QUANTITY"
+
+
+async def test_a_fuel_may_be_sold_on(works: Works) -> None:
+    truck = await works.source("T", {"code": "a", "material": "柴油", "cadence": "EVENT"}, directKind="MOBILE")
+    assert (await works.burn(truck, "2024-01", "-1", "t", note="外售"))["quantity"] == "-1"
+
+
 async def test_a_coefficient_explains_itself(works: Works) -> None:
     boiler = await works.fuel("烟煤")
     record = await works.burn(boiler, "2024-05", "10", "t")
@@ -107,6 +136,31 @@ async def test_each_bad_row_is_refused_alone(works: Works) -> None:
         assert (outcome["error"]["code"], outcome["error"]["path"]) == (code, ["rows", str(i), field])
     (result,) = await works.results(boiler, 2024)
     assert result["records"] == 1
+
+
+async def test_a_month_that_is_taken_names_what_took_it(works: Works) -> None:
+    boiler = await works.fuel("烟煤")
+    record = await works.burn(boiler, "2024-01", "1", "t")
+    row = {"sourceId": boiler, "month": "2024-01", "quantity": "2", "unit": "t"}
+    rows = [row, {**row, "month": "2024-02"}, {**row, "month": "2024-02"}]
+    outcomes = (await works.monitor.do("recordActivity", {"rows": rows}, OUTCOMES))["outcomes"]
+    assert f"has a record: {record['id']}." in outcomes[0]["error"]["message"]
+    assert "has a record: row 2 of this call." in outcomes[2]["error"]["message"]
+    change = {"id": record["id"], "reason": "更正", "change": {"quantity": "2"}}
+    assert (await works.monitor.do("supersedeActivity", change, "record { quantity }"))["record"]["quantity"] == "2"
+
+
+@pytest.mark.parametrize("written", ["2024年3月", "2024/3", "2024-3", "2024.03"])
+async def test_a_month_is_read_as_files_write_it(works: Works, written: str) -> None:
+    assert (await works.burn(await works.fuel("烟煤"), written, "1", "t"))["month"] == "2024-03"
+
+
+async def test_a_wrong_id_stops_no_other_row(works: Works) -> None:
+    row = {"sourceId": await works.fuel("烟煤"), "month": "2024-01", "quantity": "1", "unit": "t"}
+    rows = [{**row, "sourceId": works.site_id}, row]
+    wrong, right = (await works.monitor.do("recordActivity", {"rows": rows}, OUTCOMES))["outcomes"]
+    assert (wrong["error"]["code"], wrong["error"]["path"]) == ("INVALID_ID", ["rows", "0", "sourceId"])
+    assert right["record"]["quantity"] == "1"
 
 
 async def test_all_or_nothing(works: Works) -> None:

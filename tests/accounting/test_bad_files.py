@@ -46,7 +46,7 @@ ROWS = {
         ("S1", "BOILER", "", "2024-08", "2", "t"), "MONTH_ALREADY_RECORDED", "month", "Supersede"
     ),
     "overlapping periods": Bad(("S1", "BOILER", "", "2024-10", "1", "t"), "RESULT_OVERLAPS", "month", "upersede"),
-    "negative": Bad(("S1", "TRUCK", "", "2024-02", "-1", "t"), "NEGATIVE_QUANTITY", "quantity", "sold on"),
+    "negative": Bad(("S1", "KILN", "", "2024-02", "-1", "t"), "NEGATIVE_QUANTITY", "quantity", "sold on"),
     "not a number": Bad(("S1", "BOILER", "", "2024-02", "NaN", "t"), "BAD_NUMBER", "quantity", "1234.5"),
     "infinity": Bad(("S1", "BOILER", "", "2024-02", "-Infinity", "t"), "BAD_NUMBER", "quantity", "1234.5"),
     "forty digits": Bad(
@@ -70,10 +70,15 @@ ROWS = {
 }
 
 
+CELLS = {"source": 1, "stream": 2, "unit": 5}
+"""Where in a row the cells stand whose content a refusal repeats."""
+
+
 async def a_past(works: Works) -> None:
     """Sources with records, declared results and a submitted inventory; another site."""
     boiler = await works.source("BOILER", {"code": "烟煤", "material": "烟煤"}, nameZh="锅炉")
     await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
+    await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(boiler, "2024-08", "1", "t")
     await works.burn(boiler, "2025-01", "1", "t", evidence="磅单")
     await works.declare(sourceId=boiler, firstMonth="2024-09", months=3, massT="1")
@@ -98,6 +103,8 @@ async def test_a_bad_row(works: Works, objects: FileStore, bad: Bad) -> None:
     (refusal,) = done["refusals"]["nodes"]
     assert (refusal["row"], refusal["column"], refusal["code"]) == (3, bad.column, bad.code)
     assert bad.remedy in refusal["message"], refusal["message"]
+    if bad.column in CELLS:
+        assert refusal["written"] == bad.row[CELLS[bad.column]]
     after = await written(works)
     assert {**after, "stream_coefficient": 0} == {**before, "stream_coefficient": 0}
 
@@ -197,8 +204,12 @@ async def test_formula_cells_of_a_workbook(works: Works, objects: FileStore) -> 
     rows = row_xml(1, COLUMNS) + row_xml(2, GOOD) + FORMULA_CELL
     done = await bring(works, objects, workbook(rows), "a.xlsx")
     (refusal,) = done["refusals"]["nodes"]
-    assert (done["stored"], refusal["row"], refusal["column"]) == (1, 3, "organisation")
-    assert (refusal["code"], refusal["written"]) == ("CELL_IS_A_FORMULA", "=A2")
+    assert (done["stored"], refusal["row"], refusal["column"], refusal["code"]) == (
+        1,
+        3,
+        "organisation",
+        "CELL_IS_A_FORMULA",
+    )
 
 
 def test_a_lying_bomb_is_read_as_far_as_it_says(tmp_path: Path) -> None:

@@ -136,7 +136,8 @@ async def test_choosing_is_a_restatement_that_a_rehearsal_shows(works: Works) ->
     # Away from the precedence: say why.
     silent = await choose(works, source, "FACTOR", firstMonth="2024-02")
     assert [e["code"] for e in silent["errors"]] == ["DEVIATION_NEEDS_REASON"]
-    rehearsed = await choose(works, source, "FACTOR", firstMonth="2024-02", reason="监测故障", dryRun=True)
+    # A rehearsal needs none.
+    rehearsed = await choose(works, source, "FACTOR", firstMonth="2024-02", dryRun=True)
     shown = [(c["month"], c["stream"]["code"], Decimal(c["oldT"]), Decimal(c["newT"])) for c in
              rehearsed["changes"]["months"]]  # fmt: skip
     assert shown == [
@@ -148,6 +149,13 @@ async def test_choosing_is_a_restatement_that_a_rehearsal_shows(works: Works) ->
     assert {r["firstMonth"]: Decimal(r["co2eT"]) for r in await works.results(source, 2024)} == before
     done = await choose(works, source, "FACTOR", firstMonth="2024-02", reason="监测故障")
     assert done["changes"] == rehearsed["changes"]
+    query = """query Q($id: ID!, $y: Int!) { node(id: $id) { ... on EmissionSource { methodComparison(year: $y) {
+      preferredMethod } } } }"""
+    passed_over = [
+        (await works.engineer.ask(query, id=source, y=year))["node"]["methodComparison"]["preferredMethod"]
+        for year in (2023, 2024)
+    ]
+    assert passed_over == [None, "MEASURED"]
     after = {r["firstMonth"]: Decimal(r["co2eT"]) for r in await works.results(source, 2024)}
     assert after == {"2024-01": Decimal(230), "2024-02": COAL, "2024-03": COAL}
     shown_methods = (await works.engineer.ask(METHODS, id=source))["node"]

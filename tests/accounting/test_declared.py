@@ -100,3 +100,14 @@ async def test_replay(works: Works) -> None:
     first = await works.monitor.do("recordDeclaredResults", call, OUTCOMES)
     again = await works.monitor.do("recordDeclaredResults", call, OUTCOMES)
     assert again == {**first, "replayed": True}
+
+
+async def test_what_leaks_or_reacts_is_not_less_than_nothing(works: Works) -> None:
+    row: dict[str, Any] = {"firstMonth": "2023-01", "months": 1, "gas": "CO2", "massT": "-1", "method": "FACTOR"}
+    for code, kind in (("P", "PROCESS"), ("F", "FUGITIVE")):
+        source = await works.source(code, directKind=kind)
+        done = await works.monitor.do("recordDeclaredResults", {"rows": [{**row, "sourceId": source}]}, OUTCOMES)
+        error = done["outcomes"][0]["error"]
+        assert (error["code"], error["path"]) == ("NEGATIVE_BY_FACTOR", ["rows", "0", "massT"])
+    process = await works.source("B", directKind="PROCESS")
+    await works.declare(**{**row, "sourceId": process, "method": "MASS_BALANCE"})

@@ -97,7 +97,7 @@ async def tried_stream(works: Works, dice: random.Random, source: str, code: str
     for _ in range(12):
         month, unit = dice.choice(MONTHS), dice.choice(list(UNITS))
         # Up to 10⁷ t a line; a coefficient of 18 decimals stays within 1e-9 t up to 10⁹ t a month.
-        written = number(dice, "-500", "1000", dice.randint(0, 9))
+        written = number(dice, "0" if leaving else "-500", "1000", dice.randint(0, 9))
         await works.burn(source, month, written, unit, stream=code)
         made.quantities[month] = made.quantities.get(month, Fraction(0)) + Fraction(written) * UNITS[unit]
     for which in ("FACTOR", "MASS_BALANCE"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -146,6 +146,17 @@ async def test_what_is_submitted_does_not_move(office: Office, objects: FileStor
 
 
 HEAD = ("组织", "排放源", "流", "月份", "数量", "单位")
+
+
+async def test_reopening_says_why(office: Office) -> None:
+    key = await office.open()
+    chinese = replace(office.people[2], locale="zh-CN")
+    mute = await chinese.attempt("reopenInventory", {"id": key, "reason": " "}, INVENTORY)
+    assert [e["code"] for e in mute["errors"]] == ["REOPENING_REASON"]
+    early = await chinese.attempt("reopenInventory", {"id": key, "reason": "更正"}, INVENTORY)
+    assert early["errors"][0]["message"] == (
+        "清单状态为“编制中”；此步骤需要状态：已提交 / 已复核 / 已批准 / 已核查 / 已锁定。"
+    )
 
 
 async def test_given_back_it_is_open_again(office: Office) -> None:
@@ -291,7 +302,7 @@ async def test_bad_requests(office: Office) -> None:
     overlap = {"organisationId": office.works.site_id, "firstMonth": "2024-12", "months": 1}
     for call, given, code in (
         ("createInventory", overlap, "INVENTORY_OVERLAPS"),
-        ("createInventory", {**overlap, "months": 13}, "BAD_PERIOD"),
+        ("createInventory", {**overlap, "months": 13}, "INVENTORY_MONTHS"),
         ("createInventory", {**overlap, "firstMonth": "2099-01"}, "MONTH_OUT_OF_RANGE"),
         ("confirmInventory", {"id": key}, "INVENTORY_STATE"),
     ):
@@ -316,3 +327,18 @@ async def test_writing_while_submitting_is_in_it_or_refused(office: Office, data
         frozen = await session.scalar("SELECT count(*) FROM inventory_line")
     refused = [a for a in answers[1:] if a]
     assert live == frozen == 2 + len(months) - len(refused)
+
+
+async def test_months_in_which_nothing_counts_need_a_reason(office: Office) -> None:
+    """Quantities of which nothing counts would go unseen: they are listed, and submitted only with a reason."""
+    works = office.works
+    flare = await works.source("FLARE", {"code": "gas", "unit": "1e4Nm3"})
+    await works.burn(flare, "2024-02", "12", "1e4Nm3", stream="gas")
+    key = await office.open()
+    refused = await works.engineer.attempt("submitInventory", {"id": key}, "inventory { id }")
+    (error,) = refused["errors"]
+    assert (error["code"], error["path"]) == ("NOTHING_COUNTS", ["incompleteReason"])
+    assert "FLARE 2024-02" in error["message"]
+    given = {"id": key, "note": "一季度", "incompleteReason": "火炬气全部回收，无排放"}
+    done = (await works.engineer.do("submitInventory", given, INVENTORY))["inventory"]
+    assert done["events"][-1]["note"] == "一季度 [FLARE 2024-02: 火炬气全部回收，无排放]"

@@ -135,6 +135,16 @@ async def test_products_share_the_whole_exactly(works: Works, basis: str) -> Non
         assert abs(Decimal(product["share"]) - Decimal(weight) / sum(weights)) <= Decimal("0.000001")
 
 
+async def test_shares_are_rounded_for_display_only(works: Works) -> None:
+    """A third of 1.8 Mt is 600 000 t each, not 0.6 t more for the product that got the odd millionth."""
+    source, _ = await emitter(works, "A", "1800000")
+    thirds = [{"name": name, "quantityT": "1"} for name in "abc"]
+    given = {"sourceId": source, "year": 2024, "basis": "MASS", "products": thirds, "statement": "等量"}
+    made = (await works.engineer.do("setAllocation", given, ALLOCATION))["allocation"]["products"]
+    assert [p["co2eT"] for p in made] == ["600000.000000000"] * 3
+    assert [p["share"] for p in made] == ["0.333334", "0.333333", "0.333333"]
+
+
 async def test_an_allocation_follows_the_results_and_is_changed_with_a_reason(works: Works) -> None:
     source, _ = await emitter(works, "A", "700")
     given = {"sourceId": source, "year": 2024, "basis": "MASS", "products": PRODUCTS, "statement": "按质量"}

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from tenants.access import Role
-from tests.fixtures.accounting import Works
+from tests.fixtures.accounting import Works, uuid_of
 from tests.fixtures.methods import method, set_method, streams
 
 PROCESS = {"directKind": "PROCESS"}
@@ -64,6 +64,13 @@ async def test_each_kind_reproduces_its_figure(works: Works, case: Case) -> None
     source = await works.source("V", stream, **case.source)
     await works.burn(source, "2024-06", case.quantity, case.unit)
     assert sum(Decimal(r["co2eT"]) for r in await works.results(source, 2024)) == Decimal(case.tonnes)
+
+
+async def test_carbon_that_was_not_made_co2_is_told_how(works: Works) -> None:
+    own = method("EXPRESSION", formula="碳 × (1 − 损失)", 碳="0.8 tC/t", 损失="25 %")
+    given = works.source_input("V", {"code": "a", "unit": "t", "method": own})
+    (error,) = (await works.engineer.attempt("createEmissionSource", given, "source { id }"))["errors"]
+    assert (error["code"], "by k (44/12 tCO2/tC)" in error["message"]) == ("EXPRESSION_RESULT", True)
 
 
 async def test_steel_cement_and_the_like_add_up_within_a_source(works: Works) -> None:
@@ -214,12 +221,50 @@ async def test_a_basis_of_one_month_and_the_default_of_the_others(works: Works) 
     shown = (await works.engineer.ask(DERIVATION, id=stream))["node"]["coefficients"]
     spans = [(c["firstMonth"], c["lastMonth"]) for c in shown]
     assert spans == [("2024-01", "2024-02"), ("2024-03", "2024-03"), ("2024-04", "2024-12")]
-    # Taken away again, the library's value comes back to the last digit.
+    # Taken away again, which only an approver may, the library's value comes back to the last digit.
     gone = {"id": done["basis"]["id"], "reason": "样品作废"}
-    await works.engineer.do("withdrawStreamMethod", gone, "changes { newT }")
+    refused = await works.engineer.attempt("withdrawStreamMethod", gone, "changes { newT }")
+    assert [e["code"] for e in refused["errors"]] == ["MEASURED_STAYS_MEASURED"]
+    lead = await works.world.member((Role.OVERALL_LEAD, uuid_of(works.group_id)))
+    await lead.do("withdrawStreamMethod", gone, "changes { newT }")
     assert {r["firstMonth"]: Decimal(r["co2eT"]) for r in await works.results(source, 2024)} == before
     again = await works.engineer.attempt("withdrawStreamMethod", gone, "changes { newT }")
     assert [e["code"] for e in again["errors"]] == ["ALREADY_SUPERSEDED"]
+
+
+NCV_OF_MARCH = method("FUEL_COMBUSTION", ("2024-03", "2024-05"), ncv="22 GJ/t", reason="实测")
+LATER = ("2024-06", "2024-06")
+
+
+@pytest.mark.parametrize(
+    ("later", "refused"),
+    [
+        (method("FUEL_COMBUSTION", LATER, reason="缺省"), True),
+        (method("FUEL_COMBUSTION", LATER, carbonPerHeat="0.026 tC/GJ", reason="缺省"), True),
+        (method("LIBRARY", ("2024-04", "2024-04"), reason="缺省"), True),
+        (method("FUEL_COMBUSTION", LATER, ncv="26.7 GJ/t", reason="缺测，惩罚性缺省"), False),
+        (method("MEASURED_CARBON", LATER, carbonAsReceived="0.6 tC/t", reason="元素碳"), False),
+        (method("FUEL_COMBUSTION", ("2024-02", "2024-02"), carbonPerHeat="0.026 tC/GJ", reason="之前"), False),
+        (method("FUEL_COMBUSTION", ("2025-01", None), carbonPerHeat="0.026 tC/GJ", reason="次年"), False),
+        (method("MASS_BALANCE", LATER, carbonContent="0.5 tC/t", reason="平衡"), False),
+    ],
+)
+async def test_what_was_measured_stays_measured_in_its_year(
+    works: Works,
+    later: dict[str, Any],
+    refused: bool,
+) -> None:
+    source = await works.fuel("烟煤")
+    (stream,) = (await streams(works, source)).values()
+    await set_method(works, stream, NCV_OF_MARCH)
+    given = {"streamId": stream, "method": later}
+    done = await works.engineer.attempt("setStreamMethod", given, "basis { id }")
+    assert [e["code"] for e in done["errors"]] == ["MEASURED_STAYS_MEASURED"] * refused
+    if refused:
+        (error,) = done["errors"]
+        assert "2024-03" in error["message"]
+        lead = await works.world.member((Role.OVERALL_LEAD, uuid_of(works.group_id)))
+        assert (await lead.attempt("setStreamMethod", given, "basis { id }"))["errors"] == []
 
 
 async def test_changing_results_or_a_basis_needs_a_reason(works: Works) -> None:

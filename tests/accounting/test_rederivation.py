@@ -114,8 +114,8 @@ async def test_a_rehearsal_inside_a_unit_of_work_leaves_nothing(works: Works, da
         assert await unit.rows(everything) == before
         done = await rederive(unit, None, *year, "x")
         assert (done.superseded, done.made) == (rehearsed.superseded, rehearsed.made)
-        assert [(c.month, c.old_t, c.new_t) for c in done.changes] == [
-            (c.month, c.old_t, c.new_t) for c in rehearsed.changes
+        assert [(c.month, c.old_t, c.new_t) for c in done.changes.first] == [
+            (c.month, c.old_t, c.new_t) for c in rehearsed.changes.first
         ]
 
     await database.write(works.world.tenant_id, both)

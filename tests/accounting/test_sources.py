@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.fixtures.accounting import OUTCOME, SOURCE, Works
@@ -35,6 +37,24 @@ async def test_what_is_no_source(works: Works, fields: dict[str, object], code: 
     answer = await works.engineer.attempt("createEmissionSource", works.source_input("A") | fields, SOURCE)
     assert [(e["code"], e["path"]) for e in answer["errors"]] == [(code, path)]
     assert answer["source"] is None
+
+
+async def test_what_is_near_is_told_with_names_and_years_in_order(works: Works) -> None:
+    def power(**stream: object) -> dict[str, object]:
+        return works.source_input("A", {"code": "a", "material": "外购电力", **stream})
+
+    (near,) = (await works.engineer.attempt("createEmissionSource", power(region="Shandon"), SOURCE))["errors"]
+    assert "Near: " in near["message"]
+    assert "CN-SD Shandong" in near["message"]
+    source = (await works.engineer.do("createEmissionSource", power(factorYear=1999), SOURCE))["source"]["id"]
+    row = {"sourceId": source, "month": "2024-01", "quantity": "1", "unit": "MWh"}
+    (refused,) = (await works.monitor.do("recordActivity", {"rows": [row]}, "outcomes { error { code message } }"))[
+        "outcomes"
+    ]
+    assert refused["error"]["code"] == "FACTOR_NOT_FOUND"
+    years = re.findall(r"CN (\d{4})", refused["error"]["message"].partition("it has:")[2])
+    assert len(years) > 1
+    assert years == sorted(years)
 
 
 async def test_many_at_once(works: Works) -> None:

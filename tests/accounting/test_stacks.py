@@ -17,7 +17,8 @@ from tests.fixtures.accounting import Works
 from tests.fixtures.measurements import activity, stream_of
 
 MONTH = (
-    "month { id expected valid validity concentration massT quantity filled { day hour status } "
+    "month { id expected valid validity concentration massT quantity "
+    "filled { day hour status concentration flow rule } "
     "activityRecord { quantity unit origin followsFromId } supersededBecause }"
 )
 
@@ -103,7 +104,10 @@ async def test_short_gaps_take_the_mean_and_long_ones_the_highest(works: Works) 
     rows[700] |= {"concentration": "300", "flow": "200000"}  # the highest of the month
     month = await stack.record("2024-01", rows)
     assert (month["valid"], len(month["filled"]), month["validity"]) == (738, 6, "0.9919")
-    assert month["filled"][0] == {"day": 1, "hour": 10, "status": "FAULT"}
+    short = {"concentration": "150", "flow": "100000", "rule": "MEAN_OF_NEIGHBOURS"}
+    assert month["filled"][0] == {"day": 1, "hour": 10, "status": "FAULT", **short}
+    long = {"concentration": "300", "flow": "200000", "rule": "HIGHEST_OF_MONTH"}
+    assert month["filled"][2] == {"day": 5, "hour": 4, "status": "FAULT", **long}
     plain = 736 * 200 * 100_000 + 100 * 100_000 + 300 * 200_000
     filled = 2 * 150 * 100_000 + 4 * 300 * 200_000
     assert Decimal(month["massT"]) * 1_000_000 == plain + filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,13 @@ async def test_the_record_cannot_go_alone(works: Works) -> None:
     assert [r["quantity"] for r in await activity(works, stream)] == ["95000"]
 
 
+async def test_a_ledger_below_zero_is_told_in_chinese(works: Works) -> None:
+    given = {"rows": [stock(await fuel_stream(works), "2024-03", opening="1", sold="5")]}
+    chinese = replace(works.monitor, locale="zh-CN")
+    (outcome,) = (await chinese.do("recordStocks", given, f"outcomes {{ {ERROR} }}"))["outcomes"]
+    assert outcome["error"]["message"].startswith("+ 期初 1 - 外售 5，消费量为 -4 t")
+
+
 async def test_nothing_is_counted_beside_it(works: Works) -> None:
     stream = await own_stream(works, "E", "t", cadence="EVENT")
     await made(works, stock(stream, "2024-03", **VECTOR))
@@ -76,6 +84,7 @@ async def test_nothing_is_counted_beside_it(works: Works) -> None:
     row = {"sourceId": source["id"], "month": "2024-03", "quantity": "1", "unit": "t"}
     done = await works.monitor.do("recordActivity", {"rows": [row]}, f"outcomes {{ {ERROR} }}")
     assert done["outcomes"][0]["error"]["code"] == "MONTH_IS_DERIVED"
+    assert "stock ledger (supersedeStock)" in done["outcomes"][0]["error"]["message"]
     await works.burn(source["id"], "2024-04", "1", "t")
     (refused,) = await record_stocks(works, stock(stream, "2024-04", opening="15000"))
     assert refused["error"]["code"] == "MONTH_ALREADY_RECORDED"

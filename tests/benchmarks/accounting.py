@@ -3,7 +3,9 @@
 Ours is the whole import as a worker does it, in a process of its own: the file fetched, read, every row understood and
 judged, packed, stored behind row-level security with batches, sums and emissions, in one transaction. The limit copies
 the same rows (stream, day, quantity, row number) into a table without keys, before and after each of our runs.
-Recalculation points every stream-month at a new coefficient. At the end every stream-month is computed again from the
+Recalculation points every stream-month at a new coefficient. Rederivation derives the coefficients of a year anew from
+the library, supersedes those that come out otherwise, tells each stream-month that changes and recalculates; its limit
+is REDERIVED_IN_S. At the end every stream-month is computed again from the
 lines, in Python, and compared.
 
     python -m tests.benchmarks.accounting DATABASE_URL
@@ -34,6 +36,7 @@ import asyncpg
 from backend.accounting.domain.imports import NewImport
 from backend.accounting.domain.sources import Cadence, Category, DirectKind, NewSource, NewStream
 from backend.accounting.repository.results import recalculate
+from backend.accounting.service.coefficients import rederive
 from backend.accounting.service.imports import ImportService
 from backend.accounting.service.sources import SourceService
 from backend.evidence.domain import NewDocument
@@ -55,6 +58,7 @@ from tests.fixtures.world import World
 
 LINES: Final = 1_000_000
 SMALL: Final = 100_000
+REDERIVED_IN_S: Final = 5
 YEARS: Final = (2024, 2025)
 SITES: Final = 1_000
 STREAMS: Final = 5
@@ -93,6 +97,7 @@ async def measure(url: str) -> list[Figure]:
             before = await _copy(bench, YEARS[-1], LINES)
             recalculate_s, months = await _recalculate(world, worker)
             after = await _copy(bench, YEARS[-1], LINES)
+            rederived = await _rederive(world, worker)
             checked = await _check(world, worker)
         finally:
             for each in (owner, database, worker):
@@ -103,6 +108,7 @@ async def measure(url: str) -> list[Figure]:
     return [
         _figure("accounting.ingest", LINES, rounds),
         Figure("accounting.recalculate", again, limit, again / limit, "rows/s", told),
+        rederived,
         _figure("accounting.import_csv_100k", SMALL, small[:1]),
         _figure("accounting.import_xlsx_100k", SMALL, small[1:]),
     ]
@@ -287,6 +293,17 @@ async def _recalculate(world: World, worker: Database) -> tuple[float, int]:
     year = (date(YEARS[0], 1, 1), date(YEARS[-1], 12, 1))
     months = await worker.write(world.tenant_id, lambda unit: recalculate(unit, None, *year))
     return time.perf_counter() - started, months
+
+
+async def _rederive(world: World, worker: Database) -> Figure:
+    """The coefficients of a year, which a factor has changed, as the library says."""
+    year = (date(YEARS[-1], 1, 1), date(YEARS[-1], 12, 1))
+    started = time.perf_counter()
+    done = await worker.write(world.tenant_id, lambda unit: rederive(unit, None, *year, "因子更新", most=1000))
+    took = time.perf_counter() - started
+    months = done.changes.months
+    note = f"{done.superseded:,} coefficients and {months:,} stream-months in {took:.1f} s, limit {REDERIVED_IN_S} s"
+    return Figure("accounting.rederive", months / took, months / REDERIVED_IN_S, REDERIVED_IN_S / took, "rows/s", note)
 
 
 def _shown(rows: Sequence[dict[str, Any]]) -> None:

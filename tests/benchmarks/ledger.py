@@ -28,6 +28,7 @@ import uvloop
 from backend.app import Parts, create_app
 from backend.config import IdentitySettings
 from backend.identity.local import LocalIssuer, ensure_keys
+from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
 from backend.kit.graphql.nodes import to_id
@@ -117,6 +118,7 @@ async def _work(what: str, stage: Stage, owner: Database, database: Database) ->
         yield {"post_service": stage.post, "post_batch": stage.post_batch, "post_hot": stage.post_hot}[what]
         return
     with TemporaryDirectory() as folder:
+        logs.configure("json")  # as a server has it
         clock, settings = Clock(), IdentitySettings()
         await ensure_keys(owner, clock)
         slug = slug_of(stage.principal.tenant_id)

@@ -43,7 +43,7 @@ class Stage:
         self.lots = lots
 
     @classmethod
-    async def create(cls, owner: Database, database: Database) -> Stage:
+    async def create(cls, owner: Database, database: Database, issued_on: date | None = None) -> Stage:
         tenant_id, head, manager = uuid7(), uuid7(), uuid7()
         keys = [head, *(uuid7() for _ in range(ORGANISATIONS))]
 
@@ -62,13 +62,12 @@ class Stage:
         grant = Grant(uuid7(), Role.ASSET_MANAGER, None, None)
         principal = Principal(tenant_id, manager, "bench", (grant,))
         stage = cls(database, principal, keys[1:], [LotRef(scheme="CEA", issue_reference=f"L{i}") for i in range(LOTS)])
-        await stage._fill(LedgerService(stage.service.toolbox), head)
+        await stage._fill(LedgerService(stage.service.toolbox), head, issued_on or Clock().today())
         return stage
 
-    async def _fill(self, ledger: LedgerService, head: UUID) -> None:
+    async def _fill(self, ledger: LedgerService, head: UUID, issued_on: date) -> None:
         """Every account holds some of every lot, far more than the run will move."""
         share = 1_000_000
-        today = Clock().today()
         lots = tuple(
             NewLot(
                 AssetClass.ALLOWANCE,
@@ -77,14 +76,15 @@ class Stage:
                 share * ORGANISATIONS,
                 Origin.ALLOCATED,
                 head,
-                today,
+                issued_on,
             )
             for lot in self.lots
         )
         await ledger.issue(Actor(self.principal), LotBatch(lots))
         for key in self.organisations:
             legs = tuple(LegOrder(lot, share, _of(head), _of(key)) for lot in self.lots)
-            await self.service.post(Actor(self.principal), "transferAssets", Order(TransferKind.TRANSFER, legs))
+            order = Order(TransferKind.TRANSFER, legs, effective_on=issued_on)
+            await self.service.post(Actor(self.principal), "transferAssets", order)
 
     def order(self, dice: random.Random) -> Order:
         """Some units of any lot from any account to any other."""

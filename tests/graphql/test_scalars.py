@@ -54,7 +54,8 @@ def test_months_come_back_as_their_first_day(value: date) -> None:
         (Tonnes, 2.0),
         (Tonnes, str(MAX_TONNES + 1)),
         (Month, "2024-13"),
-        (Month, "2024-7"),
+        (Month, "2024 7"),
+        (Month, "20247"),
         (Month, "0000-01"),
         (date, "2024-02-30"),
         (date, "20240229"),
@@ -66,3 +67,8 @@ def test_months_come_back_as_their_first_day(value: date) -> None:
 def test_what_is_not_exact_is_refused(kind: Any, value: object) -> None:
     with pytest.raises(GraphQLError):
         read(kind, value)
+
+
+@pytest.mark.parametrize("written", ["2024-07", "2024-7", "2024/7", "2024.7", "2024年7月"])
+def test_months_are_read_as_people_write_them(written: str) -> None:
+    assert read(Month, written) == date(2024, 7, 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from backend.config import ApiSettings, BrokerSettings, DatabaseSettings, LogSettings, StateSettings
+from backend.config import ApiSettings, BrokerSettings, DatabaseSettings, LogSettings, ObjectSettings, StateSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
@@ -19,7 +19,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def known_variables() -> set[str]:
-    settings = (ApiSettings, BrokerSettings, DatabaseSettings, LogSettings, StateSettings)
+    settings = (ApiSettings, BrokerSettings, DatabaseSettings, LogSettings, ObjectSettings, StateSettings)
     return {
         f"{kind.model_config.get('env_prefix', '')}{field}".upper() for kind in settings for field in kind.model_fields
     }

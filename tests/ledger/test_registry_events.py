@@ -87,18 +87,33 @@ async def test_blocks_of_the_record_cannot_overlap(group: Group) -> None:
     assert await group.held(group.cement) == {}
 
 
-async def test_split_and_retired_in_parts(group: Group) -> None:
+async def test_retired_by_sub_range(group: Group) -> None:
+    """The published record retires some numbers of a block: these are cut out of it, and retired once."""
     largest = max(events(), key=lambda e: e.quantity)
     await group.issue(largest.lot(group.steel))
-    part = largest.quantity // 3
-    sent = used(group.steel, part, largest.reference, "VCS") | {"destination": {"organisationId": group.cement}}
-    await group.manager.do("transferAssets", {"legs": [sent]}, POSTED)
-    own = {"beneficiaryId": group.cement, "forYear": 2025}
-    leg = used(group.cement, part, largest.reference, "VCS")
-    await group.manager.do("retireAssets", {"legs": [leg], **own}, POSTED)
-    more = await group.manager.attempt("retireAssets", {"legs": [leg | {"quantity": "1"}], **own}, POSTED)
-    assert more["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
-    assert await group.held(group.steel) == {largest.reference: str(largest.quantity - part)}
+    first, last = largest.first + 1000, largest.first + largest.quantity // 3
+    whole = {"scheme": "VCS", "issueReference": largest.reference}
+    cut = {"lot": whole, "parts": [{"first": str(first), "last": str(last)}], "evidence": "Verra"}
+    made = await group.manager.do("splitLot", cut, "lots { issueReference quantity serial { first last } }")
+    assert sum(int(lot["quantity"]) for lot in made["lots"]) == largest.quantity
+    (part,) = [lot for lot in made["lots"] if lot["serial"] == {"first": str(first), "last": str(last)}]
+    leg = used(group.steel, last - first + 1, part["issueReference"], "VCS")
+    await group.manager.do("retireAssets", {"legs": [leg], **_serving(group)}, POSTED)
+    again = {"legs": [leg | {"quantity": "1"}], **_serving(group)}
+    assert (await group.manager.attempt("retireAssets", again, POSTED))["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    asked = (
+        "query Q($n: Tonnes!, $p: String!) "
+        '{ assetUnitHistory(scheme: "VCS", prefix: $p, number: $n) { steps { kind } } }'
+    )
+    for number, expected in ((first, ["ISSUE", "SPLIT", "RETIRE"]), (first - 1, ["ISSUE", "SPLIT"])):
+        found = await group.manager.ask(asked, n=str(number), p=f"{largest.batch}-")
+        assert [s["kind"] for s in found["assetUnitHistory"]["steps"]] == expected
+    left = await group.held(group.steel)
+    assert sum(int(q) for q in left.values()) == largest.quantity - (last - first + 1)
+
+
+def _serving(group: Group) -> dict[str, Any]:
+    return {"beneficiaryId": group.steel, "forYear": 2025}
 
 
 def _retired(group: Group, event: Event, quantity: int) -> dict[str, Any]:

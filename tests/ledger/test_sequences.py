@@ -80,20 +80,14 @@ class Run:
         return Order(kind, legs, self.organisation("steel") if served else None, 2024 if served else None)
 
     async def issue(self, actor: Actor) -> None:
-        lots = tuple(
-            NewLot(
-                AssetClass.ALLOWANCE,
-                "CEA",
-                self.prefix + lot,
-                STOCK,
-                Origin.ALLOCATED,
-                self.organisation("steel"),
-                date(2024, 1, 1),
-                2024,
-            )
-            for lot in LOTS
-        )
-        await self.group.world.services.get(LedgerService).issue(actor, LotBatch(lots))
+        lots = [self._lot(self.prefix + lot, "steel") for lot in LOTS]
+        # Cement's account exists from the start, whatever comes first: its lot is none of the model's.
+        lots.append(self._lot(f"cement's of {self.prefix}", "cement"))
+        await self.group.world.services.get(LedgerService).issue(actor, LotBatch(tuple(lots)))
+
+    def _lot(self, reference: str, owner: str) -> NewLot:
+        issued_on, to = date(2024, 1, 1), self.organisation(owner)
+        return NewLot(AssetClass.ALLOWANCE, "CEA", reference, STOCK, Origin.ALLOCATED, to, issued_on, 2024)
 
     async def balances(self) -> dict[tuple[str, str], int]:
         """All of them from the entries, and the same as the balances kept: the names the model uses."""

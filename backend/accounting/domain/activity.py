@@ -16,7 +16,7 @@ from uuid import UUID
 
 from backend.accounting.domain.records import BatchOrigin
 from backend.accounting.domain.sources import Cadence
-from backend.kit.errors import conflict, rule
+from backend.kit.errors import CodedError, conflict, rule
 from backend.kit.ids import uuid7
 
 _LINES: Final = (1 << 32) - 1
@@ -31,13 +31,26 @@ MONTH_ALREADY_RECORDED = conflict(
 MONTH_IS_DERIVED = conflict(
     "MONTH_IS_DERIVED",
     en="What '{stream}' used in {month} follows from its {cause}; correct or withdraw that instead.",
-    zh="流 '{stream}' 在 {month} 的活动数据由{cause}得出；请更正或撤回该依据。",
+    zh="流 '{stream}' 在 {month} 的活动数据由{cause_zh}得出；请更正或撤回该依据。",
 )
 RECORD_IS_DERIVED = rule(
     "RECORD_IS_DERIVED",
     en="This record follows from a stock ledger, meters or a stack monitor; supersede that, and the record goes too.",
     zh="该记录由购产销存台账、计量表或烟气监测得出；请替换其依据，记录随之更新。",
 )
+
+
+_CAUSES: Final = {
+    BatchOrigin.STOCK: ("stock ledger (supersedeStock)", "购产销存台账（supersedeStock）"),
+    BatchOrigin.METER: ("meters (supersedeMeterMonth)", "计量表（supersedeMeterMonth）"),
+    BatchOrigin.MONITOR: ("stack monitor (supersedeStackMonth)", "烟气监测（supersedeStackMonth）"),
+}
+
+
+def month_is_derived(cause: BatchOrigin, stream: str, month: date) -> CodedError:
+    """That a month of a stream follows from something else, with the mutation that corrects that."""
+    name, name_zh = _CAUSES[cause]
+    return MONTH_IS_DERIVED(path=("month",), stream=stream, month=f"{month:%Y-%m}", cause=name, cause_zh=name_zh)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from backend.accounting.domain.inventories import Inventory
 from backend.accounting.domain.months import BAD_SPAN, Span, checked_span, next_month
-from backend.accounting.domain.results import MonthChange
+from backend.accounting.domain.results import MonthChange, Term
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.errors import rule
 from tenants.domain.boundaries import Spell
@@ -130,14 +130,10 @@ class AdoptionReport:
     frozen: tuple[Inventory, ...]
 
 
-Term = tuple[Category, DirectKind | None]
-
-
-def by_category(before: Mapping[Term, Decimal], changes: Iterable[MonthChange]) -> tuple[CategoryChange, ...]:
-    """Each category as it was and as the changes leave it, in the order of the standard."""
+def by_category(before: Mapping[Term, Decimal], moved: Mapping[Term, Decimal]) -> tuple[CategoryChange, ...]:
+    """Each category as it was and as it is once it has moved, in the order of the standard."""
     after = dict(before)
-    for change in changes:
-        term = change.category, change.direct_kind
-        after[term] = after.get(term, Decimal(0)) + change.new_t - change.old_t
+    for term, by in moved.items():
+        after[term] = after.get(term, Decimal(0)) + by
     order = sorted(after, key=lambda t: (list(Category).index(t[0]), t[1] or ""))
     return tuple(CategoryChange(*term, before.get(term, Decimal(0)), after[term]) for term in order)

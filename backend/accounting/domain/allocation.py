@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
-from backend.kit.errors import invalid, rule
+from backend.kit.errors import in_chinese, invalid, rule
 from backend.kit.quantity import EMISSION_DECIMALS
 from backend.kit.text import tidy
 
@@ -19,12 +19,12 @@ SHARE_DECIMALS: Final = 6
 ALLOCATION_WEIGHT = invalid(
     "ALLOCATION_WEIGHT",
     en="{product}: {what} cannot be {value}; give a number from 0.",
-    zh="{product}：{what} 不能为 {value}；须为不小于 0 的数。",
+    zh="{product}：{what_zh}不能为 {value}；须为不小于 0 的数。",
 )
 ALLOCATION_MISSING = invalid(
     "ALLOCATION_MISSING",
     en="Allocation by {basis} needs {what} of every product; {product} has none.",
-    zh="按 {basis} 分配需要每种产品的 {what}；{product} 缺少。",
+    zh="按{basis_zh}分配需要每种产品的{what_zh}；{product} 缺少。",
 )
 ALLOCATION_EMPTY = rule(
     "ALLOCATION_EMPTY",
@@ -34,8 +34,12 @@ ALLOCATION_EMPTY = rule(
 ALLOCATION_REASON = invalid(
     "ALLOCATION_REASON",
     en="Say why the emissions are shared by {basis}; the standard asks for a statement.",
-    zh="须说明按 {basis} 分配的理由；标准要求作出说明。",
+    zh="须说明按{basis_zh}分配的理由；标准要求作出说明。",
 )
+
+
+in_chinese({"MASS": "质量", "ENERGY": "能量", "ECONOMIC": "经济价值"})
+_WHAT: Final = {"quantity": "数量", "heat value": "热值", "price": "价格"}
 
 
 class AllocationBasis(StrEnum):
@@ -61,21 +65,27 @@ class CoProduct:
 
 @dataclass(frozen=True, slots=True)
 class AllocationStatement:
-    """What was shared, by what, why, and what each product got; the shares add up to 1 exactly."""
+    """What was shared, by what, why, and what each product got. Amounts follow from the exact parts of the whole."""
 
     basis: AllocationBasis
     reason: str
     products: tuple[CoProduct, ...]
-    shares: tuple[Decimal, ...]
+    parts: tuple[Fraction, ...]
+
+    @property
+    def shares(self) -> tuple[Decimal, ...]:
+        """The parts to 6 decimals, for display only; they add up to 1 exactly."""
+        return _whole_parts(self.parts, Fraction(1), SHARE_DECIMALS)
 
     def amounts_t(self, emissions_t: Decimal) -> tuple[Decimal, ...]:
         """The emissions each product bears, 9 decimals; they add up to the whole exactly."""
-        exact = [Fraction(emissions_t) * Fraction(s) for s in self.shares]
+        exact = [Fraction(emissions_t) * part for part in self.parts]
         return _whole_parts(exact, Fraction(emissions_t), EMISSION_DECIMALS)
 
 
 def allocate(basis: AllocationBasis, products: Sequence[CoProduct], reason: str) -> AllocationStatement:
-    """Share by weight, to 6 decimals; what rounding leaves goes to the largest remainders, the first product first.
+    """Share by weight, exactly; what rounding leaves in the last kept decimal goes to the largest remainders, the first
+    product first.
 
     Errors: ALLOCATION_REASON, ALLOCATION_MISSING, ALLOCATION_WEIGHT, ALLOCATION_EMPTY.
     """
@@ -86,8 +96,7 @@ def allocate(basis: AllocationBasis, products: Sequence[CoProduct], reason: str)
     total = sum(weights, Fraction(0))
     if len(products) < 2 or total == 0:
         raise ALLOCATION_EMPTY(path=("products",))
-    shares = _whole_parts([w / total for w in weights], Fraction(1), SHARE_DECIMALS)
-    return AllocationStatement(basis, why, tuple(products), shares)
+    return AllocationStatement(basis, why, tuple(products), tuple(w / total for w in weights))
 
 
 def _weight(basis: AllocationBasis, product: CoProduct) -> Fraction:
@@ -101,9 +110,9 @@ def _weight(basis: AllocationBasis, product: CoProduct) -> Fraction:
 
 def _number(basis: AllocationBasis, product: CoProduct, what: str, value: Decimal | None) -> Fraction:
     if value is None:
-        raise ALLOCATION_MISSING(path=("products",), basis=basis, what=what, product=product.name)
+        raise ALLOCATION_MISSING(path=("products",), basis=basis, what=what, what_zh=_WHAT[what], product=product.name)
     if not value.is_finite() or value < 0:
-        raise ALLOCATION_WEIGHT(path=("products",), product=product.name, what=what, value=value)
+        raise ALLOCATION_WEIGHT(path=("products",), product=product.name, what=what, what_zh=_WHAT[what], value=value)
     return Fraction(value)
 
 

@@ -80,10 +80,11 @@ class NewChoice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a choice does: the class that counts now, and each stream-month whose emission changes."""
+    """What a choice does: each stream-month whose emission changes, or the job that will make the choice."""
 
     source_id: UUID
     changes: tuple[MonthChange, ...] = ()
+    job_id: UUID | None = None
 
     @property
     def old_t(self) -> Decimal:

@@ -90,6 +90,8 @@ class Comparison:
     totals: tuple[YearFigure, ...]
     without_result: tuple[date, ...] = ()
     """Months in which the source has quantities, none of which counts."""
+    preferred_method: Method | None = None
+    """The class that comes first of those the source has a basis of in the year, when another counts in some month."""
 
     @property
     def alarms(self) -> list[Compared]:

@@ -5,13 +5,15 @@
 
 Children are summands: they add up to their parent exactly. What a node rests on, its *grounds*, is not added: the
 coefficient of a stream-month with the steps and factors it was derived from, documents, inventories and who signed.
+A record may rest on a ledger row, meters or a stack, a coefficient on a mean of batches: those have children too, in
+their own unit, which add up to them exactly.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -67,10 +69,34 @@ class ExplainKind(StrEnum):
     """The inventory it is part of, with its digest (排放清单)."""
     SIGNATURE = "SIGNATURE"
     """Who took which step, and when (签署)."""
+    STOCK_ROW = "STOCK_ROW"
+    """The row of the stock ledger a record follows from (台账行)."""
+    STOCK_PART = "STOCK_PART"
+    """What came or went in that month, with its sign (台账分项)."""
+    METER_MONTH = "METER_MONTH"
+    """The settled month of meters a record follows from (计量月结)."""
+    METER_PART = "METER_PART"
+    """What one meter gave the month, corrected for its calibration (计量表分量)."""
+    METER_READING = "METER_READING"
+    """A reading of the register (表底读数)."""
+    INSTRUMENT = "INSTRUMENT"
+    """What measured, with its calibrations (计量器具)."""
+    STACK_MONTH = "STACK_MONTH"
+    """The month of a stack a record follows from (烟气月数据)."""
+    STACK_HOUR = "STACK_HOUR"
+    """An hour or sample of a stack, measured or filled (烟气小时数据)."""
+    QUALITY_MEAN = "QUALITY_MEAN"
+    """The mean of batches that a method was given (批次加权平均)."""
+    MATERIAL_BATCH = "MATERIAL_BATCH"
+    """A batch, with what it adds to the mean (批次)."""
+    LAB_VALUE = "LAB_VALUE"
+    """What the laboratory found, as written (检测值)."""
 
 
 SUMMED: Final = (ExplainKind.TOTAL, ExplainKind.OWN, ExplainKind.SOURCE, ExplainKind.STREAM_MONTH)
-"""Kinds that have children."""
+"""Kinds of emissions that have children."""
+MADE_OF: Final = (ExplainKind.STOCK_ROW, ExplainKind.METER_MONTH, ExplainKind.STACK_MONTH, ExplainKind.QUALITY_MEAN)
+"""Kinds of quantities and means that have children, in their own unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +158,7 @@ class Explained:
     basis_id: UUID | None = None
     written: str = ""
     path: tuple[int, ...] = field(default=())
+    days: tuple[date, date] | None = None
 
     @property
     def share(self) -> Decimal | None:
@@ -156,6 +183,17 @@ class Explained:
         return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
 
+NO_WORDS: Final = Words("", "")
+
+
+def ground(
+    node: Explained, kind: ExplainKind, subject: UUID, label: Words, detail: Words = NO_WORDS, **more: Any
+) -> Explained:
+    """Something a node rests on; no summand, so it has no share."""
+    bare = Explained(kind, node.frame, subject, node.organisation_id, label, unit="", detail=detail)
+    return replace(bare, **more)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeKey:
     """What the opaque text of a node that has children says."""
@@ -176,7 +214,7 @@ def read_key(written: str) -> NodeKey:
         made = NodeKey(ExplainKind(kind), UUID(subject), frame, month and date.fromisoformat(month))
     except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise refused from error
-    if made.kind not in SUMMED or not FIRST_YEAR <= frame.year <= LAST_YEAR:
+    if made.kind not in (*SUMMED, *MADE_OF) or not FIRST_YEAR <= frame.year <= LAST_YEAR:
         raise refused
     if (made.kind is ExplainKind.STREAM_MONTH) != (made.month is not None):
         raise refused

@@ -112,12 +112,12 @@ DEFAULT_GWP_SET: Final = GwpSet.AR5
 UNKNOWN_MATERIAL = invalid(
     "UNKNOWN_MATERIAL",
     en="The factor library knows no fuel or material '{material}'. Near: {near}.",
-    zh="因子库中没有燃料或物料 '{material}'。相近：{near}。",
+    zh="因子库中没有燃料或物料 '{material}'。相近：{near_zh}。",
 )
 UNKNOWN_REGION = invalid(
     "UNKNOWN_REGION",
     en="The factor library has no region '{region}'; write a province, a grid, or CN. Near: {near}.",
-    zh="因子库中没有区域 '{region}'；请填省份、区域电网或 CN。相近：{near}。",
+    zh="因子库中没有区域 '{region}'；请填省份、区域电网或 CN。相近：{near_zh}。",
 )
 UNKNOWN_FACTOR_SET = invalid(
     "UNKNOWN_FACTOR_SET",
@@ -212,6 +212,10 @@ class FactorFilter:
     with_regions_around: bool = False
 
 
+def _in_order(found: Sequence[Factor]) -> list[Factor]:
+    return sorted(found, key=lambda f: (f.region or "", f.year or 0))
+
+
 @dataclass(frozen=True)
 class Library:
     """The values that may be used now, and the questions a stream asks of them."""
@@ -255,8 +259,14 @@ class Library:
         found = names.get(_fold(written))
         if found is None:
             near = difflib.get_close_matches(_fold(written), names, 4, 0.3)
-            shown = ", ".join(dict.fromkeys(names[n] for n in near)) or "-"
-            raise UNKNOWN_REGION(path=("region",), region=written[:60], near=shown)
+            of = {r.code: r for r in self.regions}
+            codes = dict.fromkeys(names[n] for n in near)
+            raise UNKNOWN_REGION(
+                path=("region",),
+                region=written[:60],
+                near=", ".join(f"{code} {of[code].name_en}" for code in codes) or "-",
+                near_zh="、".join(f"{code} {of[code].name_zh}" for code in codes) or "-",
+            )
         return found
 
     def inventory_set(self, written: str) -> str:
@@ -316,7 +326,7 @@ class Library:
             here = candidates if len({f.region for f in candidates}) == 1 else []
         fitting = [f for f in here if (f.year == factor_year if factor_year else f.holds_in(year))]
         if not fitting:
-            known = ", ".join(f"{f.region} {f.year}" for f in (here or candidates)[:12]) or "-"
+            known = ", ".join(f"{f.region} {f.year}" for f in _in_order(here or candidates)[:12]) or "-"
             raise FACTOR_NOT_FOUND(
                 parameter=parameter, material=code, region=wanted_region, year=factor_year or year, known=known
             )

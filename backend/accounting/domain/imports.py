@@ -84,11 +84,6 @@ UNKNOWN_SOURCE = invalid(
     en="There is no emission source '{source}' at '{organisation}' that you may record for.",
     zh="“{organisation}”没有您可记录的排放源“{source}”。",
 )
-NEGATIVE_QUANTITY = invalid(
-    "NEGATIVE_QUANTITY",
-    en="{quantity} is negative; only what can be exported or sold on may be, and '{stream}' cannot.",
-    zh="{quantity} 为负数；只有可外供或外售的流可为负，“{stream}”不可。",
-)
 
 
 class ImportMode(StrEnum):
@@ -106,7 +101,7 @@ class ImportState(StrEnum):
     QUEUED = "QUEUED"
     """Waits for a worker, or is being read."""
     DONE = "DONE"
-    """Every row was judged; good ones are stored, unless they were before."""
+    """Every row was judged; good ones are stored."""
     REFUSED = "REFUSED"
     """Nothing was stored: all or nothing was asked and a row was refused."""
     FAILED = "FAILED"
@@ -136,10 +131,7 @@ class NewImport:
 
 @dataclass(frozen=True, slots=True)
 class ActivityImport:
-    """A file of activity and what became of it. Rows are counted as a spreadsheet does: the header is row 1.
-
-    Of the rows that were read some are stored, some were present before, some were refused.
-    """
+    """A file of activity and what became of it. Rows are counted as a spreadsheet does: the header is row 1."""
 
     id: UUID
     organisation_id: UUID

@@ -16,13 +16,17 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.sources import Category, DirectKind
-from backend.kit.errors import conflict, rule
+from backend.kit.errors import conflict, in_chinese, invalid, rule
 from backend.kit.quantity import trimmed
 
+in_chinese({
+    "OPEN": "编制中", "SUBMITTED": "已提交", "REVIEWED": "已复核", "APPROVED": "已批准", "VERIFIED": "已核查",
+    "LOCKED": "已锁定", "REOPENED": "已重新打开",
+})  # fmt: skip
 PERIOD_LOCKED = conflict(
     "PERIOD_LOCKED",
     en="The inventory of this organisation for {period} is {state}; reopen it with a reason before changing records.",
-    zh="该组织 {period} 的清单状态为 {state}；修改记录前须说明原因并重新打开清单。",
+    zh="该组织 {period} 的清单状态为“{state_zh}”；修改记录前须说明原因并重新打开清单。",
 )
 INVENTORY_OVERLAPS = conflict(
     "INVENTORY_OVERLAPS",
@@ -32,17 +36,34 @@ INVENTORY_OVERLAPS = conflict(
 INVENTORY_STATE = conflict(
     "INVENTORY_STATE",
     en="The inventory is {state}; this step needs one that is {needed}.",
-    zh="清单状态为 {state}；此步骤需要状态 {needed}。",
+    zh="清单状态为“{state_zh}”；此步骤需要状态：{needed_zh}。",
+)
+INVENTORY_MONTHS = invalid(
+    "INVENTORY_MONTHS",
+    en="An inventory covers 1 to 12 months in a row; {months} are not possible. Make one inventory for each year.",
+    zh="一份清单覆盖连续 1 至 12 个月，不能为 {months} 个月。请按年度分别建立清单。",
+)
+REOPENING_REASON = invalid(
+    "REOPENING_REASON",
+    en="Say why the inventory is reopened; the reason stands in its next version as that of the restatement.",
+    zh="须说明重新打开清单的原因；该原因将作为重述原因记入下一版本。",
 )
 CHECKER_TOOK_PART = rule(
     "CHECKER_TOOK_PART",
     en="You took an earlier step on this inventory ({steps}); somebody else must take this one.",
-    zh="您已办理过该清单的前序步骤（{steps}）；此步骤须由他人办理。",
+    zh="您已办理过该清单的前序步骤（{steps_zh}）；此步骤须由他人办理。",
 )
 EVIDENCE_MISSING = rule(
     "EVIDENCE_MISSING",
     en="{count} records lack the evidence their stream requires, the first: {first}. Attach a document or a reference.",
     zh="{count} 条记录缺少所属流要求的证据，首条：{first}。请附上文件或填写凭证号。",
+)
+NOTHING_COUNTS = rule(
+    "NOTHING_COUNTS",
+    en="In {count} months sources have quantities, but nothing of the class that counts to account them by: {months}. "
+    "Set its basis or choose another class for them, or say in `incompleteReason` why they emit nothing here.",
+    zh="{count} 个月份有活动数据，但所选方法类别没有依据，排放为零：{months}。"
+    "请设置依据或改选类别，或在 incompleteReason 说明原因。",
 )
 INVENTORY_EMPTY = rule(
     "INVENTORY_EMPTY",
@@ -186,7 +207,7 @@ class Inventory:
     def sign(self, member_id: UUID) -> None:
         """Errors: CHECKER_TOOK_PART when the member took an earlier step."""
         taken = {"submitted": self.submitted_by, "reviewed": self.reviewed_by, "approved": self.approved_by}
-        steps = [name for name, who in taken.items() if who == member_id]
+        steps = [name.upper() for name, who in taken.items() if who == member_id]
         if steps:
             raise CHECKER_TOOK_PART(path=("id",), steps=", ".join(steps))
 

@@ -21,6 +21,9 @@ from backend.accounting.domain.corrections import PUNITIVE, Coal
 from backend.accounting.domain.dimensions import unit_of
 from backend.accounting.domain.means import Displayed, MonthMean, State, display, weighted_mean, year_mean
 from backend.accounting.domain.measured import OfStream
+from backend.accounting.domain.methods.fuels import MEASURED_CARBON, NCV
+from backend.accounting.domain.methods.kinds import MethodKind
+from backend.accounting.domain.methods.spec import ParameterSpec
 from backend.accounting.domain.sources import Stream
 from backend.kit.errors import CodedError, conflict, invalid, rule
 from backend.kit.ids import uuid7
@@ -40,8 +43,8 @@ QUALITY_UNIT = invalid(
 )
 QUALITY_RANGE = invalid(
     "QUALITY_RANGE",
-    en="{parameter} of {value} {unit} is not plausible: {lowest} to {highest} {canonical} is.",
-    zh="{parameter} 为 {value} {unit}，不合理：应为 {lowest} 至 {highest} {canonical}。",
+    en="{parameter} of {value} {unit} is not plausible: {lowest} to {highest} {canonical} is. Check unit and decimals.",
+    zh="{parameter} 为 {value} {unit}，不合理：应为 {lowest} 至 {highest} {canonical}。请核对单位和小数点。",
 )
 QUALITY_BASIS = rule(
     "QUALITY_BASIS",
@@ -94,6 +97,14 @@ class QualityParameter(StrEnum):
     """Loss on ignition (烧失量)."""
 
 
+TAKES: Final[Mapping[QualityParameter, tuple[MethodKind, str]]] = {
+    QualityParameter.NCV: (MethodKind.FUEL_COMBUSTION, "ncv"),
+    QualityParameter.CARBON: (MethodKind.MEASURED_CARBON, "carbonAsReceived"),
+}
+"""Which method takes a mean, and as which of its parameters."""
+MEAN_OF_BATCHES: Final = "批次加权平均 mean of batches"
+
+
 class QualityBasis(StrEnum):
     """The state a sample was in."""
 
@@ -111,6 +122,13 @@ COALS: Final = frozenset({
 })  # fmt: skip
 UNCONVENTIONAL: Final = frozenset({"COAL_GANGUE", "COAL_SLIME"})
 _HIGHEST: Final[Mapping[QualityParameter, Decimal]] = {QualityParameter.NCV: Decimal(1300)}
+_TAKEN_AS: Final[Mapping[QualityParameter, ParameterSpec | None]] = {
+    QualityParameter.NCV: NCV,
+    QualityParameter.CARBON: MEASURED_CARBON.parameter("carbonAsReceived"),
+    QualityParameter.MOISTURE_AR: MEASURED_CARBON.parameter("totalMoisture"),
+    QualityParameter.MOISTURE_AD: MEASURED_CARBON.parameter("airDriedMoisture"),
+}
+"""The parameter of a method that means the same: what is plausible there is plausible here."""
 _MOISTURES: Final = {QualityParameter.MOISTURE_AR, QualityParameter.MOISTURE_AD}
 
 
@@ -207,13 +225,33 @@ def read_result(result: QualityResult, stream_unit: str) -> Decimal:
         fitting = canonical if canonical == "%" else f"{canonical} / %" if "tC" in canonical else canonical
         raise QUALITY_UNIT(path=("unit",), parameter=result.parameter, unit=result.unit[:40], fitting=fitting)
     highest = _HIGHEST.get(result.parameter, Decimal(100 if canonical == "%" else 1 if stream_unit != GAS else 100))
+    if not result.value.is_finite():
+        raise _implausible(result, canonical, Decimal(0), highest)
     value = Fraction(result.value) * written.scale / (1 if as_share else wanted.scale)
-    if not result.value.is_finite() or not 0 <= value <= highest:
-        raise QUALITY_RANGE(
-            path=("value",), parameter=result.parameter, value=str(result.value)[:40], unit=result.unit[:40],
-            lowest=0, highest=highest, canonical=canonical,
-        )  # fmt: skip
+    if not 0 <= value <= highest:
+        raise _implausible(result, canonical, Decimal(0), highest)
     return round_half_up(value, 18)
+
+
+def _implausible(result: QualityResult, canonical: str, lowest: Decimal, highest: Decimal) -> CodedError:
+    return QUALITY_RANGE(
+        path=("value",), parameter=result.parameter, value=str(result.value)[:40], unit=result.unit[:40],
+        lowest=lowest, highest=highest, canonical=canonical,
+    )  # fmt: skip
+
+
+def check_plausible(result: QualityResult, stream_unit: str) -> None:
+    """What a method would refuse as its parameter is refused of a batch, too. Errors: QUALITY_RANGE.
+
+    Asked where a batch is recorded, not where it is read: what was kept earlier stays readable.
+    """
+    canonical = canonical_unit(result.parameter, stream_unit)
+    spec = _TAKEN_AS.get(result.parameter)
+    fitting = next((r for r in spec.units if r.unit == canonical), None) if spec else None
+    if fitting is None or fitting.lowest is None or fitting.highest is None:
+        return
+    if not fitting.lowest <= read_result(result, stream_unit) <= fitting.highest:
+        raise _implausible(result, canonical, fitting.lowest, fitting.highest)
 
 
 def as_received(batch: MaterialBatch, parameter: QualityParameter, stream_unit: str) -> Fraction | None:
@@ -339,6 +377,7 @@ def checked_batch(new: NewBatch, stream: Stream) -> MaterialBatch:
     )  # fmt: skip
     for i, result in enumerate(new.results):
         try:
+            check_plausible(result, stream.unit)
             as_received(made, result.parameter, stream.unit)
         except CodedError as error:
             raise error.at("results", str(i)) from None
@@ -351,3 +390,10 @@ def applied(found: Sequence[QualityMean], month: date, parameter: QualityParamet
     if len(fitting) != 1:
         raise NOT_TESTED(path=("parameter",), parameter=parameter, month=f"{month:%Y-%m}", source="8.2.4")
     return fitting[0]
+
+
+def shares(mean: QualityMean) -> list[Decimal]:
+    """What each batch adds to a mean, 12 decimals; the last takes what rounding leaves, so that they add up to it."""
+    weight = sum((Fraction(b.weight) for b in mean.batches), Fraction(0))
+    added = [round_half_up(Fraction(b.value) * Fraction(b.weight) / weight, QUANTITY_DECIMALS) for b in mean.batches]
+    return [*added[:-1], mean.value - sum(added[:-1], Decimal(0))] if added else []

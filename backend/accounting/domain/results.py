@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -83,3 +83,29 @@ class MonthChange:
     new_value: Decimal | None
     old_t: Decimal
     new_t: Decimal
+
+
+Term = tuple[Category, DirectKind | None]
+
+
+@dataclass(slots=True)
+class Changes:
+    """Stream-months that change, added up part by part: how many, tCO2e before and after, and by how much each term
+    moves. `first` lists them in the order they came, at most `most` (None: all).
+    """
+
+    most: int | None = None
+    months: int = 0
+    old_t: Decimal = Decimal(0)
+    new_t: Decimal = Decimal(0)
+    moved: dict[Term, Decimal] = field(default_factory=dict)
+    first: list[MonthChange] = field(default_factory=list)
+
+    def add(self, some: Sequence[MonthChange]) -> None:
+        self.months += len(some)
+        for c in some:
+            self.old_t, self.new_t = self.old_t + c.old_t, self.new_t + c.new_t
+            term = c.category, c.direct_kind
+            self.moved[term] = self.moved.get(term, Decimal(0)) + c.new_t - c.old_t
+        room = len(some) if self.most is None else max(0, self.most - len(self.first))
+        self.first.extend(some[:room])

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
-from backend.kit.errors import conflict, invalid
+from backend.kit.errors import conflict, in_chinese, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
 
@@ -140,6 +140,7 @@ class Cadence(StrEnum):
     """Any number: deliveries, trips, batches (按次)."""
 
 
+in_chinese({"MONTHLY": "按月", "DAILY": "按日", "EVENT": "按次"})
 KIND_MISMATCH = invalid(
     "DIRECT_KIND_MISMATCH",
     en="A source of category {category} {need}.",
@@ -170,6 +171,13 @@ STREAM_NOT_CHOSEN = invalid(
     "STREAM_NOT_CHOSEN",
     en="The source {source} has the streams: {streams}. Name one of them.",
     zh="排放源 {source} 的流有：{streams}。请指明其一。",
+)
+NEGATIVE_QUANTITY = invalid(
+    "NEGATIVE_QUANTITY",
+    en="{quantity} is negative; only imported energy that is exported and a burnt fuel that is sold on may be, "
+    "'{stream}' cannot. Write the quantity without a sign, or supersede the record that was too large.",
+    zh="{quantity} 为负数；仅外供的输入能源和外售的燃料可为负，流“{stream}”不可。"
+    "请填写不带负号的数量；若此前填报偏大，请替换该记录。",
 )
 
 
@@ -308,6 +316,18 @@ def check_subtype(category: Category, subtype: Subtype | None) -> None:
     fitting = SUBTYPES[category]
     if subtype is not None and subtype not in fitting:
         raise SUBTYPE_MISMATCH(path=("subtype",), subtype=subtype, category=category, fitting=", ".join(fitting) or "-")
+
+
+def may_be_negative(category: Category, kind: DirectKind | None, flow: Flow) -> bool:
+    """Whether less than nothing can be used: imported energy that is exported again, a fuel to burn that is sold on."""
+    burnt = kind in {DirectKind.STATIONARY, DirectKind.MOBILE}
+    return flow is Flow.CONSUMED and (category is Category.IMPORTED_ENERGY or burnt)
+
+
+def check_sign(quantity: Decimal, source: EmissionSource, stream: Stream) -> None:
+    """Errors: NEGATIVE_QUANTITY."""
+    if quantity < 0 and not may_be_negative(source.category, source.direct_kind, stream.flow):
+        raise NEGATIVE_QUANTITY(path=("quantity",), quantity=quantity, stream=stream.code)
 
 
 def checked_code(written: str, *path: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from typing import Final
@@ -39,6 +40,35 @@ class Reduced:
     concentration: Fraction
     flow: Fraction
     hours: Fraction = Fraction(1)
+
+
+class GapRule(StrEnum):
+    """What a gap was filled by."""
+
+    MEAN_OF_NEIGHBOURS = "MEAN_OF_NEIGHBOURS"
+    """A short gap: the mean of the valid hours before and after it (前后有效值均值)."""
+    HIGHEST_OF_MONTH = "HIGHEST_OF_MONTH"
+    """A longer gap, or one at an end: the highest concentration and the highest flow of the month (当月最大值)."""
+    MONITOR_DEFAULT = "MONITOR_DEFAULT"
+    """No valid hour in the month: the defaults of the monitor (监测点缺省值)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What was put in for an hour, in dry gas, and by which rule."""
+
+    value: Reduced
+    rule: GapRule
+
+    @property
+    def concentration(self) -> Decimal:
+        """g/m³, 12 decimals."""
+        return trimmed(round_half_up(self.value.concentration, QUANTITY_DECIMALS))
+
+    @property
+    def flow(self) -> Decimal:
+        """m³/h, 12 decimals."""
+        return trimmed(round_half_up(self.value.flow, QUANTITY_DECIMALS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +107,71 @@ def reduced(row: StackRow, monitor: StackMonitor) -> Reduced:
     return Reduced(concentration, flow, hours)
 
 
-def month_of(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Made:
-    """What a month makes of its rows; `expected` hours of a continuous monitor. Errors: NOTHING_VALID."""
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The rows of a month in dry gas at normal conditions, by position: valid ones, and those a gap rule filled."""
+
+    valid: Mapping[int, Reduced]
+    filled: Mapping[int, Filling]
+    expected: int
+
+    @property
+    def hours(self) -> dict[int, Reduced]:
+        """All of them as they count, by position."""
+        return {**self.valid, **{position: filling.value for position, filling in self.filled.items()}}
+
+
+def brought(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Brought:
+    """Each row of a month as it counts; `expected` hours of a continuous monitor. Errors: NOTHING_VALID."""
     running = {r.position: reduced(r, monitor) for r in rows if r.status is RowStatus.NORMAL}
     stopped = {r.position: reduced(r, monitor) for r in rows if r.status is RowStatus.STOPPED}
-    filled: dict[int, Reduced] = {}
-    if monitor.kind is StackKind.CONTINUOUS:
-        gaps = [p for p in range(expected) if p not in running and p not in stopped]
-        filled = _filled(monitor, month, running, gaps)
-    else:
+    filled = fillings(monitor, month, rows, expected)
+    if monitor.kind is not StackKind.CONTINUOUS:
         expected = len(rows)
         if not running and not stopped:
             raise _nothing(month)
-    return _made([*running.values(), *filled.values()], expected, len(running) + len(stopped), tuple(sorted(filled)))
+    return Brought(running | stopped, filled, expected)
+
+
+def month_of(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> Made:
+    """What a month makes of its rows. Errors: NOTHING_VALID."""
+    all_ = brought(monitor, month, rows, expected)
+    return _made([*all_.hours.values()], all_.expected, len(all_.valid), tuple(sorted(all_.filled)))
+
+
+def fillings(monitor: StackMonitor, month: date, rows: Sequence[StackRow], expected: int) -> dict[int, Filling]:
+    """What stands in for the hours a continuous monitor lacks, by position. Errors: NOTHING_VALID."""
+    if monitor.kind is not StackKind.CONTINUOUS:
+        return {}
+    running = {r.position: reduced(r, monitor) for r in rows if r.status is RowStatus.NORMAL}
+    there = {r.position for r in rows if r.status in {RowStatus.NORMAL, RowStatus.STOPPED}}
+    return _filled(monitor, month, running, (p for p in range(expected) if p not in there))
 
 
 def _filled(
     monitor: StackMonitor, month: date, running: Mapping[int, Reduced], gaps: Iterable[int]
-) -> dict[int, Reduced]:
-    found: dict[int, Reduced] = {}
+) -> dict[int, Filling]:
+    found: dict[int, Filling] = {}
     for _, run in groupby(enumerate(gaps), lambda pair: pair[1] - pair[0]):
         positions = [position for _, position in run]
         before, after = running.get(positions[0] - 1), running.get(positions[-1] + 1)
         if before is not None and after is not None and len(positions) <= monitor.gap_hours:
-            value = Reduced((before.concentration + after.concentration) / 2, (before.flow + after.flow) / 2)
+            mean = Reduced((before.concentration + after.concentration) / 2, (before.flow + after.flow) / 2)
+            filling = Filling(mean, GapRule.MEAN_OF_NEIGHBOURS)
         else:
-            value = _highest(monitor, month, running)
-        found |= dict.fromkeys(positions, value)
+            filling = _highest(monitor, month, running)
+        found |= dict.fromkeys(positions, filling)
     return found
 
 
-def _highest(monitor: StackMonitor, month: date, running: Mapping[int, Reduced]) -> Reduced:
+def _highest(monitor: StackMonitor, month: date, running: Mapping[int, Reduced]) -> Filling:
     if running:
-        return Reduced(max(r.concentration for r in running.values()), max(r.flow for r in running.values()))
+        highest = Reduced(max(r.concentration for r in running.values()), max(r.flow for r in running.values()))
+        return Filling(highest, GapRule.HIGHEST_OF_MONTH)
     if monitor.default_concentration is None or monitor.default_flow is None:
         raise _nothing(month)
-    return Reduced(Fraction(monitor.default_concentration), Fraction(monitor.default_flow))
+    default = Reduced(Fraction(monitor.default_concentration), Fraction(monitor.default_flow))
+    return Filling(default, GapRule.MONITOR_DEFAULT)
 
 
 def _nothing(month: date) -> Exception:

@@ -32,7 +32,7 @@ BAD_STOCK_PART = invalid(
 STOCK_BELOW_ZERO = rule(
     "STOCK_BELOW_ZERO",
     en="{parts} leaves a consumption of {consumption} {unit}: more went than came. Correct the parts, or explain it.",
-    zh="{parts}，消费量为 {consumption} {unit}：出库多于入库。请更正各项，或填写说明。",
+    zh="{parts_zh}，消费量为 {consumption} {unit}：出库多于入库。请更正各项，或填写说明。",
 )
 STOCK_NOT_CONTINUOUS = rule(
     "STOCK_NOT_CONTINUOUS",
@@ -44,6 +44,12 @@ STOCK_MONTH_TAKEN = conflict(
     en="The ledger has a row for {month} already; supersede that one.",
     zh="台账在 {month} 已有记录，请替换该记录。",
 )
+
+
+_PARTS_ZH: Final = {
+    "opening": "期初", "purchased": "购入", "produced": "自产", "closing": "期末", "sold": "外售",
+    "other_use": "其他用途", "losses": "损耗",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,11 @@ class Parts:
     def __str__(self) -> str:
         signs = [("+", p) for p in PLUS] + [("-", p) for p in MINUS]
         return " ".join(f"{sign} {part} {getattr(self, part)}" for sign, part in signs if getattr(self, part))
+
+    @property
+    def in_chinese(self) -> str:
+        """As a Chinese text names them."""
+        return " ".join(_PARTS_ZH.get(word, word) for word in str(self).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,12 @@ def checked_parts(parts: Parts, unit: str, explanation: str) -> Parts:
             raise BAD_STOCK_PART(path=(_camel(part),), part=part, given=str(given)[:60])
     if parts.consumption < 0 and not tidy(explanation):
         raise STOCK_BELOW_ZERO(
-            path=("explanation",), parts=parts, consumption=parts.consumption, unit=unit, source="8.2.5.3"
+            path=("explanation",),
+            parts=parts,
+            parts_zh=parts.in_chinese,
+            consumption=parts.consumption,
+            unit=unit,
+            source="8.2.5.3",
         )
     return parts
 

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from backend.accounting.domain.imports import UNKNOWN_SOURCE
-from backend.accounting.domain.sources import STREAM_NOT_CHOSEN, Cadence, Category, DirectKind
-from backend.accounting.files.understood import StreamEntry, may_be_negative
+from backend.accounting.domain.sources import STREAM_NOT_CHOSEN, Cadence, Category, DirectKind, Flow, may_be_negative
+from backend.accounting.files.understood import StreamEntry
 from backend.kit.text import clean
 
 
@@ -75,5 +75,5 @@ def _entry(row: Any) -> StreamEntry:
         unit=row.unit,
         gas=row.gas,
         cadence=Cadence(row.cadence),
-        may_be_negative=may_be_negative(Category(row.category), kind),
+        may_be_negative=may_be_negative(Category(row.category), kind, Flow(row.flow)),
     )

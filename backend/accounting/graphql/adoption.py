@@ -31,6 +31,7 @@ from tenants.context import Info, requires
 from tenants.graphql import Organisation, fetch_organisations
 from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
+from tenants.work.graphql import Job, job_shown
 
 AnAdoption = Annotated["FactorAdoption", strawberry.lazy("backend.accounting.graphql.adoption")]
 ALack = Annotated["LackingFactor", strawberry.lazy("backend.accounting.graphql.adoption")]
@@ -200,12 +201,14 @@ class AdoptFactorSetInput(MutationInput, FactorAdoptionInput):
 
 @object_type
 class AdoptFactorSetPayload(Payload):
-    """The adoption, and what it changed (a dry run: would change)."""
+    """The adoption, and what it changed (a dry run: would change); or the job that adopts, where much changes."""
 
     adoption: FactorAdoption | None = None
-    """The adoption."""
+    """The adoption; null while a job does it, and in `factorAdoptions` when it has."""
     report: FactorAdoptionReport | None = None
     """What changed."""
+    job: Job | None = None
+    """The job that adopts the set, all of it or nothing; null when it was done at once."""
 
 
 @object_type
@@ -247,10 +250,12 @@ class AdoptionMutations:
         """Adopt a factor set for an organisation and all below it, and restate the months that are not frozen."""
         asked = input.asked(input.reason, keep_lacking=input.keep_lacking)
         done = await info.context.use(AdoptionService).adopt(info.context.actor(input), asked)
+        made = done.value
         return AdoptFactorSetPayload(
             errors=[],
-            adoption=FactorAdoption.of(done.value.adoption),
-            report=FactorAdoptionReport.of(done.value.report, info),
+            adoption=FactorAdoption.of(made.adoption) if made.adoption else None,
+            report=FactorAdoptionReport.of(made.report, info) if made.report else None,
+            job=await job_shown(made.job_id, info),
             replayed=done.replayed,
         )
 

@@ -31,6 +31,7 @@ from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
+from tenants.work.graphql import Job, job_shown
 
 AChange = Annotated["EmissionChange", strawberry.lazy("backend.accounting.graphql.choosing")]
 AStreamYear = Annotated["StreamYear", strawberry.lazy("backend.accounting.graphql.choosing")]
@@ -106,12 +107,14 @@ class WithdrawStreamMethodPayload(Payload):
 
 @object_type
 class ChooseSourceMethodPayload(Payload):
-    """The source, with what counts now."""
+    """The source, with what counts now, or the job that makes the choice, where much is concerned."""
 
     source: EmissionSource | None = None
     """The source."""
     changes: EmissionChanges | None = None
-    """What the choice does to results, month by month."""
+    """What the choice does to results, month by month; null while a job makes it."""
+    job: Job | None = None
+    """The job that makes the choice, all of it or nothing; null when it was made at once."""
 
 
 @object_type
@@ -156,10 +159,12 @@ class DerivedAnew:
 
 @object_type
 class DeriveCoefficientsAnewPayload(Payload):
-    """What it did."""
+    """What it did, or the job that does it, where much is concerned."""
 
     result: DerivedAnew | None = None
-    """What it did."""
+    """What it did; null while a job does it."""
+    job: Job | None = None
+    """The job that derives anew, all of it or nothing; null when it was done at once."""
 
 
 @object_type
@@ -229,8 +234,9 @@ class ChoiceMutations:
         """Choose which class of method counts for a source; a rehearsal shows the change month by month."""
         done = await info.context.use(MethodService).choose(info.context.actor(input), input.command())
         source = (await fetch_sources([done.value.source_id], info)).get(done.value.source_id)
-        changes = EmissionChanges.of(done.value.changes)
-        return ChooseSourceMethodPayload(errors=[], replayed=done.replayed, source=source, changes=changes)
+        job = await job_shown(done.value.job_id, info)
+        changes = None if job else EmissionChanges.of(done.value.changes)
+        return ChooseSourceMethodPayload(errors=[], replayed=done.replayed, source=source, changes=changes, job=job)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def derive_coefficients_anew(
@@ -238,7 +244,9 @@ class ChoiceMutations:
     ) -> DeriveCoefficientsAnewPayload:
         """Derive coefficients anew after a change of the boundary's GWP set or of the library; a restatement."""
         done = await info.context.use(MethodService).derive_anew(info.context.actor(input), input.command())
-        return DeriveCoefficientsAnewPayload(errors=[], replayed=done.replayed, result=DerivedAnew.of(done.value))
+        result = DerivedAnew.of(done.value.done) if done.value.done else None
+        job = await job_shown(done.value.job_id, info)
+        return DeriveCoefficientsAnewPayload(errors=[], replayed=done.replayed, result=result, job=job)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def set_divergence_threshold(

@@ -38,6 +38,13 @@ _TYPES: Final = {
     ExplainKind.DOCUMENT: "Document",
     ExplainKind.INVENTORY: "Inventory",
     ExplainKind.SIGNATURE: "Member",
+    ExplainKind.STOCK_ROW: "StockRow",
+    ExplainKind.METER_MONTH: "MeterMonth",
+    ExplainKind.METER_READING: "MeterReading",
+    ExplainKind.INSTRUMENT: "Instrument",
+    ExplainKind.STACK_MONTH: "StackMonth",
+    ExplainKind.QUALITY_MEAN: "StreamBasis",
+    ExplainKind.MATERIAL_BATCH: "MaterialBatch",
 }
 
 
@@ -71,7 +78,7 @@ class ExplainNode:
     async def children(
         parents: list[ANode], info: Info, first: First = None, after: After = None
     ) -> list[Connection[ANode] | None]:
-        """Its summands; none below a record. Null where the caller may see the sum and not what it is made of."""
+        """Its summands, in its own unit. Null where the caller may see the sum and not what it is made of."""
         request = PageRequest.read(first, after)
         service = info.context.use(ExplainService)
         pages = await service.children(info.context.principal, [p.record for p in parents], request)
@@ -81,7 +88,9 @@ class ExplainNode:
 
     @batched
     async def grounds(parents: list[ANode], info: Info) -> list[list[ANode]]:
-        """What it rests on: coefficient, steps, factors, evidence, inventory, signatures; none without the right."""
+        """What it rests on: coefficient, steps, factors, evidence, inventory, signatures, the ledger row, meters or
+        stack a record follows from, the batches of a mean; none without the right.
+        """
         found = await info.context.use(GroundService).grounds(info.context.principal, [p.record for p in parents])
         return [[ExplainNode.of(n, info) for n in some] for some in found]
 

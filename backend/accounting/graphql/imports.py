@@ -44,7 +44,7 @@ class RefusedRow:
     message: str
     """What is wrong and what would be right, in the language of Accept-Language."""
     written: str
-    """What the cell of that column says, as it stands in the file; empty where the file has no such column."""
+    """What the cell says."""
 
 
 @object_type
@@ -63,9 +63,8 @@ class ActivityImport(Node):
     stored: int | None
     """Rows that were stored."""
     present: int | None
-    """Rows that are there already: a current record has the same stream, day, quantity, unit, evidence and note. They
-    were not stored a second time.
-    """
+    """Rows that say what a current record says already: the same stream, day, quantity, unit, evidence and note. They
+    are left as they are, so that what was exported can be imported again."""
     refused: int | None
     """Rows that were refused."""
     created_at: datetime
@@ -87,8 +86,8 @@ class ActivityImport(Node):
 
     @batched
     async def error_file(parents: list[AnImport], info: Info) -> list[Document | None]:
-        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was. Where all
-        or nothing was asked it holds every row of the file, the refused ones marked: nothing was stored.
+        """The refused rows with what is wrong with each, to be corrected and sent again; null when none was. Where
+        all or nothing was asked it has all rows of the file, for none was stored.
         """
         keys = [p.record.error_document_id for p in parents if p.record.error_document_id]
         found = await fetch_documents(keys, info)

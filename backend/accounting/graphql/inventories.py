@@ -204,6 +204,9 @@ class InventoryStepInput(MutationInput):
 class SubmitInventoryInput(InventoryStepInput):
     """An inventory to submit."""
 
+    incomplete_reason: str = ""
+    """Why months are submitted in which sources have quantities and nothing of the class that counts."""
+
 
 @input_type
 class ConfirmInventoryInput(InventoryStepInput):
@@ -331,7 +334,9 @@ class InventoryMutations:
     async def submit_inventory(self, info: Info, input: SubmitInventoryInput) -> SubmitInventoryPayload:
         """Freeze the results of the period and hand them on to be checked."""
         key = key_of(input.id, "Inventory", "id")
-        done = await info.context.use(InventoryService).submit(info.context.actor(input), key, input.note)
+        done = await info.context.use(InventoryService).submit(
+            info.context.actor(input), key, input.note, input.incomplete_reason
+        )
         return SubmitInventoryPayload(errors=[], inventory=Inventory.of(done.value), replayed=done.replayed)
 
     @mutation(requires(Permission.EMISSION_MANAGE))

@@ -163,7 +163,7 @@ class AllocatedProduct:
     price_per_t: Decimal | None
     """Price, yuan/t."""
     share: Decimal
-    """Its share; the shares add up to 1."""
+    """Its share, rounded to 6 decimals for display; the shares add up to 1."""
     co2e_t: Decimal
     """What it bears of the source's emissions of the year, tCO2e; they add up to the whole."""
 

@@ -42,7 +42,13 @@ class StreamMethodInput:
     gas: str | None = None
     """The gas it accounts, where the method asks for one: CH4, SF6, HFC-134a …"""
     formula: str | None = None
-    """The formula, where it is your own: tonnes per unit of activity from the names of the parameters."""
+    """The formula, where it is your own: tonnes of CO2e (of the gas, where one is named) per unit of activity from the
+    names of the parameters, such as `碳含量 × k × (1 − 损失率)`. Names begin with a letter or a Chinese character, then
+    letters, digits, _. Beside them `k` is 44/12 tCO2/tC, and NCV, CC, OF and EF are the library's values of the
+    stream's material. Signs: + − × ÷ (or * /), ^ for whole powers from −6 to 6, %, brackets; in either width.
+    Functions: min, max, round(x, decimals), sqrt (of what has an exact root). Units are checked: what is added has
+    one unit, and the result is tCO2e per unit of the stream, so carbon (tC) is multiplied by k. Exact; at most 500
+    characters."""
     first_month: Month | None = None
     """First month it holds in; from the beginning when not given."""
     last_month: Month | None = None

@@ -104,7 +104,8 @@ class MethodDescription:
     needs_gas: bool
     """Whether it must be."""
     takes_formula: bool
-    """Whether it takes a formula of the tenant's own."""
+    """Whether it takes a formula of the tenant's own: signs + − × ÷ ^ % and brackets, min, max, round, sqrt, `k` for
+    44/12 tCO2/tC, NCV, CC, OF and EF of the library, names of parameters (Chinese ones too); units are checked."""
     needs_material: bool
     """Whether the stream must name a material of the library."""
 
@@ -288,6 +289,9 @@ class MethodComparison:
     """By class."""
     without_result: list[Month]
     """Months in which the source has quantities, none of which counts: the class that counts has no basis for them."""
+    preferred_method: Method | None
+    """The class that comes first by precedence of those the source has a basis of in the year, when another counts in
+    some month: choose it with chooseSourceMethod, or say why not. Null when it counts throughout."""
 
     @classmethod
     def of(cls, record: comparison_domain.Comparison) -> MethodComparison:

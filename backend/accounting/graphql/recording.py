@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from backend.accounting.domain.factors import DEFAULT_GWP_SET
-from backend.accounting.domain.records import RecordFilter
+from backend.accounting.domain.records import NewActivity, RecordFilter
 from backend.accounting.graphql.records import (
     ActivityChangeInput,
     ActivityRecord,
@@ -19,6 +19,7 @@ from backend.accounting.graphql.records import (
 )
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.declared import DeclaredResultService
+from backend.kit.errors import CodedError
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.pages import Connection
@@ -133,6 +134,14 @@ class SupersedeDeclaredResultPayload(Payload):
     """The new version, or the withdrawn result."""
 
 
+def _read(row: NewActivityInput) -> NewActivity | Refused:
+    """The row, or why it cannot be read: one wrong id does not stop the others."""
+    try:
+        return row.command()
+    except CodedError as error:
+        return Refused.of(error)
+
+
 def _shown(refusal: Refused | None, info: Info) -> UserError | None:
     return user_error(refusal.error(), info.context.locale) if refusal else None
 
@@ -171,7 +180,7 @@ class RecordMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_activity(self, info: Info, input: RecordActivityInput) -> RecordActivityPayload:
         """Record up to 1000 quantities; each row is judged on its own unless all or nothing is asked."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = [_read(row) for row in input.rows]
         done = await info.context.use(ActivityService).record(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )

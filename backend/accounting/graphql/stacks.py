@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
 import strawberry
 
 from backend.accounting.domain import stacks as domain
+from backend.accounting.domain.stack_months import GapRule, fillings
 from backend.accounting.domain.stacks import (
     ConcentrationUnit,
     NewMonitor,
@@ -28,9 +30,10 @@ from backend.accounting.graphql.measured import (
     listed,
     shown,
 )
+from backend.accounting.service.measurements import MeasurementReader
 from backend.accounting.service.stacks import StackService
 from backend.kit.errors import CodedError
-from backend.kit.graphql.fields import mutation, query
+from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
@@ -41,6 +44,9 @@ from backend.kit.quantity import round_half_up
 from tenants.access import Permission
 from tenants.context import Info, requires
 
+AMonth = Annotated["StackMonth", strawberry.lazy("backend.accounting.graphql.stacks")]
+
+enum_type(GapRule, name="StackGapRule")
 enum_type(StackKind, name="StackMonitorKind")
 enum_type(ConcentrationUnit)
 enum_type(RowStatus, name="StackHourStatus")
@@ -108,6 +114,24 @@ class StackHour:
 
 
 @object_type
+class FilledHour:
+    """An hour that a gap rule filled, with what was put in."""
+
+    day: int
+    """Day of the month."""
+    hour: int
+    """Hour of the day, 0 to 23."""
+    status: RowStatus
+    """What was recorded of it; FAULT when nothing was."""
+    concentration: Decimal
+    """The concentration put in, dry g/m³ at 0 °C and 101.325 kPa."""
+    flow: Decimal
+    """The flow put in, dry m³/h at 0 °C and 101.325 kPa."""
+    rule: GapRule
+    """What it was filled by."""
+
+
+@object_type
 class StackMonth(CauseRecord):
     """A month of a stack: dry flue gas, mean concentration and mass, and how complete it is."""
 
@@ -132,12 +156,12 @@ class StackMonth(CauseRecord):
         """Share of valid hours, 4 decimals."""
         return round_half_up(Decimal(self.valid) / self.expected, 4)
 
-    @strawberry.field
-    def filled(self) -> list[StackHour]:
-        """The hours that a gap rule filled."""
-        known = {row.position: row for row in self.record.rows}
-        gaps = [known.get(p) or StackRow(p, status=RowStatus.FAULT) for p in self.record.filled]
-        return [StackHour.of(row) for row in gaps]
+    @batched
+    async def filled(parents: list[AMonth], info: Info) -> list[list[FilledHour]]:
+        """The hours that a gap rule filled, with what was put in."""
+        wanted = list({p.record.monitor_id for p in parents})
+        found = await info.context.use(MeasurementReader).by_ids(info.context.principal, domain.StackMonitor, wanted)
+        return [_filled(p.record, found[p.record.monitor_id]) for p in parents]
 
     @strawberry.field
     def rows(self) -> list[StackHour]:
@@ -147,6 +171,18 @@ class StackMonth(CauseRecord):
     @classmethod
     def of(cls, record: domain.StackMonth) -> StackMonth:
         return shown(cls, record, record=record, monitor_id=to_id("StackMonitor", record.monitor_id))
+
+
+def _filled(record: domain.StackMonth, monitor: domain.StackMonitor) -> list[FilledHour]:
+    status = {row.position: row.status for row in record.rows}
+    filled = fillings(monitor, record.month, record.rows, record.expected)
+    return [
+        FilledHour(
+            day=at // 24 + 1, hour=at % 24, status=status.get(at, RowStatus.FAULT), concentration=filling.concentration,
+            flow=filling.flow, rule=filling.rule,
+        )
+        for at, filling in sorted(filled.items())
+    ]  # fmt: skip
 
 
 @input_type

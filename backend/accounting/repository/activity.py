@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -255,6 +256,32 @@ async def page(
     return Page.cut(rows, request, lambda r: batch_and_line(r.id))
 
 
+async def said(
+    session: ReadSession, wanted: Sequence[tuple[UUID, date]]
+) -> list[tuple[UUID, date, Decimal, str, str, str]]:
+    """What the current records of these streams and months say: stream, day, quantity in the stream's unit, the unit it
+    was entered in, evidence, note.
+    """
+    streams = list({w[0] for w in wanted})
+    if not await session.scalar(
+        "SELECT 1 FROM activity_pack WHERE stream_id = ANY (:streams) LIMIT 1", {"streams": streams}
+    ):
+        return []
+    rows = await session.rows(
+        """
+        SELECT p.stream_id, p.month + (u.day - 1) AS day, u.quantity, b.entered_unit, b.evidence, b.note
+        FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) k (stream_id, month)
+        JOIN activity_pack p ON p.stream_id = k.stream_id AND p.month = k.month
+        JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+        CROSS JOIN unnest(p.days, p.quantities) WITH ORDINALITY AS u (day, quantity, n)
+        WHERE NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
+          AND w.batch_id = p.batch_id AND w.line = p.first_line + u.n - 1)
+        """,
+        {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
+    )
+    return [(r.stream_id, r.day, r.quantity, r.entered_unit, r.evidence, r.note) for r in rows]
+
+
 async def taken(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> list[tuple[UUID, date, UUID]]:
     """The days on which these streams have current records in these months: stream, day, record."""
     rows = await session.rows(
@@ -269,22 +296,3 @@ async def taken(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> li
         {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
     )
     return [(r.stream_id, r.day, record_id(r.batch_id, r.line)) for r in rows]
-
-
-async def packed(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> Sequence[Row[Any]]:
-    """The packs these streams have in these months, with the words of their batches: one row a pack; its days, its
-    quantities as texts of arrays, and the places of its withdrawn lines.
-    """
-    return await session.rows(
-        """
-        SELECT p.stream_id, p.month, p.days::text AS days, p.quantities::text AS quantities,
-          b.entered_unit, b.evidence, b.note,
-          ARRAY(SELECT w.line - p.first_line + 1 FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
-            AND w.batch_id = p.batch_id AND w.line >= p.first_line
-            AND w.line < p.first_line + cardinality(p.days)) AS withdrawn
-        FROM (SELECT DISTINCT * FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[]))) k (stream_id, month)
-        JOIN activity_pack p ON p.stream_id = k.stream_id AND p.month = k.month
-        JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
-        """,
-        {"streams": [w[0] for w in wanted], "months": [w[1] for w in wanted]},
-    )

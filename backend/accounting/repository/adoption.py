@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, select
 
-from backend.accounting.domain.adoption import Adoption, Term
+from backend.accounting.domain.adoption import Adoption
+from backend.accounting.domain.results import Term
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.accounting.repository.units import at_or_below
 from backend.accounting.tables.own_sets import factor_adoption
@@ -23,11 +24,12 @@ _A = factor_adoption.c
 _FIELDS: Final = tuple(Adoption.__dataclass_fields__)
 # Whoever lay below it at some time in the months: an organisation that left keeps what it had until then.
 _STREAMS: Final = """
-SELECT DISTINCT t.id
+SELECT t.id
 FROM organisation_closure c
 JOIN emission_source o ON o.tenant_id = c.tenant_id AND o.organisation_id = c.descendant_id
 JOIN emission_stream t ON t.tenant_id = o.tenant_id AND t.source_id = o.id
 WHERE c.ancestor_id = :at AND c.valid && daterange(:first, :last, '[]')
+GROUP BY t.source_id, t.id ORDER BY t.source_id, t.id
 """
 _TOTALS: Final = """
 SELECT category, direct_kind, sum(co2e_t) AS co2e_t FROM stream_month

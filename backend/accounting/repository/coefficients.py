@@ -33,11 +33,14 @@ _KEPT: Final = text(f"SELECT w.year, c.* {_OF_YEARS} ORDER BY c.stream_id, c.fir
 _INSERT: Final = """
 INSERT INTO stream_coefficient (tenant_id, id, stream_id, method, first_month, last_month, co2e_per_unit, unit, gases,
                                 gwp_set, steps, kind, basis_id)
-SELECT :tenant_id, id, stream_id, method, first_month, last_month, value, unit, gases, gwp_set, steps, kind, basis_id
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
-  id uuid, stream_id uuid, method text, first_month date, last_month date, value numeric, unit text, gases jsonb,
-  gwp_set text, steps jsonb, kind text, basis_id uuid)
-ORDER BY stream_id, first_month
+SELECT :tenant_id, r.id, r.stream_id, b.method, r.first_month, r.last_month, b.value, b.unit, b.gases, b.gwp_set,
+       b.steps, b.kind, r.basis_id
+FROM unnest(CAST(:ids AS uuid[]), CAST(:streams AS uuid[]), CAST(:firsts AS date[]), CAST(:lasts AS date[]),
+            CAST(:bases AS uuid[]), CAST(:which AS integer[]))
+  AS r (id, stream_id, first_month, last_month, basis_id, n)
+JOIN jsonb_to_recordset(CAST(:bodies AS jsonb)) AS b(
+  n integer, method text, value numeric, unit text, gases jsonb, gwp_set text, steps jsonb, kind text) ON b.n = r.n
+ORDER BY r.stream_id, r.first_month
 ON CONFLICT DO NOTHING
 """
 _SUPERSEDE: Final = """
@@ -67,6 +70,7 @@ SELECT t.id FROM emission_stream t
 JOIN emission_source o ON o.tenant_id = t.tenant_id AND o.id = t.source_id
 JOIN organisation_reach r ON r.descendant_id = o.organisation_id
 WHERE r.ancestor_id = :organisation
+ORDER BY t.source_id, t.id
 """
 _OWNERS: Final = """
 SELECT t.id, o.organisation_id FROM emission_stream t
@@ -119,19 +123,22 @@ async def kept(session: ReadSession, wanted: Collection[StreamYear]) -> dict[Str
 
 async def insert(unit: UnitOfWork, made: Sequence[Piece]) -> None:
     """Keep them; where another writer was faster, the earlier one stays (it is derived by the same rule)."""
-    bodies: dict[int, dict[str, Any]] = {}
-    rows = []
-    for p in made:
-        c = p.coefficient
-        # Many streams share one derivation; it is written out once.
-        body = bodies.get(id(c))
-        if body is None:
-            body = bodies[id(c)] = _body(c)
-        months = {"first_month": f"{p.first_month}", "last_month": f"{p.last_month}"}
-        basis = str(p.basis_id) if p.basis_id else None
-        rows.append({"id": str(uuid7()), "stream_id": str(p.stream_id), **months, "basis_id": basis, **body})
-    if rows:
-        await unit.execute(_INSERT, {"tenant_id": unit.tenant_id, "rows": json.dumps(rows)})
+    if not made:
+        return
+    # Many streams share one derivation; it is written out, sent and read once.
+    coefficients = {id(p.coefficient): p.coefficient for p in made}
+    number = {key: n for n, key in enumerate(coefficients)}
+    given = {
+        "tenant_id": unit.tenant_id,
+        "ids": [uuid7() for _ in made],
+        "streams": [p.stream_id for p in made],
+        "firsts": [p.first_month for p in made],
+        "lasts": [p.last_month for p in made],
+        "bases": [p.basis_id for p in made],
+        "which": [number[id(p.coefficient)] for p in made],
+        "bodies": json.dumps([_body(c) | {"n": n} for n, c in enumerate(coefficients.values())]),
+    }
+    await unit.execute(_INSERT, given)
 
 
 def _body(c: Coefficient) -> dict[str, Any]:

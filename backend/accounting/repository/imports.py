@@ -118,7 +118,7 @@ _DIRECTORY: Final = """
 SELECT o.id AS organisation_id, o.code AS organisation_code, o.name_zh AS organisation_zh, o.name_en AS organisation_en,
        s.id AS source_id, s.code AS source_code, s.name_zh AS source_zh, s.name_en AS source_en, s.category,
        s.direct_kind, t.id AS stream_id, t.code AS stream_code, t.name_zh AS stream_zh, t.name_en AS stream_en,
-       t.material, t.unit, t.gas, t.cadence
+       t.material, t.unit, t.gas, t.cadence, t.flow
 FROM organisation_reach r
 JOIN organisation o ON o.id = r.descendant_id
 JOIN emission_source s ON s.tenant_id = o.tenant_id AND s.organisation_id = o.id

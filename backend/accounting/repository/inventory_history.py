@@ -12,6 +12,7 @@ from sqlalchemy import select
 from backend.accounting.domain.inventories import Inventory, InventoryKnown, InventoryState, InventoryTotal
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.accounting.repository.inventories import as_inventory
+from backend.accounting.repository.results import months_without_result
 from backend.accounting.tables.inventories import inventory
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
@@ -109,6 +110,16 @@ async def cut(session: ReadSession, of: Inventory) -> list[str]:
     """Declared results that lie partly in the months of the inventory: neither in it nor beside it."""
     rows = await session.rows(_CUT, _period(of))
     return [f"{r.code} {r.gas} {r.first_month:%Y-%m} ({r.months})" for r in rows]
+
+
+async def without_result(session: ReadSession, of: Inventory) -> list[str]:
+    """Months of its sources in which there are quantities, none of which counts."""
+    found = await session.rows(
+        "SELECT id, code FROM emission_source WHERE organisation_id = :key", {"key": of.organisation_id}
+    )
+    codes = {r.id: r.code for r in found}
+    lacking = await months_without_result(session, list(codes), of.first_month, of.each_month[-1])
+    return sorted(f"{codes[key]} {month:%Y-%m}" for key, months in lacking.items() for month in months)
 
 
 async def known_at(session: ReadSession, organisation_id: UUID, moment: datetime) -> list[InventoryKnown]:

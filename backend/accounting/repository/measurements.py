@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -270,10 +270,17 @@ async def consumed(session: ReadSession, stream_id: UUID, year: int) -> dict[dat
     return {r.month: trimmed(r.quantity) for r in found}
 
 
-async def batches_of(session: ReadSession, stream_id: UUID, year: int) -> list[MaterialBatch]:
-    """The batches that stand of a stream in a year, by day and code."""
+async def batches_of(
+    session: ReadSession, stream_id: UUID, year: int, known_at: datetime | None = None
+) -> list[MaterialBatch]:
+    """The batches that stand of a stream in a year, or that stood at a moment, by day and code."""
     of = tables.material_batch
-    statement = select(of).where(of.c.stream_id == stream_id, of.c.superseded_at.is_(None))
+    statement = select(of).where(of.c.stream_id == stream_id)
+    if known_at is None:
+        statement = statement.where(of.c.superseded_at.is_(None))
+    else:
+        later = of.c.superseded_at.is_(None) | (of.c.superseded_at > known_at)
+        statement = statement.where(of.c.recorded_at <= known_at, later)
     within = of.c.day.between(date(year, 1, 1), date(year, 12, 31))
     return await _read(session, MaterialBatch, statement.where(within).order_by(of.c.day, of.c.code))
 

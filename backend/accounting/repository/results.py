@@ -28,7 +28,8 @@ MANY_STREAMS: Final = 500
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('results', 0) # hashtextextended(:tenant, 0))"
 
-_MANY: Final = 500
+_MEMORY: Final = "4MB"
+_MEMORY_FOR_MANY: Final = "64MB"
 
 _SUMS_OF_BATCHES: Final = """
 SELECT p.tenant_id, p.stream_id, p.month, sum(p.quantity) AS quantity, sum(cardinality(p.days))::integer AS records,
@@ -114,6 +115,9 @@ ORDER BY m.source_id, m.stream_id, m.month
 """
 
 
+_HOW_MANY: Final = """
+SELECT count(*) FROM stream_month WHERE stream_id = ANY (:streams) AND month BETWEEN :first AND :last
+"""
 _WITHOUT_RESULT: Final = """
 SELECT m.source_id, m.month FROM stream_month m
 WHERE m.source_id = ANY (:sources) AND m.month BETWEEN :first AND :last AND NOT EXISTS (
@@ -162,13 +166,25 @@ async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> 
 
     Errors: RESULT_OVERLAPS when a declared result came in between.
     """
-    await _plan_for(unit, many=many)
-    await unit.execute(_ADD.format(sums=_SUMS_OF_BATCHES, counts=_COUNTS), {"batches": list(batch_ids)})
+    await plan_for(unit, many=many)
+    add = _ADD.format(sums=_SUMS_OF_BATCHES, counts=_COUNTS)
+    await unit.execute(_planned(add, many=many), {"batches": list(batch_ids)})
 
 
-async def _plan_for(session: ReadSession, *, many: bool) -> None:
-    """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one."""
-    await session.rows("SELECT set_config('enable_nestloop', :use, true)", {"use": "off" if many else "on"})
+async def plan_for(session: ReadSession, *, many: bool) -> None:
+    """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one.
+
+    Holds until the transaction ends or asks otherwise. Many are sorted and hashed in memory.
+    """
+    await session.rows(
+        "SELECT set_config('enable_nestloop', :use, true), set_config('work_mem', :memory, true)",
+        {"use": "off" if many else "on", "memory": _MEMORY_FOR_MANY if many else _MEMORY},
+    )
+
+
+def _planned(statement: str, *, many: bool) -> str:
+    """A prepared statement may keep the plan it got first: few and many are two, so that each has its own."""
+    return f"{statement}-- many" if many else statement
 
 
 async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, from_month: date, to_month: date) -> int:
@@ -177,14 +193,16 @@ async def recalculate(unit: UnitOfWork, stream_ids: Collection[UUID] | None, fro
     `stream_ids` None: of every stream. A month that has the coefficient that counts stays.
     """
     await alone(unit)
-    await _plan_for(unit, many=_many(stream_ids))
+    many = are_many(stream_ids)
+    await plan_for(unit, many=many)
     given = _which(stream_ids, from_month, to_month)
     with overlap_coded():
-        let_go = await unit.execute(_LET_GO.format(which=_WHICH), given)
-        return let_go + await unit.execute(_RECALCULATE.format(which=_WHICH), given)
+        let_go = await unit.execute(_planned(_LET_GO.format(which=_WHICH), many=many), given)
+        return let_go + await unit.execute(_planned(_RECALCULATE.format(which=_WHICH), many=many), given)
 
 
-def _many(stream_ids: Collection[UUID] | None) -> bool:
+def are_many(stream_ids: Collection[object] | None) -> bool:
+    """Whether so many streams (None: all) are concerned that they are better joined as a whole."""
     return stream_ids is None or len(stream_ids) >= MANY_STREAMS
 
 
@@ -197,7 +215,9 @@ async def pending(
     session: ReadSession, stream_ids: Collection[UUID] | None, from_month: date, to_month: date
 ) -> list[MonthChange]:
     """What `recalculate` would change now, by source, stream and month; not where another coefficient says the same."""
-    await _plan_for(session, many=_many(stream_ids))
+    many = are_many(stream_ids)
+    await plan_for(session, many=many)
+    statement = _planned(_PENDING.format(counts=_COUNTS, which=_WHICH), many=many)
     return [
         MonthChange(
             stream_id=r.stream_id,
@@ -214,10 +234,14 @@ async def pending(
             old_t=r.old_t,
             new_t=r.new_t,
         )
-        for r in await session.rows(
-            _PENDING.format(counts=_COUNTS, which=_WHICH), _which(stream_ids, from_month, to_month)
-        )
+        for r in await session.rows(statement, _which(stream_ids, from_month, to_month))
     ]
+
+
+async def how_many(session: ReadSession, stream_ids: Collection[UUID], from_month: date, to_month: date) -> int:
+    """Stream-months that a change of these streams concerns."""
+    given = {"streams": list(stream_ids), "first": from_month, "last": to_month}
+    return int(await session.scalar(_HOW_MANY, given))
 
 
 async def months_without_result(
@@ -234,7 +258,7 @@ async def rebuild(unit: UnitOfWork) -> int:
     """Forget every stream-month of the tenant and derive it again from the packs; writers wait. How many there are."""
     await alone(unit)
     await unit.execute("DELETE FROM stream_month")
-    await _plan_for(unit, many=True)
+    await plan_for(unit, many=True)
     return await unit.execute(_ADD.format(sums=_SUMS_OF_ALL, counts=_COUNTS))
 
 

@@ -16,7 +16,7 @@ from backend.accounting.domain.records import (
     checked_month,
     checked_reason,
 )
-from backend.accounting.domain.sources import EmissionSource, Stream, pick_stream
+from backend.accounting.domain.sources import EmissionSource, Stream, check_sign, pick_stream
 from backend.accounting.repository import activity as rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.batches import (
@@ -58,11 +58,15 @@ class ActivityService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    async def record(self, actor: Actor, new: Sequence[NewActivity], *, all_or_nothing: bool) -> Done[ActivityBatch]:
-        """Record up to 1000 quantities, each judged on its own unless all or nothing is asked.
+    async def record(
+        self, actor: Actor, new: Sequence[NewActivity | Refused], *, all_or_nothing: bool
+    ) -> Done[ActivityBatch]:
+        """Record up to 1000 quantities, each judged on its own unless all or nothing is asked; a row that could not be
+        read stands as its refusal.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, STREAM_NOT_CHOSEN, MONTH_OUT_OF_RANGE, BAD_NUMBER,
-        NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, FACTOR_NOT_FOUND, RESULT_OVERLAPS.
+        NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
+        FACTOR_NOT_FOUND, RESULT_OVERLAPS.
         """
         check_size(len(new))
 
@@ -76,20 +80,24 @@ class ActivityService:
         body = {"rows": list(new), "all_or_nothing": all_or_nothing}
         return await perform(self.toolbox, actor, "recordActivity", body, ActivityBatch, work)
 
-    async def _judge(self, change: Change, new: Sequence[NewActivity]) -> tuple[dict[int, Understood], Errors]:
-        errors: Errors = {}
+    async def _judge(
+        self, change: Change, new: Sequence[NewActivity | Refused]
+    ) -> tuple[dict[int, Understood], Errors]:
+        errors: Errors = {i: row.error() for i, row in enumerate(new) if isinstance(row, Refused)}
+        read = {i: row for i, row in enumerate(new) if isinstance(row, NewActivity)}
         today = self.toolbox.clock.today()
-        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in new))
-        streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in new}))
+        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in read.values()))
+        streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in read.values()}))
 
         def line(row: NewActivity) -> Understood:
             source = look_up(row.source_id)
             stream = pick_stream(streams.get(source.id, []), row.stream, source.code)
             checked_month(row.month, today, "month")
             entered = read_number(row.quantity)
+            check_sign(entered, source, stream)
             return Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
 
-        lines = sift(dict(enumerate(new)), line, errors)
+        lines = sift(read, line, errors)
         await refuse(change, lines, errors)
         return lines, errors
 
@@ -145,6 +153,7 @@ class ActivityService:
             note=old.note if changed.note is None else changed.note,
         )
         entered = read_number(row.quantity)
+        check_sign(entered, source, stream)
         line = Understood(row, source, stream, row.day, to_canonical(entered, row.unit, stream.unit), entered)
         errors: Errors = {}
         await refuse(change, {0: line}, errors)

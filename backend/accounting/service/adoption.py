@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from backend.accounting.domain import adoption as domain
@@ -15,9 +14,11 @@ from backend.accounting.domain.months import next_month
 from backend.accounting.domain.own_sets import PREFIX, SetState, SetVersion
 from backend.accounting.repository import adoption as rows
 from backend.accounting.repository import own_sets as set_rows
+from backend.accounting.repository import results as result_rows
 from backend.accounting.service.adopted import library_at
 from backend.accounting.service.coefficients import Rederivation, rederive
-from backend.kit.database import ReadSession
+from backend.accounting.service.long_work import Asked, Report, check_rehearsal, put_off, unheard
+from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import REASON_MISSING
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
@@ -28,16 +29,19 @@ from tenants.commands import Actor, Change, Done, perform
 from tenants.domain.boundaries import BoundaryKey
 from tenants.service.boundaries import SetBoundary, put
 
+JOB: Final = "accounting.adopt_factor_set"
+OPERATION: Final = "adoptFactorSet"
 _REHEARSED: Final = "rehearsal"
 MOST_SHOWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The record of an adoption, and what it changed: the first 1000 months one by one."""
+    """The record of an adoption, and what it changed: the first 1000 months one by one; or the job that will do it."""
 
-    adoption: Adoption
-    report: AdoptionReport
+    adoption: Adoption | None = None
+    report: AdoptionReport | None = None
+    job_id: UUID | None = None
 
 
 class AdoptionService:
@@ -49,11 +53,12 @@ class AdoptionService:
     async def report(self, actor: Actor, new: NewAdoption) -> AdoptionReport:
         """What adopting would do, by doing it and taking it back; writers wait that long.
 
-        Errors: NOT_FOUND, FORBIDDEN (who reads may ask), UNKNOWN_FACTOR_SET, FACTOR_SET_STATE.
+        Errors: NOT_FOUND, FORBIDDEN (who reads may ask), UNKNOWN_FACTOR_SET, FACTOR_SET_STATE, REHEARSAL_TOO_LARGE.
         """
 
         async def work(change: Change) -> AdoptionReport:
             await change.require(Permission.EMISSION_READ, new.organisation_id)
+            check_rehearsal(await _concerned(change, new))
             _, report = await _adopt(change, replace(new, reason=tidy(new.reason) or _REHEARSED))
             return report
 
@@ -65,27 +70,33 @@ class AdoptionService:
 
         Months of frozen inventories stay as they are. Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING,
         UNKNOWN_FACTOR_SET, FACTOR_SET_STATE, FACTOR_SET_LACKS_VALUES, INVALID_INPUT
-        when nothing is adopted that could be given up.
+        when nothing is adopted that could be given up; of a rehearsal REHEARSAL_TOO_LARGE. What concerns more months
+        than a request may work on is left to a job: what is known to be wrong is refused before, the rest by the job.
         """
+        asked = replace(new, reason=tidy(new.reason))
 
         async def work(change: Change) -> Adopted:
-            await change.require(Permission.EMISSION_APPROVE, new.organisation_id)
-            reason = tidy(new.reason)
-            if not reason:
-                raise REASON_MISSING(path=("reason",))
-            setting_id, report = await _adopt(change, replace(new, reason=reason))
-            if report.lacking and not new.keep_lacking:
-                first = report.lacking[0]
-                raise domain.SET_LACKS_VALUES(
-                    path=("factorSet",), count=len(report.lacking), first=f"{first.year}: {first.message_en}"
-                )
-            made = _record(new, reason, report, setting_id, actor.principal.member_id)
-            await rows.insert(change.unit, made)
-            await change.audit("FactorAdoption", made.id, made.organisation_id, after=made)
-            shown = replace(report, changes=report.changes[:MOST_SHOWN])
-            return Adopted((await rows.by_ids(change.unit, [made.id]))[made.id], shown)
+            await _check(change, asked)
+            months = await _concerned(change, asked)
+            if actor.dry_run:
+                check_rehearsal(months)
+            elif months > self.toolbox.at_once:
+                if asked.factor_set is not None:
+                    await _reference(change, asked)
+                return Adopted(job_id=await put_off(change, JOB, asked, asked.organisation_id))
+            return await _adopt_and_record(change, asked)
 
-        return await perform(self.toolbox, actor, "adoptFactorSet", new, Adopted, work)
+        done = await perform(self.toolbox, actor, OPERATION, new, Adopted, work)
+        self.toolbox.wake_relay()
+        return done
+
+    async def carry_out(self, unit: UnitOfWork, asked: Asked, report: Report) -> dict[str, Any]:
+        """Adopt what was left to a job, if who asked still may. Errors: as of `adopt`."""
+        change, new = await asked.change(unit, OPERATION), asked.read(NewAdoption)
+        await _check(change, new)
+        adoption = (await _adopt_and_record(change, new, report)).adoption
+        assert adoption is not None
+        return {"adoption_id": str(adoption.id), "changed_months": adoption.changed_months}
 
     async def page(self, principal: Principal, organisation_id: UUID | None, request: PageRequest) -> Page[Adoption]:
         """Adoptions at an organisation and below it, oldest first. Errors: NOT_FOUND, FORBIDDEN."""
@@ -97,6 +108,31 @@ class AdoptionService:
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Adoption]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.by_ids(session, keys, principal)
+
+
+async def _check(change: Change, new: NewAdoption) -> None:
+    await change.require(Permission.EMISSION_APPROVE, new.organisation_id)
+    if not new.reason:
+        raise REASON_MISSING(path=("reason",))
+
+
+async def _concerned(change: Change, new: NewAdoption) -> int:
+    first, last = new.span.first, new.span.last or FOR_GOOD
+    streams = await rows.streams_below(change.unit, new.organisation_id, first, last)
+    return await result_rows.how_many(change.unit, streams, first, last)
+
+
+async def _adopt_and_record(change: Change, new: NewAdoption, hear: Report = unheard) -> Adopted:
+    setting_id, report = await _adopt(change, new, most=MOST_SHOWN, hear=hear)
+    if report.lacking and not new.keep_lacking:
+        first = report.lacking[0]
+        raise domain.SET_LACKS_VALUES(
+            path=("factorSet",), count=len(report.lacking), first=f"{first.year}: {first.message_en}"
+        )
+    made = _record(new, new.reason, report, setting_id, change.actor.principal.member_id)
+    await rows.insert(change.unit, made)
+    await change.audit("FactorAdoption", made.id, made.organisation_id, after=made)
+    return Adopted((await rows.by_ids(change.unit, [made.id]))[made.id], report)
 
 
 def _record(new: NewAdoption, reason: str, report: AdoptionReport, setting_id: UUID | None, me: UUID) -> Adoption:
@@ -115,7 +151,9 @@ def _record(new: NewAdoption, reason: str, report: AdoptionReport, setting_id: U
     )
 
 
-async def _adopt(change: Change, new: NewAdoption) -> tuple[UUID | None, AdoptionReport]:
+async def _adopt(
+    change: Change, new: NewAdoption, *, most: int | None = None, hear: Report = unheard
+) -> tuple[UUID | None, AdoptionReport]:
     """Put the set in force and derive anew what it concerns; the setting that says so, and what changed."""
     first, last = new.span.first, new.span.last or FOR_GOOD
     reference = await _reference(change, new) if new.factor_set is not None else None
@@ -124,16 +162,16 @@ async def _adopt(change: Change, new: NewAdoption) -> tuple[UUID | None, Adoptio
     changed = await put(change, setting)
     streams = await rows.streams_below(change.unit, new.organisation_id, first, last)
     before = await rows.totals(change.unit, streams, first, last)
-    done = await rederive(change.unit, streams, first, last, new.reason)
+    done = await rederive(change.unit, streams, first, last, new.reason, most=most, report=hear)
     report = AdoptionReport(
         factor_set=reference,
         superseded=done.superseded,
         made=done.made,
-        changed_months=len(done.changes),
-        before_t=sum((c.old_t for c in done.changes), Decimal(0)),
-        after_t=sum((c.new_t for c in done.changes), Decimal(0)),
-        changes=done.changes,
-        categories=domain.by_category(before, done.changes),
+        changed_months=done.changes.months,
+        before_t=done.changes.old_t,
+        after_t=done.changes.new_t,
+        changes=tuple(done.changes.first),
+        categories=domain.by_category(before, done.changes.moved),
         lacking=_lacking(done),
         frozen=tuple(i for i in done.frozen if i.first_month <= last and first < i.after),
     )

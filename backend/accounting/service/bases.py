@@ -16,6 +16,7 @@ from backend.accounting.domain.bases import BASIS_OVERLAPS, PARAMETER_TWICE, Par
 from backend.accounting.domain.choices import RESTATEMENT_NEEDS_REASON, choices_at_first
 from backend.accounting.domain.factors import DEFAULT_GWP_SET, Library
 from backend.accounting.domain.inventories import PERIOD_LOCKED
+from backend.accounting.domain.measured_once import check_measured_once
 from backend.accounting.domain.methods.allowed import check_allowed, precedence
 from backend.accounting.domain.methods.kinds import METHOD_OF
 from backend.accounting.domain.methods.registry import METHODS
@@ -30,9 +31,10 @@ from backend.accounting.repository import results as result_rows
 from backend.accounting.service.adopted import library_at
 from backend.accounting.service.coefficients import derived, rederive
 from backend.kit.database import ReadSession
-from backend.kit.errors import rule
+from backend.kit.errors import CodedError, rule
 from backend.kit.ids import uuid7
 from backend.kit.text import tidy
+from tenants.access import Permission
 from tenants.commands import Change
 
 REPLACED: Final = "被后来的设置取代 (replaced by a later one)"
@@ -126,7 +128,7 @@ async def set_basis(change: Change, source: EmissionSource, stream: Stream, new:
     """Account a stream by a method in a span of months, instead of what it had of that class.
 
     Coefficients are derived anew and results follow, in the same transaction. Errors: those of `prepared_basis`,
-    PERIOD_LOCKED, BASIS_OVERLAPS and RESTATEMENT_NEEDS_REASON without a reason.
+    PERIOD_LOCKED, MEASURED_STAYS_MEASURED, BASIS_OVERLAPS and RESTATEMENT_NEEDS_REASON without a reason.
     """
     await result_rows.alone(change.unit)
     library = await library_at(change.unit, source.organisation_id)
@@ -137,6 +139,7 @@ async def set_basis(change: Change, source: EmissionSource, stream: Stream, new:
     if before and not made.reason:
         months = ", ".join(str(b.span) for b in before)
         raise BASIS_OVERLAPS(path=("reason",), method=made.method, months=months)
+    await _measured_once(change, source, stream, held, made.span, made, made.reason)
     await _replace(change, before, made.span, made.reason)
     await keep_bases(change, [made])
     changes = await _follow(change, stream, made.method, made.span, made.reason)
@@ -148,13 +151,36 @@ async def set_basis(change: Change, source: EmissionSource, stream: Stream, new:
 async def withdraw_basis(
     change: Change, source: EmissionSource, stream: Stream, basis: StreamBasis, reason: str
 ) -> BasisSet:
-    """Take a basis away; where it was of the class FACTOR, the library's defaults come back."""
+    """Take a basis away; where it was of the class FACTOR, the library's defaults come back.
+
+    Errors: PERIOD_LOCKED, MEASURED_STAYS_MEASURED.
+    """
     await result_rows.alone(change.unit)
     await refuse_frozen(change.unit, source.organisation_id, basis.span)
+    held = (await rows.bases_of(change.unit, [stream.id])).get(stream.id, [])
+    await _measured_once(change, source, stream, held, basis.span, None, reason)
     await _replace(change, [basis], basis.span, reason)
     changes = await _follow(change, stream, basis.method, basis.span, reason)
     await change.audit("StreamBasis", basis.id, source.organisation_id, before=basis, after={"reason": reason})
     return BasisSet(None, changes)
+
+
+async def _measured_once(
+    change: Change, source: EmissionSource, stream: Stream, held: Sequence[StreamBasis], span: Span,
+    new: StreamBasis | None, reason: str,
+) -> None:  # fmt: skip
+    """A measured parameter stays measured, but where somebody who may approve emissions says why it does not.
+
+    Errors: MEASURED_STAYS_MEASURED.
+    """
+    if not stream.material:
+        return
+    try:
+        check_measured_once(held, span, new)
+    except CodedError:
+        refused = await change.refusals(Permission.EMISSION_APPROVE, [source.organisation_id])
+        if refused or not reason:
+            raise
 
 
 async def _replace(change: Change, before: Sequence[StreamBasis], span: Span, reason: str) -> None:
@@ -169,8 +195,9 @@ async def _follow(change: Change, stream: Stream, method: Method, span: Span, re
     for (_, failed), error in done.errors.items():
         if failed is method:
             raise error
-    refuse_restatement(done.changes, reason)
-    return done.changes
+    changes = tuple(done.changes.first)
+    refuse_restatement(changes, reason)
+    return changes
 
 
 def refuse_restatement(changes: Sequence[MonthChange], reason: str) -> None:

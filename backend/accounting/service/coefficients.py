@@ -22,7 +22,7 @@ from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context, GivenParameter
 from backend.accounting.domain.months import checked_year
 from backend.accounting.domain.records import Method
-from backend.accounting.domain.results import MonthChange
+from backend.accounting.domain.results import Changes
 from backend.accounting.domain.revisions import Piece, revise
 from backend.accounting.domain.sources import Stream
 from backend.accounting.repository import coefficients as rows
@@ -33,6 +33,7 @@ from backend.accounting.repository import results as result_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.coefficients import StreamYear
 from backend.accounting.service.adopted import adopted_sets
+from backend.accounting.service.long_work import Report, unheard
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.errors import CodedError
 from backend.kit.toolbox import Toolbox
@@ -42,6 +43,7 @@ from tenants.service.boundaries import BoundaryReader
 
 _NOBODY: Final = UUID(int=0)
 _AT_ONCE: Final = 5_000
+_TOLD_AT_ONCE: Final = 2_000
 
 Failures = dict[tuple[StreamYear, Part], CodedError]
 
@@ -54,7 +56,7 @@ class Rederivation:
 
     superseded: int
     made: int
-    changes: tuple[MonthChange, ...]
+    changes: Changes
     errors: Mapping[tuple[StreamYear, Method], CodedError]
     frozen: tuple[Inventory, ...]
 
@@ -104,6 +106,7 @@ async def ensure_coefficients(unit: UnitOfWork, wanted: Iterable[tuple[Stream, i
     if not asked:
         return {}
     await result_rows.share(unit)
+    await result_rows.plan_for(unit, many=result_rows.are_many(asked))
     deriver = await _Deriver.of(unit, asked)
     covered = await rows.covered(unit, list(asked))
     missing = {key: _uncovered(deriver.parts(key), covered.get(key, set())) for key in asked}
@@ -158,32 +161,45 @@ async def rederive(
     because: str,
     *,
     dry_run: bool = False,
+    most: int | None = None,
+    report: Report = unheard,
 ) -> Rederivation:
     """Derive the coefficients of streams (None: all) anew from bases, library and boundary, and what follows from them.
 
     A coefficient that comes out otherwise is superseded with the reason; the months of frozen inventories keep theirs,
-    as do streams for which nothing can be derived now. Writers wait. `dry_run`: nothing of it is kept.
+    as do streams for which nothing can be derived now. Writers wait. `dry_run`: nothing of it is kept. `most`: so many
+    changes are told one by one, the first in the order of `stream_ids`. `report` hears how far it is.
     """
     await result_rows.alone(unit)
     if dry_run:
         await unit.execute("SAVEPOINT rehearsal")
+    await result_rows.plan_for(unit, many=result_rows.are_many(stream_ids))
     years = await rows.stream_years(unit, stream_ids, from_month, to_month)
     superseded = made = 0
     errors: dict[tuple[StreamYear, Method], CodedError] = {}
     frozen: dict[UUID, Inventory] = {}
-    for start in range(0, len(years), _AT_ONCE):
+    parts = list(range(0, len(stream_ids or ()), _TOLD_AT_ONCE)) or [0]
+    slices = range(0, len(years), _AT_ONCE)
+    steps = len(slices) + len(parts) + 1
+    for n, start in enumerate(slices):
+        await report(n, steps, "deriving")
         some = await _revised(unit, years[start : start + _AT_ONCE], from_month, to_month)
         await rows.supersede(unit, some.superseded, because)
         await rows.insert(unit, some.made)
         superseded, made = superseded + len(some.superseded), made + len(some.made)
         errors |= some.errors
         frozen |= some.frozen
-    changes = await result_rows.pending(unit, stream_ids, from_month, to_month)
+    changes, ordered = Changes(most), None if stream_ids is None else list(stream_ids)
+    for n, start in enumerate(parts, len(slices)):
+        await report(n, steps, "comparing")
+        part = None if ordered is None else ordered[start : start + _TOLD_AT_ONCE]
+        changes.add(await result_rows.pending(unit, part, from_month, to_month))
     if dry_run:
         await unit.execute("ROLLBACK TO SAVEPOINT rehearsal")
     elif superseded or made:
+        await report(steps - 1, steps, "recalculating")
         await result_rows.recalculate(unit, stream_ids, from_month, to_month)
-    return Rederivation(superseded, made, tuple(changes), errors, tuple(frozen.values()))
+    return Rederivation(superseded, made, changes, errors, tuple(frozen.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.choices import preferred
 from backend.accounting.domain.comparison import Comparison, compare
-from backend.accounting.domain.months import checked_year
+from backend.accounting.domain.months import Span, checked_year
 from backend.accounting.repository import comparison as rows
 from backend.accounting.repository import methods as method_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository.results import months_without_result
+from backend.accounting.service.bases import precedence_of
 from backend.kit.database import ReadSession
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -65,11 +67,16 @@ async def _compared(session: ReadSession, source_ids: Sequence[UUID], year: int)
     owners = {key: s.organisation_id for key, s in (await source_rows.sources(session, source_ids)).items()}
     without = {owners[key] for key in source_ids if key not in own}
     held = await BoundaryReader.effective(session, without, date(year, 12, 31)) if without else {}
-    empty = await months_without_result(session, source_ids, date(year, 1, 1), date(year, 12, 1))
+    months = Span(date(year, 1, 1), date(year, 12, 1))
+    empty = await months_without_result(session, source_ids, months.first, months.end)
+    streams = await source_rows.streams_of(session, source_ids)
+    classes = await method_rows.classes_of(session, source_ids, months)
 
     def compared(key: UUID) -> Comparison:
         threshold = own[key] if key in own else held[owners[key]].materiality
         made = compare(key, year, threshold, figures.get(key, []), longer.get(key, []))
-        return replace(made, without_result=tuple(empty.get(key, [])))
+        first = preferred(classes.get(key, ()), precedence_of({s.programme for s in streams.get(key, [])}))
+        passed_over = any(c.figure.counts and c.figure.method is not first for c in made.months)
+        return replace(made, without_result=tuple(empty.get(key, [])), preferred_method=first if passed_over else None)
 
     return {key: compared(key) for key in source_ids}

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from backend.accounting.domain.factors import DEFAULT_GWP_SET
+from backend.accounting.domain.methods.allowed import check_sign_of_result
 from backend.accounting.domain.records import (
     ALREADY_SUPERSEDED,
     RESULT_OVERLAPS,
@@ -89,7 +90,7 @@ class DeclaredResultService:
         """Record up to 1000 results, each judged on its own unless all or nothing is asked.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, BAD_PERIOD, MONTH_OUT_OF_RANGE, NUMBER_OUT_OF_RANGE,
-        NEGATIVE_MEASUREMENT, UNKNOWN_GAS, RESULT_OVERLAPS.
+        NEGATIVE_MEASUREMENT, NEGATIVE_BY_FACTOR, UNKNOWN_GAS, RESULT_OVERLAPS.
         """
         check_size(len(new))
 
@@ -114,6 +115,7 @@ class DeclaredResultService:
         def line(row: NewDeclaredResult) -> _Line:
             source = look_up(row.source_id)
             checked = checked_result(row, today)
+            check_sign_of_result(checked.mass_t, checked.method, source.direct_kind)
             return _Line(checked, source, weigh(checked.gas, checked.mass_t, gwp_set, library), gwp_set)
 
         lines = sift(dict(enumerate(new)), line, errors)
@@ -181,6 +183,7 @@ class DeclaredResultService:
             note=old.note if changed.note is None else changed.note,
         )
         checked = checked_result(row, self.toolbox.clock.today())
+        check_sign_of_result(checked.mass_t, checked.method, source.direct_kind)
         gwp_set = changed.gwp_set or old.gwp_set
         library = await factor_rows.library(change.unit)
         line = _Line(checked, source, weigh(checked.gas, checked.mass_t, gwp_set, library), gwp_set)

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from backend.accounting.domain.activity import record_id
 from backend.accounting.domain.explain import (
     HIDDEN,
+    MADE_OF,
     OWN_SOURCES,
     Explained,
     ExplainKind,
@@ -26,6 +27,7 @@ from backend.accounting.domain.explain import (
 from backend.accounting.domain.sources import Category
 from backend.accounting.repository import explain as rows
 from backend.accounting.repository import sources as source_rows
+from backend.accounting.service import made_of
 from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND
 from backend.kit.pages import Page, PageRequest
@@ -91,15 +93,24 @@ class ExplainService:
                 return await _total(session, frame, subject, key.kind)
             if key.kind is ExplainKind.SOURCE:
                 return await _source(session, frame, await _owner(session, principal, subject), subject)
-            stream = (await source_rows.streams(session, [subject], principal)).get(subject)
+            behind = await made_of.stream_of(session, principal, key) if key.kind in MADE_OF else subject
+            stream = (await source_rows.streams(session, [behind], principal)).get(behind) if behind else None
+            absent = NOT_FOUND(
+                path=("subject", "node"), what="EmissionStream", key=f"{subject} {key.month or ''}".strip()
+            )
             if stream is None:
-                raise NOT_FOUND(path=("subject", "node"), what="EmissionStream", key=str(subject))
+                raise absent
+            if key.kind in MADE_OF:
+                again = await made_of.again(session, key, await _owner(session, principal, stream.source_id))
+                if again is None:
+                    raise absent
+                return again
             source = await _source(session, frame, await _owner(session, principal, stream.source_id), stream.source_id)
             found = (await _months(session, frame, [source], _ALL, only=subject))[0].rows
             for month in found:
                 if month.month == key.month:
                     return replace(month, whole=None)
-            raise NOT_FOUND(path=("subject", "node"), what="EmissionStream", key=f"{subject} {key.month}")
+            raise absent
 
     async def children(
         self, principal: Principal, parents: Nodes, request: PageRequest
@@ -327,4 +338,5 @@ _CHILDREN: Final[dict[ExplainKind, _Level]] = {
     ExplainKind.OWN: _sources,
     ExplainKind.SOURCE: _months,
     ExplainKind.STREAM_MONTH: _records,
+    **dict.fromkeys(MADE_OF, made_of.pages),
 }

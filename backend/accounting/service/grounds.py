@@ -10,11 +10,12 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from backend.accounting.domain.derivation import Step
-from backend.accounting.domain.explain import Explained, ExplainKind, Words, named
+from backend.accounting.domain.explain import NO_WORDS, Explained, ExplainKind, Words, ground, named
 from backend.accounting.domain.factors import Factor
 from backend.accounting.repository import explain as rows
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import inventories as inventory_rows
+from backend.accounting.service import made_of
 from backend.accounting.service.explain import Seen
 from backend.evidence.domain import Document
 from backend.evidence.service import DocumentService
@@ -34,8 +35,13 @@ _PROVEN: Final = {
     ExplainKind.INVENTORY: "Inventory",
     ExplainKind.PARAMETER: "PlanParameter",
     ExplainKind.COEFFICIENT: "StreamBasis",
+    ExplainKind.INSTRUMENT: "Instrument",
+    ExplainKind.STOCK_ROW: "StockRow",
+    ExplainKind.METER_MONTH: "MeterMonth",
+    ExplainKind.METER_READING: "MeterReading",
+    ExplainKind.STACK_MONTH: "StackMonth",
+    ExplainKind.MATERIAL_BATCH: "MaterialBatch",
 }
-_NO_WORDS: Final = Words("", "")
 
 
 class GroundService:
@@ -55,6 +61,8 @@ class GroundService:
             await _parameters(session, open_, found)
             await _factors(session, open_, found)
             await _inventories(session, open_, found)
+            for more in (made_of.causes, made_of.means_behind, made_of.details):
+                await more(session, open_, found)
             events = await _events(session, open_)
         await self._signatures(principal, open_, events, found)
         _references(open_, found)
@@ -74,7 +82,7 @@ class GroundService:
                 at = f"{event.at:%Y-%m-%d %H:%M}Z"
                 said = f"{at} {event.note}".strip()
                 label = Words(f"{event.state} {by.zh}", f"{event.state} {by.en}")
-                told = _ground(node, ExplainKind.SIGNATURE, event.member_id, label, Words(said, said), path=(event.n,))
+                told = ground(node, ExplainKind.SIGNATURE, event.member_id, label, Words(said, said), path=(event.n,))
                 found.setdefault(place, []).append(told)
 
     async def _documents(self, principal: Principal, nodes: dict[int, Explained], found: Grounds) -> None:
@@ -88,14 +96,6 @@ class GroundService:
                 found.setdefault(place, []).extend(_document(nodes[place], d) for d in attached.get(key, []))
 
 
-def _ground(
-    node: Explained, kind: ExplainKind, subject: UUID, label: Words, detail: Words = _NO_WORDS, **more: Any
-) -> Explained:
-    """Something a node rests on; no summand, so it has no share."""
-    bare = Explained(kind, node.frame, subject, node.organisation_id, label, unit="", detail=detail)
-    return replace(bare, **more)
-
-
 async def _coefficients(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
     wanted = {i: n.coefficient_id for i, n in nodes.items() if n.coefficient_id}
     if not wanted:
@@ -107,7 +107,7 @@ async def _coefficients(session: ReadSession, nodes: dict[int, Explained], found
         how = f"{row.method} / {row.kind}"
         why_zh, why = (f"，{row.reason}", f", {row.reason}") if row.reason else ("", "")
         detail = Words(f"{how}，{row.gwp_set}，{period}{why_zh}", f"{how}, {row.gwp_set}, {period}{why}")
-        told = _ground(nodes[place], ExplainKind.COEFFICIENT, key, Words("排放系数", "Coefficient"), detail)
+        told = ground(nodes[place], ExplainKind.COEFFICIENT, key, Words("排放系数", "Coefficient"), detail)
         told = replace(told, value=trimmed(made.value), unit=made.unit, coefficient=made)
         told = replace(told, basis_id=row.basis_id, written=row.evidence or "")
         found.setdefault(place, []).append(told)
@@ -131,7 +131,7 @@ def _step(node: Explained, step: Step, place: int) -> Explained:
     label = Words(step.label("zh-CN") + gas, step.label("en") + gas)
     ratio = step.written if "/" in step.written and not step.formula else ""
     told_by = " ".join(x for x in (step.symbol, step.formula and f"= {step.formula}", ratio, step.source) if x)
-    told = _ground(node, ExplainKind.STEP, node.subject_id, label, Words(told_by, told_by), step=step)
+    told = ground(node, ExplainKind.STEP, node.subject_id, label, Words(told_by, told_by), step=step)
     told = replace(told, path=(*node.path, place))
     return replace(told, value=step.shown, unit=step.unit, factor_id=step.factor_id)
 
@@ -148,7 +148,7 @@ async def _parameters(session: ReadSession, nodes: dict[int, Explained], found: 
             by = f"{row.frequency} {row.instrument or ''} {row.instrument_type or ''}".strip()
             label = named(row.code, row.name_zh, row.name_en)
             found.setdefault(place, []).append(
-                _ground(nodes[place], ExplainKind.PARAMETER, row.id, label, Words(by, by))
+                ground(nodes[place], ExplainKind.PARAMETER, row.id, label, Words(by, by))
             )
 
 
@@ -168,7 +168,7 @@ def _factor(node: Explained, factor: Factor) -> Explained:
     detail = f"{factor.set_code}{when} {factor.region} [{factor.provenance}] {factor.basis} {factor.source}"
     detail = " ".join(detail.split())
     label = Words(f"{factor.name_zh} {factor.parameter}", f"{factor.name_en} {factor.parameter}")
-    told = _ground(node, ExplainKind.FACTOR, factor.id, label, Words(detail, detail))
+    told = ground(node, ExplainKind.FACTOR, factor.id, label, Words(detail, detail))
     return replace(told, value=trimmed(factor.value), unit=factor.unit)
 
 
@@ -188,8 +188,8 @@ def _inventory(node: Explained, row: Row[Any]) -> Explained:
     label = Words(
         f"排放清单 {period} 第 {row.version} 版 {row.state}", f"inventory {period} version {row.version} {row.state}"
     )
-    digest = Words(f"sha256 {row.sha256}", f"sha256 {row.sha256}") if row.sha256 else _NO_WORDS
-    return _ground(node, ExplainKind.INVENTORY, row.id, label, digest)
+    digest = Words(f"sha256 {row.sha256}", f"sha256 {row.sha256}") if row.sha256 else NO_WORDS
+    return ground(node, ExplainKind.INVENTORY, row.id, label, digest)
 
 
 async def _events(session: ReadSession, nodes: dict[int, Explained]) -> dict[UUID, list[Any]]:
@@ -201,7 +201,7 @@ def _references(nodes: dict[int, Explained], found: Grounds) -> None:
     for place, node in nodes.items():
         if node.written:
             label = Words(node.written, node.written)
-            told = _ground(node, ExplainKind.EVIDENCE, node.subject_id, label, Words("凭证号", "reference"))
+            told = ground(node, ExplainKind.EVIDENCE, node.subject_id, label, Words("凭证号", "reference"))
             found.setdefault(place, []).append(told)
 
 
@@ -212,4 +212,4 @@ def _proven_by(node: Explained) -> UUID:
 def _document(node: Explained, document: Document) -> Explained:
     label = Words(document.file_name, document.file_name)
     digest = Words(f"sha256 {document.sha256}", f"sha256 {document.sha256}")
-    return _ground(node, ExplainKind.DOCUMENT, document.id, label, digest)
+    return ground(node, ExplainKind.DOCUMENT, document.id, label, digest)

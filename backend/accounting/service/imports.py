@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
+import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, MONTH_IS_DERIVED, Batch, new_batch_id, slot
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, month_is_derived, new_batch_id, slot
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
 from backend.accounting.files.headers import ROW
-from backend.accounting.files.refused import write_errors
-from backend.accounting.files.tables import read_parts
+from backend.accounting.files.tables import fields_of, read_parts
 from backend.accounting.files.understood import Understood, understand
+from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -33,12 +36,11 @@ from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.repository.frames import in_order, lines_of, packs_of
 from backend.accounting.service.coefficients import ensure_coefficients
 from backend.accounting.service.made_files import keep_csv
-from backend.accounting.service.present import set_aside
 from backend.evidence.domain import Document
 from backend.evidence.service import EvidenceReader
 from backend.kit.database import RollBack, UnitOfWork
 from backend.kit.errors import CodedError, code_named
-from backend.kit.ids import global_id, uuid7
+from backend.kit.ids import uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -144,8 +146,7 @@ class ImportService:
             yield path
 
     async def store(self, unit: UnitOfWork, read: Read) -> dict[str, Any]:
-        """Set aside what is recorded already, judge what only the database knows, keep the good rows, list the bad
-        ones; the import is finished with it.
+        """Judge what only the database knows, keep the good rows, list the others; the import is finished with it.
 
         Errors: PERIOD_LOCKED and the like when another writer was faster; then nothing is kept.
         """
@@ -157,18 +158,20 @@ class ImportService:
             return {"state": ImportState.FAILED.value}
         # A copy: this may be run again when writers met.
         understood = replace(read.understood, refusals=list(read.understood.refusals))
+        present = await _leave_out_what_is_there(unit, understood)
         ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
-        present = await set_aside(unit, understood)
         await _refuse_what_the_database_knows(unit, understood)
         ordered = await ordering
-        if understood.lines.height < ordered.height:  # seldom: that is why it was not waited for
+        if len(understood.refusals) > len(read.understood.refusals):  # seldom: that is why it was not waited for
             ordered = await asyncio.to_thread(in_order, understood.lines)
         refused = understood.refused
         none = read.asked.mode is ImportMode.ALL_OR_NOTHING and refused.height > 0
         stored = 0 if none else understood.lines.height
         if stored:
             await _keep(unit, understood, ordered, read.asked.asked_by)
-        errors = await self._list_errors(unit, read, refused, everything=none) if refused.height else None
+        errors = await self._error_file(unit, read, refused, whole=none) if refused.height else None
+        if refused.height:
+            await rows.insert_refusals(unit, read.asked.id, refused)
         state = ImportState.REFUSED if none else ImportState.DONE
         counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
         await rows.finish(
@@ -176,21 +179,17 @@ class ImportService:
         )
         return {"state": state.value, **counts}
 
-    async def _list_errors(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, everything: bool) -> Document:
-        """Keep the refusals, with what their cells say, and a file to be corrected and sent again: the refused rows
-        with what was wrong; of an import that stored nothing, all rows.
-        """
+    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, whole: bool) -> Document:
+        """The refused rows with what was wrong, to be corrected and sent again; all rows where none was stored."""
         assert unit.tenant_id is not None
-        asked = read.asked
-        source = await EvidenceReader.stored(unit, asked.document_id)
+        source = await EvidenceReader.stored(unit, read.asked.document_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "errors.csv"
             async with self._file(unit.tenant_id, source) as file:
-                parts = read_parts(file, source.file_name, asked.sheet)
-                written = await asyncio.to_thread(write_errors, path, parts, refused, everything=everything)
-            await rows.insert_refusals(unit, asked.id, refused.join(written, on=ROW, how="left"))
-            kind = "全部行" if everything else "错误行"
-            name = f"{Path(source.file_name).stem[:150]}-{kind}.csv"
+                parts = read_parts(file, source.file_name, read.asked.sheet)
+                await asyncio.to_thread(_write_errors, path, parts, refused, whole=whole)
+            name = f"{Path(source.file_name).stem[:150]}-{'全部行' if whole else '错误行'}.csv"
+            asked = read.asked
             return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
 
     async def by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, ActivityImport]:
@@ -210,6 +209,29 @@ class ImportService:
         """The refused rows of an import the caller was given already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.page_of_refusals(session, key, request)
+
+
+async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> int:
+    """Take away the rows that say what a current record says already, as often as it is recorded; how many."""
+    lines = understood.lines
+    month = pl.col("day").dt.month_start().alias("month")
+    months = lines.select("stream", month).unique()
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    wanted = [(understood.streams[n].id, m) for n, m in months.iter_rows()]
+    batch = {words: n for n, words in enumerate(understood.batches)}
+    there = [
+        (batch[words], number[stream], day, quantity)
+        for stream, day, quantity, *shared in await activity_rows.said(unit, wanted)
+        if (words := tuple(shared)) in batch
+    ]
+    if not there:
+        return 0
+    same = ["batch", "stream", "day", "quantity"]
+    schema = {name: lines.schema[name] for name in same}
+    nth = pl.int_range(pl.len()).over(same).alias("nth")
+    kept = pl.DataFrame(there, schema=schema, orient="row").with_columns(nth)
+    understood.lines = lines.with_columns(nth).join(kept, on=[*same, "nth"], how="anti").drop("nth")
+    return lines.height - understood.lines.height
 
 
 async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
@@ -244,7 +266,7 @@ async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understo
 async def _refuse_what_is_derived(unit: UnitOfWork, understood: Understood) -> None:
     number = {s.id: n for n, s in enumerate(understood.streams)}
     derived = [
-        ((n, month), MONTH_IS_DERIVED(stream=understood.streams[n].code, month=f"{month:%Y-%m}", cause=cause))
+        ((n, month), month_is_derived(BatchOrigin(cause), understood.streams[n].code, month))
         for (key, month), cause in (await measured_rows.derived_months(unit, list(number))).items()
         for n in (number[key],)
     ]
@@ -273,8 +295,7 @@ def _already(
         if stream.cadence is cadence and key not in seen:
             seen.add(key)
             when = day.replace(day=1) if cadence is Cadence.MONTHLY else day
-            earlier = global_id("ActivityRecord", record)
-            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=earlier)
+            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=record)
             yield (number[stream_id], when), error
 
 
@@ -310,6 +331,27 @@ async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame,
     batch_ids = [b.id for b in batches]
     parts = packs_of(ordered, [s.id for s in understood.streams], batch_ids)
     await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
+
+
+def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame, *, whole: bool) -> None:
+    """The refused rows (or all of them) as they stand in the file, which is read a second time for them."""
+    told = refused.select(ROW, "code", "params")
+    kind: Literal["left", "inner"] = "left" if whole else "inner"
+    first = next(parts)
+    fields = list(fields_of(first))
+    with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
+        for part in chain([first], parts):
+            for *cells, row, code, params in (
+                part.select(*fields, ROW).join(told, on=ROW, how=kind).sort(ROW).iter_rows()
+            ):
+                written = (as_written(cell).removeprefix("\0") for cell in cells)
+                write([*written, row, code, _told(code, params)] if code else [*written, row, "", ""])
+
+
+@functools.lru_cache(maxsize=10_000)
+def _told(code: str, params: str) -> str:
+    found: dict[str, str] = orjson.loads(params)
+    return code_named(code)(**found).message("zh-CN")
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:

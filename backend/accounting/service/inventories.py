@@ -11,7 +11,10 @@ from uuid import UUID
 from backend.accounting.domain.inventories import (
     EVIDENCE_MISSING,
     INVENTORY_EMPTY,
+    INVENTORY_MONTHS,
     INVENTORY_STATE,
+    NOTHING_COUNTS,
+    REOPENING_REASON,
     RESULT_CUT,
     SIGNED_AS,
     Inventory,
@@ -26,7 +29,7 @@ from backend.accounting.domain.inventories import (
     Step,
     differences,
 )
-from backend.accounting.domain.records import BAD_PERIOD, checked_month, checked_reason
+from backend.accounting.domain.records import checked_month, checked_reason
 from backend.accounting.repository import inventories as rows
 from backend.accounting.repository import inventory_history as history
 from backend.accounting.repository.results import alone
@@ -38,6 +41,7 @@ from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
+MOST_NAMED: Final = 12
 NEEDS: Final = {
     Step.REVIEW: Permission.EMISSION_MANAGE,
     Step.APPROVE: Permission.EMISSION_APPROVE,
@@ -61,13 +65,13 @@ class InventoryService:
         self.toolbox = toolbox
 
     async def create(self, actor: Actor, new: NewInventory) -> Done[Inventory]:
-        """Open an inventory. Errors: NOT_FOUND, FORBIDDEN, BAD_PERIOD, MONTH_OUT_OF_RANGE, INVENTORY_OVERLAPS."""
+        """Open an inventory. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_MONTHS, MONTH_OUT_OF_RANGE, INVENTORY_OVERLAPS."""
 
         async def work(change: Change) -> Inventory:
             await change.require(Permission.EMISSION_MANAGE, new.organisation_id)
             await require_organisation(change.unit, new.organisation_id, "organisationId")
             if not 1 <= new.months <= 12:
-                raise BAD_PERIOD(path=("months",), months=new.months, first=f"{new.first_month:%Y-%m}")
+                raise INVENTORY_MONTHS(path=("months",), months=new.months)
             checked_month(new.first_month, self.toolbox.clock.today(), "firstMonth")
             made = self._blank(new, 1, "")
             await self._begin(change, made)
@@ -75,10 +79,12 @@ class InventoryService:
 
         return await perform(self.toolbox, actor, "createInventory", new, Inventory, work)
 
-    async def submit(self, actor: Actor, key: UUID, note: str) -> Done[Inventory]:
+    async def submit(self, actor: Actor, key: UUID, note: str, incomplete_reason: str = "") -> Done[Inventory]:
         """Freeze what the organisation emitted in the period. Writers wait while it is copied.
 
-        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, RESULT_CUT, EVIDENCE_MISSING, INVENTORY_EMPTY.
+        `incomplete_reason`: why months with quantities of which nothing counts are submitted all the same; it stands
+        in the step with those months. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, RESULT_CUT, EVIDENCE_MISSING,
+        NOTHING_COUNTS, INVENTORY_EMPTY.
         """
 
         async def work(change: Change) -> Inventory:
@@ -92,15 +98,17 @@ class InventoryService:
             unproven = await history.unproven(change.unit, found)
             if unproven:
                 raise EVIDENCE_MISSING(path=("id",), count=len(unproven), first=unproven[0])
+            said = await _incomplete(change, found, tidy(incomplete_reason))
             sha256 = await rows.freeze(change.unit, found, found.round + 1)
             if sha256 is None:
                 raise INVENTORY_EMPTY(path=("id",), period=found.period)
             member = actor.principal.member_id
             values = {"round": found.round + 1, "sha256": sha256, "submitted_by": member}
             values |= {"reviewed_by": None, "approved_by": None, "verified_by": None}
-            return await self._moved(change, found, InventoryState.SUBMITTED, note, values)
+            return await self._moved(change, found, InventoryState.SUBMITTED, f"{note} {said}", values)
 
-        return await perform(self.toolbox, actor, "submitInventory", {"id": key, "note": note}, Inventory, work)
+        body = {"id": key, "note": note} | ({"incomplete": incomplete_reason} if incomplete_reason else {})
+        return await perform(self.toolbox, actor, "submitInventory", body, Inventory, work)
 
     async def take(self, actor: Actor, key: UUID, step: Step, note: str) -> Done[Inventory]:
         """Review, approve, verify, lock or reject. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, CHECKER_TOOK_PART,
@@ -130,14 +138,16 @@ class InventoryService:
     ) -> Done[Inventory]:
         """Begin a restatement: the next version, open; the frozen one stays readable.
 
-        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, REASON_MISSING.
+        Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, REOPENING_REASON.
         """
 
         async def work(change: Change) -> Inventory:
-            because = checked_reason(reason)
+            because = tidy(reason)
+            if not because:
+                raise REOPENING_REASON(path=("reason",))
             found = await self._own(change, key, Permission.EMISSION_APPROVE)
             if found.state in {InventoryState.OPEN, InventoryState.REOPENED}:
-                needed = "submitted, reviewed, approved, verified or locked"
+                needed = "SUBMITTED / REVIEWED / APPROVED / VERIFIED / LOCKED"
                 raise INVENTORY_STATE(path=("id",), state=found.state, needed=needed)
             await self._moved(change, found, InventoryState.REOPENED, because, {})
             period = NewInventory(found.organisation_id, found.first_month, found.months)
@@ -251,3 +261,12 @@ class InventoryService:
                     totals = frozen.get(known.inventory.id, [])
                 answer.append((known, totals))
             return answer
+
+
+async def _incomplete(change: Change, found: Inventory, reason: str) -> str:
+    """What is said of months in which nothing counts; nothing when there are none. Errors: NOTHING_COUNTS."""
+    lacking = await history.without_result(change.unit, found)
+    shown = ", ".join(lacking[:MOST_NAMED]) + (" …" if len(lacking) > MOST_NAMED else "")
+    if lacking and not reason:
+        raise NOTHING_COUNTS(path=("incompleteReason",), count=len(lacking), months=shown, source="8.2.5")
+    return f"[{shown}: {reason}]" if lacking else ""

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from backend.accounting.domain.activity import (
     MONTH_ALREADY_RECORDED,
-    MONTH_IS_DERIVED,
     Batch,
     Line,
+    month_is_derived,
     new_batch_id,
     pack,
     slot,
@@ -31,6 +31,7 @@ from backend.accounting.repository import records as declared_rows
 from backend.accounting.repository.coefficients import counting_gases
 from backend.accounting.service.batches import Errors, refuse_locked
 from backend.accounting.service.coefficients import ensure_coefficients
+from backend.kit.ids import global_id
 from backend.kit.text import tidy
 from tenants.commands import Change
 
@@ -58,8 +59,8 @@ async def refuse(change: Change, lines: dict[int, Understood], errors: Errors, *
     for i, error in (await refuse_locked(change.unit, spans)).items():
         errors[i] = error
         del lines[i]
-    await _refuse_what_is_there(change, lines, errors, derived=derived)
     await _refuse_what_follows(change, lines, errors)
+    await _refuse_what_is_there(change, lines, errors, derived=derived)
     await _refuse_what_has_no_factor(change, lines, errors)
     await _refuse_what_is_declared(change, lines, errors)
 
@@ -83,18 +84,21 @@ async def _refuse_what_is_there(change: Change, lines: dict[int, Understood], er
     limited = {i: x for i, x in lines.items() if cadence(x.stream) is not Cadence.EVENT}
     earlier = await rows.taken(change.unit, [(x.stream.id, x.row.month) for x in limited.values()])
     of = {x.stream.id: cadence(x.stream) for x in limited.values()}
-    known = {(stream, slot(of[stream], day)): str(record) for stream, day, record in earlier}
+    known = {
+        (stream, slot(of[stream], day)): (global_id("ActivityRecord", record),) * 2 for stream, day, record in earlier
+    }
     for i, line in limited.items():
         key = (line.stream.id, slot(of[line.stream.id], line.day))
         if key not in known:
-            known[key] = f"rows.{i}"
+            known[key] = (f"row {i + 1} of this call", f"本次调用的第 {i + 1} 行")
             continue
         errors[i] = MONTH_ALREADY_RECORDED(
             path=("month",),
             stream=line.stream.code,
             cadence=of[line.stream.id],
             when=line.day if of[line.stream.id] is Cadence.DAILY else f"{line.day:%Y-%m}",
-            earlier=known[key],
+            earlier=known[key][0],
+            earlier_zh=known[key][1],
         )
         del lines[i]
 
@@ -105,8 +109,7 @@ async def _refuse_what_follows(change: Change, lines: dict[int, Understood], err
     for i, line in list(lines.items()):
         cause = causes.get((line.stream.id, line.row.month))
         if cause is not None:
-            month = f"{line.row.month:%Y-%m}"
-            errors[i] = MONTH_IS_DERIVED(path=("month",), stream=line.stream.code, month=month, cause=cause)
+            errors[i] = month_is_derived(BatchOrigin(cause), line.stream.code, line.row.month)
             del lines[i]
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import StreamBasis
-from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.months import Span, checked_year
 from backend.accounting.domain.parameters import BasisParameter, NewBasis
 from backend.accounting.domain.quality_batches import (
     BATCH_TAKEN,
+    MEAN_OF_BATCHES,
     NO_BASIS_OF_MEAN,
+    TAKES,
     MaterialBatch,
     NewBatch,
     QualityMean,
@@ -37,12 +37,6 @@ from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, Refused, perform
-
-_TAKES: Final = {
-    QualityParameter.NCV: (MethodKind.FUEL_COMBUSTION, "ncv"),
-    QualityParameter.CARBON: (MethodKind.MEASURED_CARBON, "carbonAsReceived"),
-}
-"""Which method takes a mean, and as which of its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +152,8 @@ class BatchService:
         async def work(change: Change) -> Applied:
             place = (await reach_streams(change, Permission.EMISSION_MANAGE, [stream_id]))(stream_id)
             checked_month(month, self.toolbox.clock.today(), "month")
-            if parameter not in _TAKES:
-                raise NO_BASIS_OF_MEAN(path=("parameter",), parameter=parameter, known=", ".join(_TAKES))
+            if parameter not in TAKES:
+                raise NO_BASIS_OF_MEAN(path=("parameter",), parameter=parameter, known=", ".join(TAKES))
             mean = applied(await _means(change.unit, place.stream, month.year), month, parameter)
             basis = _basis(mean, month, tidy(reason))
             done = await set_basis(change, place.source, place.stream, basis, self.toolbox.clock.today())
@@ -176,9 +170,9 @@ async def _means(session: ReadSession, stream: Stream, year: int) -> list[Qualit
 
 
 def _basis(mean: QualityMean, month: date, reason: str) -> NewBasis:
-    kind, name = _TAKES[mean.parameter]
+    kind, name = TAKES[mean.parameter]
     codes = ", ".join(b.code + ("*" if b.defaulted else "") for b in mean.batches)
-    source = f"批次加权平均 mean of batches {month:%Y-%m}: {codes[:200] or '缺省值 default*'}"
+    source = f"{MEAN_OF_BATCHES} {month:%Y-%m}: {codes[:200] or '缺省值 default*'}"
     given = BasisParameter(name, mean.value, mean.unit, source)
     return NewBasis(kind, (given,), Span(month, month), reason=reason)
 

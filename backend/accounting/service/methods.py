@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import StreamBasis
@@ -42,6 +42,8 @@ from backend.accounting.service.bases import (
 )
 from backend.accounting.service.batches import reach_record, reach_sources
 from backend.accounting.service.coefficients import Rederivation, rederive
+from backend.accounting.service.long_work import Asked, Report, check_rehearsal, put_off, unheard
+from backend.kit.database import UnitOfWork
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
@@ -49,6 +51,19 @@ from tenants.access import Permission, Principal, require_organisation
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 
 MOST_SHOWN: Final = 1000
+REHEARSED: Final = "预演 rehearsal"
+JOB: Final = "accounting.derive_anew"
+CHOICE_JOB: Final = "accounting.choose_method"
+CHOOSE: Final = "chooseSourceMethod"
+DERIVE: Final = "deriveCoefficientsAnew"
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedOrJob:
+    """What deriving anew did, or the job that will do it."""
+
+    done: Derived | None = None
+    job_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,44 +123,64 @@ class MethodService:
 
         Errors: NOT_FOUND, FORBIDDEN, METHOD_NOT_ALLOWED, METHOD_ABSENT, METHOD_UNCHANGED, STALE_VERSION,
         DEVIATION_NEEDS_REASON, RESTATEMENT_NEEDS_REASON, NOTHING_WOULD_COUNT, PERIOD_LOCKED, BAD_MONTHS,
-        RESULT_OVERLAPS.
+        RESULT_OVERLAPS, of a rehearsal REHEARSAL_TOO_LARGE. What concerns more months than a request may work on is
+        left to a job; what does not depend on results is refused before.
+        A rehearsal needs no reason: it shows what one would be given for.
         """
-        asked = replace(new, reason=tidy(new.reason), span=checked_span(new.span.first, new.span.last, "firstMonth"))
+        reason = tidy(new.reason) or (REHEARSED if actor.dry_run else "")
+        asked = replace(new, reason=reason, span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
         async def work(change: Change) -> Chosen:
-            look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [asked.source_id])
-            source = look_up(asked.source_id)
-            check_allowed(asked.method, source.category, source.direct_kind)
-            await result_rows.alone(change.unit)
-            await rows.lock_source(change.unit, source.id)
-            await _check_version(change, asked)
-            streams = (await source_rows.streams_of(change.unit, [source.id])).get(source.id, [])
-            await _check_choice(change, source, streams, asked)
-            before = await _replace_choices(change, asked)
-            return await _follow(change, source, streams, asked, before)
+            source, streams = await _check_choice(change, asked)
+            span = asked.span.first, asked.span.end
+            months = await result_rows.how_many(change.unit, [s.id for s in streams], *span)
+            if actor.dry_run:
+                check_rehearsal(months)
+            elif months > self.toolbox.at_once:
+                job_id = await put_off(change, CHOICE_JOB, asked, source.organisation_id)
+                return Chosen(source.id, job_id=job_id)
+            return await _choose(change, source, streams, asked)
 
-        return await perform(self.toolbox, actor, "chooseSourceMethod", asked, Chosen, work)
+        done = await perform(self.toolbox, actor, CHOOSE, asked, Chosen, work)
+        self.toolbox.wake_relay()
+        return done
 
-    async def derive_anew(self, actor: Actor, new: NewDerivation) -> Done[Derived]:
+    async def carry_out_choice(self, unit: UnitOfWork, asked: Asked, report: Report) -> dict[str, Any]:
+        """Choose what was left to a job, if who asked still may. Errors: as of `choose`."""
+        change, new = await asked.change(unit, CHOOSE), asked.read(NewChoice)
+        source, streams = await _check_choice(change, new)
+        await report(0, 1, "choosing")
+        done = await _choose(change, source, streams, new)
+        await report(1, 1, "choosing")
+        return {"source_id": str(source.id), "changed_months": len(done.changes)}
+
+    async def derive_anew(self, actor: Actor, new: NewDerivation) -> Done[DerivedOrJob]:
         """Derive the coefficients of an organisation and all below it anew: after a change of the boundary's GWP set,
         or of what the library says. Submitted inventories keep theirs.
 
-        Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING, BAD_MONTHS.
+        Errors: NOT_FOUND, FORBIDDEN, REASON_MISSING, BAD_MONTHS, of a rehearsal REHEARSAL_TOO_LARGE. What concerns
+        more months than a request may work on is left to a job.
         """
         asked = replace(new, span=checked_span(new.span.first, new.span.last, "firstMonth"))
 
-        async def work(change: Change) -> Derived:
-            at = asked.organisation_id
-            await change.require(Permission.EMISSION_MANAGE, at)
-            await require_organisation(change.unit, at, "organisationId")
-            because = checked_reason(asked.reason)
-            streams = await coefficient_rows.streams_below(change.unit, at)
-            done = await rederive(change.unit, streams, asked.span.first, asked.span.end, because)
-            answer = _derived(done)
-            await change.audit("Organisation", at, at, after=asked)
-            return answer
+        async def work(change: Change) -> DerivedOrJob:
+            streams = await _streams_to_derive(change, asked)
+            months = await result_rows.how_many(change.unit, streams, asked.span.first, asked.span.end)
+            if actor.dry_run:
+                check_rehearsal(months)
+            elif months > self.toolbox.at_once:
+                return DerivedOrJob(job_id=await put_off(change, JOB, asked, asked.organisation_id))
+            return DerivedOrJob(await _derive_anew(change, asked, streams))
 
-        return await perform(self.toolbox, actor, "deriveCoefficientsAnew", asked, Derived, work)
+        done = await perform(self.toolbox, actor, DERIVE, asked, DerivedOrJob, work)
+        self.toolbox.wake_relay()
+        return done
+
+    async def carry_out(self, unit: UnitOfWork, asked: Asked, report: Report) -> dict[str, Any]:
+        """Derive anew what was left to a job, if who asked still may. Errors: as of `derive_anew`."""
+        change, new = await asked.change(unit, DERIVE), asked.read(NewDerivation)
+        done = await _derive_anew(change, new, await _streams_to_derive(change, new), report)
+        return {"superseded": done.superseded, "made": done.made, "changed_months": done.changed_months}
 
     async def set_threshold(self, actor: Actor, new: NewThreshold) -> Done[EmissionSource]:
         """Set the share from which a divergence of this source raises an alarm. Errors: NUMBER_OUT_OF_RANGE …"""
@@ -189,14 +224,31 @@ async def _stream(change: Change, key: UUID) -> tuple[Stream, EmissionSource]:
         raise CodedError(error.code, ("streamId",), error.params) from error
 
 
+async def _streams_to_derive(change: Change, asked: NewDerivation) -> list[UUID]:
+    await change.require(Permission.EMISSION_MANAGE, asked.organisation_id)
+    await require_organisation(change.unit, asked.organisation_id, "organisationId")
+    checked_reason(asked.reason)
+    return await coefficient_rows.streams_below(change.unit, asked.organisation_id)
+
+
+async def _derive_anew(
+    change: Change, asked: NewDerivation, streams: Sequence[UUID], report: Report = unheard
+) -> Derived:
+    because, at = checked_reason(asked.reason), asked.organisation_id
+    span = asked.span.first, asked.span.end
+    done = await rederive(change.unit, streams, *span, because, most=MOST_SHOWN, report=report)
+    await change.audit("Organisation", at, at, after=asked)
+    return _derived(done)
+
+
 def _derived(done: Rederivation) -> Derived:
     return Derived(
         superseded=done.superseded,
         made=done.made,
-        changed_months=len(done.changes),
-        old_t=sum((c.old_t for c in done.changes), Decimal(0)),
-        new_t=sum((c.new_t for c in done.changes), Decimal(0)),
-        changes=done.changes[:MOST_SHOWN],
+        changed_months=done.changes.months,
+        old_t=done.changes.old_t,
+        new_t=done.changes.new_t,
+        changes=tuple(done.changes.first),
         without_value=tuple(sorted({key for key, _ in done.errors}, key=str))[:MOST_SHOWN],
         frozen=tuple(i.period for i in done.frozen),
     )
@@ -211,7 +263,25 @@ async def _check_version(change: Change, asked: NewChoice) -> None:
         raise STALE_VERSION(path=("expectedVersion",), actual=actual, expected=asked.expected_version)
 
 
-async def _check_choice(change: Change, source: EmissionSource, streams: Sequence[Stream], asked: NewChoice) -> None:
+async def _check_choice(change: Change, asked: NewChoice) -> tuple[EmissionSource, list[Stream]]:
+    """The source and its streams, once nobody else writes and the choice may be made."""
+    look_up = await reach_sources(change, Permission.EMISSION_MANAGE, [asked.source_id])
+    source = look_up(asked.source_id)
+    check_allowed(asked.method, source.category, source.direct_kind)
+    await result_rows.alone(change.unit)
+    await rows.lock_source(change.unit, source.id)
+    await _check_version(change, asked)
+    streams = (await source_rows.streams_of(change.unit, [source.id])).get(source.id, [])
+    await _check_class(change, source, streams, asked)
+    return source, streams
+
+
+async def _choose(change: Change, source: EmissionSource, streams: Sequence[Stream], asked: NewChoice) -> Chosen:
+    before = await _replace_choices(change, asked)
+    return await _follow(change, source, streams, asked, before)
+
+
+async def _check_class(change: Change, source: EmissionSource, streams: Sequence[Stream], asked: NewChoice) -> None:
     await refuse_frozen(change.unit, source.organisation_id, asked.span)
     classes = (await rows.classes_of(change.unit, [source.id], asked.span)).get(source.id, set())
     available = (classes or {Method.FACTOR}) & allowed(source.category, source.direct_kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, ForeignKeyConstraint, Integer, Numeric, Text, Uuid
 
-from backend.accounting.tables.outputs import superseded_columns
+from backend.accounting.tables.methods import superseded_columns
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
 
 

@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
 
 
-def _superseded_columns() -> tuple[Column[Any], ...]:
+def superseded_columns() -> tuple[Column[Any], ...]:
+    """Who recorded a row and when, and how it was superseded."""
     return (
         Column("recorded_by", Uuid, nullable=False),
         moment("recorded_at"),
@@ -32,7 +33,7 @@ stream_basis = tenant_table(
     Column("last_month", Date),
     text_or_empty("reason"),
     text_or_empty("evidence"),
-    *_superseded_columns(),
+    *superseded_columns(),
     belongs_to("emission_stream", "stream_id"),
 )
 
@@ -44,7 +45,7 @@ source_method = tenant_table(
     Column("last_month", Date),
     Column("method", Text, nullable=False),
     text_or_empty("reason"),
-    *_superseded_columns(),
+    *superseded_columns(),
     belongs_to("emission_source", "source_id"),
 )
 
@@ -54,6 +55,6 @@ divergence_threshold = tenant_table(
     Column("source_id", Uuid, nullable=False),
     Column("share", Numeric, nullable=False),
     Column("reason", Text, nullable=False),
-    *_superseded_columns(),
+    *superseded_columns(),
     belongs_to("emission_source", "source_id"),
 )

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Column, Date, DateTime, ForeignKeyConstraint, Integer, Numeric, Text, Uuid
 
+from backend.accounting.tables.methods import superseded_columns
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
-
-
-def superseded_columns() -> tuple[Column[Any], ...]:
-    """Who recorded a row and when, and how it was superseded."""
-    return (
-        Column("recorded_by", Uuid, nullable=False),
-        moment("recorded_at"),
-        Column("superseded_at", DateTime(timezone=True)),
-        Column("superseded_because", Text),
-    )
-
 
 product_output = tenant_table(
     "product_output",

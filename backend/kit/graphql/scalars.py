@@ -20,7 +20,8 @@ Tonnes = NewType("Tonnes", int)
 
 MAX_TONNES: Final = 9_000_000_000_000_000_000
 _DIGITS: Final = re.compile(r"-?\d{1,19}")
-_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+# Besides 2024-07 as people and files write it: 2024-7, 2024/7, 2024.7, 2024年7月.
+_MONTH: Final = re.compile(r"(\d{4})(?:[-/.](0?[1-9]|1[0-2])|年(0?[1-9]|1[0-2])月)", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 # The first and the last day Python knows mean "for ever" to the database driver; nothing of ours is so far away.
 FIRST_YEAR: Final = 1000
@@ -48,7 +49,7 @@ def _month_in(value: object) -> Month:
     match = _MONTH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise GraphQLError(f'Month must be written as "YYYY-MM", for example "2024-07"; got "{value!s:.30}".')
-    return Month(date(_year(int(match[1])), int(match[2]), 1))
+    return Month(date(_year(int(match[1])), int(match[2] or match[3]), 1))
 
 
 def _year(year: int) -> int:
@@ -112,7 +113,7 @@ SCALARS: Final[Mapping[Any, ScalarDefinition]] = {
     ),
     Month: _scalar(
         "Month",
-        'A calendar month, written "YYYY-MM" as in ISO 8601, for example "2024-07".',
+        'A calendar month, written "YYYY-MM" as in ISO 8601, for example "2024-07"; 2024/7 and 2024年7月 are read.',
         "https://www.rfc-editor.org/rfc/rfc3339#appendix-A",
         serialize=_month_out,
         parse_value=_month_in,

@@ -55,21 +55,29 @@ class JobContext:
         if self.halted.done():
             raise self.halted.result()
 
-    async def finish(self, work: Callable[[UnitOfWork], Awaitable[Answer]]) -> Answer:
+    async def finish(self, work: Callable[[UnitOfWork], Awaitable[Answer]], *, long: bool = False) -> Answer:
         """Write the effect and "done" in one transaction of the tenant: both are there exactly once, or neither.
 
         What `work` returns is kept as the job's result. `work` may be run again when writers met, so it must not touch
-        anything but the unit of work. Errors: those of `work`, LeaseLostError, TENANT_SUSPENDED.
+        anything but the unit of work. `long`: it shows progress and can be cancelled until its end, where the lease is
+        asked for; a short one holds the job from the beginning. Errors: those of `work`, LeaseLostError,
+        TENANT_SUSPENDED.
         """
 
         async def transaction(unit: UnitOfWork) -> Answer:
-            await hold(unit, self._claim)
+            self.finishing = not long
+            if not long:
+                await hold(unit, self._claim)
             answer = await work(unit)
+            if long:
+                self.check()
+                self.finishing = True
+                await hold(unit, self._claim)
             await mark_done(unit, self._claim, answer)
             return answer
 
-        # From here on nobody breaks the attempt off, and the row is locked by us: the pulse keeps still.
-        self.finishing = True
+        # While finishing nobody breaks the attempt off, and the row is locked by us: the pulse keeps still.
+        self.finishing = not long
         try:
             answer = await self._queue.database.write(self.tenant_id, transaction)
         finally:

@@ -28,7 +28,7 @@ class AssetUnitHistory:
     lot: AssetLot
     """The lot that holds the number."""
     steps: list[AssetTransfer]
-    """Every transfer of units of the lot, from its issue on, each with its evidence."""
+    """Every transfer of units of the lot, and of those it was cut from, from the issue on, each with its evidence."""
 
 
 @input_type

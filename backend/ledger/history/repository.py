@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
 
-from backend.kit.database import ReadSession
+from backend.kit.database import ReadSession, UnitOfWork
 from backend.ledger.domain import Balance, Transfer
 from backend.ledger.repository.transfers import transfers
 from backend.ledger.tables import asset_leg
@@ -25,8 +25,9 @@ class AsOf:
     known_at: datetime
 
 
-# What rests there now, less what took effect or was recorded later: the entries are the truth of both.
-_BALANCES: Final = """
+# What rests there now, less what took effect or was recorded later: the entries are the truth of both. For moments
+# before the first checkpoint, and as the measure of the other way.
+_FROM_NOW: Final = """
 SELECT a.id AS account_id, x.lot_id, sum(x.amount_t) AS quantity_t
 FROM asset_account a
 JOIN LATERAL (
@@ -38,12 +39,54 @@ JOIN LATERAL (
   WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
     AND (t.effective_on > :effective_on OR t.recorded_at > :known_at)
 ) x ON true
-WHERE a.organisation_id = :organisation_id OR (:below AND EXISTS (
-  SELECT FROM organisation_reach r
-  WHERE r.tenant_id = a.tenant_id AND r.ancestor_id = :organisation_id AND r.descendant_id = a.organisation_id))
+WHERE {accounts}
 GROUP BY a.id, x.lot_id
 HAVING :zero OR sum(x.amount_t) <> 0
 ORDER BY a.id, x.lot_id
+"""
+# The last day the checkpoint knows, and what it does not know: entries recorded after it, found by their ids.
+_FROM_CHECKPOINT: Final = """
+SELECT a.id AS account_id, x.lot_id, sum(x.amount_t) AS quantity_t
+FROM asset_account a
+JOIN LATERAL (
+  SELECT b.lot_id, coalesce(k.quantity_t, 0) AS amount_t
+  FROM asset_balance b
+  LEFT JOIN LATERAL (
+    SELECT k.quantity_t FROM asset_checkpoint_balance k
+    WHERE k.tenant_id = b.tenant_id AND k.account_id = b.account_id AND k.lot_id = b.lot_id
+      AND k.day <= :effective_on AND k.number <= :number
+    ORDER BY k.day DESC, k.number DESC LIMIT 1) k ON true
+  WHERE b.tenant_id = a.tenant_id AND b.account_id = a.id
+  UNION ALL
+  SELECT e.lot_id, e.amount_t
+  FROM asset_entry e JOIN asset_transfer t ON t.tenant_id = e.tenant_id AND t.id = e.transfer_id
+  WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
+    AND e.transfer_id BETWEEN :from_id AND ledger_id_floor(CAST(:known_at AS timestamptz) + interval '1 hour')
+    AND t.recorded_at > :since AND t.recorded_at <= :known_at AND t.effective_on <= :effective_on
+) x ON true
+WHERE {accounts}
+GROUP BY a.id, x.lot_id
+HAVING :zero OR sum(x.amount_t) <> 0
+ORDER BY a.id, x.lot_id
+"""
+_OF_ONE: Final = "a.organisation_id = :organisation_id"
+_OF_SUBTREE: Final = """a.organisation_id IN (
+  SELECT r.descendant_id FROM organisation_reach r
+  WHERE r.tenant_id = a.tenant_id AND r.ancestor_id = :organisation_id)"""
+_CHECKPOINT: Final = """
+SELECT number, known_at, from_id FROM asset_checkpoint WHERE known_at <= :known_at ORDER BY number DESC LIMIT 1
+"""
+_MAKE_CHECKPOINT: Final = "SELECT ledger_checkpoint(CAST(:age AS interval), :most)"
+# A lot and what it was cut from, as far as the number was in it: on the way back there may be several at once.
+_LINE: Final = """
+WITH RECURSIVE line (id) AS (
+  SELECT CAST(:lot AS uuid)
+  UNION
+  SELECT c.parent_id FROM line
+  JOIN asset_lot_cut c ON c.child_id = line.id
+  JOIN asset_lot o ON o.tenant_id = c.tenant_id AND o.id = c.parent_id
+  WHERE int8range(o.serial_first, o.serial_last, '[]') @> CAST(:number AS bigint))
+SELECT id FROM line
 """
 _LOT_OF_UNIT: Final = """
 SELECT id FROM asset_lot
@@ -59,10 +102,20 @@ async def balances(
     """Units by account and lot in the accounts of an organisation, or also of all below it today; `zero`: also
     what once rested there and was all gone.
     """
-    asked = {"organisation_id": organisation_id, "below": below, "zero": zero}
+    asked = {"organisation_id": organisation_id, "zero": zero}
     asked |= {"effective_on": as_of.effective_on, "known_at": as_of.known_at}
-    rows = await session.rows(_BALANCES, asked)
+    statement = _FROM_NOW
+    checkpoint = await session.first(_CHECKPOINT, {"known_at": as_of.known_at})
+    if checkpoint is not None:
+        asked |= {"number": checkpoint.number, "since": checkpoint.known_at, "from_id": checkpoint.from_id}
+        statement = _FROM_CHECKPOINT
+    rows = await session.rows(statement.replace("{accounts}", _OF_SUBTREE if below else _OF_ONE), asked)
     return [Balance(row.account_id, row.lot_id, int(row.quantity_t)) for row in rows]
+
+
+async def make_checkpoint(unit: UnitOfWork, older_than: timedelta, most: int) -> bool:
+    """Make the next checkpoint from about so many transfers of that age; False when there are none."""
+    return bool(await unit.scalar(_MAKE_CHECKPOINT, {"age": older_than, "most": most}))
 
 
 async def lot_of_unit(session: ReadSession, scheme: str, prefix: str, number: int) -> UUID | None:
@@ -71,9 +124,14 @@ async def lot_of_unit(session: ReadSession, scheme: str, prefix: str, number: in
     return None if found is None else UUID(int=found.int)
 
 
-async def transfers_of_lot(session: ReadSession, lot_id: UUID, principal: Principal) -> Sequence[Transfer]:
-    """All that moved units of a lot and that the caller may see, as recorded."""
-    touching = select(asset_leg.c.transfer_id).where(asset_leg.c.lot_id == lot_id).distinct()
+async def transfers_of_unit(
+    session: ReadSession, lot_id: UUID, number: int, principal: Principal
+) -> Sequence[Transfer]:
+    """All that moved units of the lot with a serial number, or of the lots it was cut from while the number was in
+    them, as far as the caller may see it, as recorded.
+    """
+    line = [row.id for row in await session.rows(_LINE, {"lot": lot_id, "number": number})]
+    touching = select(asset_leg.c.transfer_id).where(asset_leg.c.lot_id.in_(line)).distinct()
     keys = [UUID(int=row.transfer_id.int) for row in await session.rows(touching)]
     found = await transfers(session, keys, principal)
     return [found[key] for key in sorted(found)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN
@@ -19,10 +20,15 @@ from backend.ledger.repository import closings, holdings
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
+SETTLED: Final = timedelta(minutes=10)
+"""What was recorded so long ago is in the books or never will be: no transaction posts that began five minutes ago."""
+SLICE: Final = 50_000
+"""Transfers that one checkpoint takes in, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitLife:
-    """The lot a unit came with, and all transfers of that lot the caller may see, the earliest first."""
+    """The lot a unit is in, and the transfers of it and of those it was cut from, if visible, the earliest first."""
 
     lot: Lot
     steps: Sequence[Transfer]
@@ -92,6 +98,15 @@ class HistoryService:
 
         return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
 
+    async def checkpoint(self, tenant_id: UUID, older_than: timedelta = SETTLED) -> int:
+        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For the operator."""
+        made = 0
+        while await self.toolbox.database.write(
+            tenant_id, lambda unit: repository.make_checkpoint(unit, older_than, SLICE)
+        ):
+            made += 1
+        return made
+
     async def closed_through(self, principal: Principal) -> date | None:
         """The last closed day of the tenant."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
@@ -104,4 +119,4 @@ class HistoryService:
             lot = (await holdings.lots(session, [key], principal)).get(key) if key is not None else None
             if lot is None:
                 return None
-            return UnitLife(lot, await repository.transfers_of_lot(session, lot.id, principal))
+            return UnitLife(lot, await repository.transfers_of_unit(session, lot.id, number, principal))

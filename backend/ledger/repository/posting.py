@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from asyncpg.exceptions import PostgresError
+
+from backend.kit.database import sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
@@ -22,6 +25,13 @@ SELECT {_ROWS} FROM ledger_commit($1::uuid, $2::int[], $3::uuid[], $4::uuid[], $
   $8::text[], $9::bytea[], $10::uuid[], $11::text[], $12::int[], $13::date[], $14::uuid[], $15::int[], $16::text[],
   $17::text[], $18::uuid[], $19::int[], $20::int[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[])
 """  # noqa: S608 - a constant
+_COMMIT_LIST: Final = """
+SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::uuid[], $3::uuid[], $4::uuid, $5::text, $6::text,
+  $7::text, $8::bytea, $9::text, $10::boolean, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
+  $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[],
+  $25::bigint[])
+"""
+_NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
 SELECT lot, refusal, other
 FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[], $10::bigint[],
@@ -63,6 +73,23 @@ class Asked:
     digest: bytes
     organisation_id: UUID
     reach: tuple[tuple[UUID, UUID], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskedList:
+    """As `Asked`, for transfers that one caller asks for together under one key; `kept` names them in the answer that
+    is kept with it.
+    """
+
+    plans: Sequence[Transfer]
+    member_id: UUID
+    operation: str
+    correlation_id: str
+    key: str | None
+    digest: bytes
+    kept: str
+    organisations: Sequence[UUID]
+    reach: Sequence[tuple[UUID, UUID]] = ()
 
 
 @dataclass(slots=True)
@@ -136,6 +163,36 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         if refusal is None:
             found.balances.append((account_id, lot_id, quantity_t))
     return landed
+
+
+async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
+    """Post a list in one transaction of its own, whole: when, and each balance it touched as it left it, in the order
+    of account and lot. None when something stands in its way that has to be looked at more closely.
+    """
+    arguments = [
+        tenant_id,
+        [organisation for organisation, _ in asked.reach],
+        [node for _, node in asked.reach],
+        asked.member_id,
+        asked.operation,
+        asked.correlation_id,
+        asked.key,
+        asked.digest,
+        asked.kept,
+        False,
+        *_plans(asked.plans),
+        asked.organisations,
+        *_legs(asked.plans),
+    ]
+    try:
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    except PostgresError as error:
+        # To look for missing balances first would cost every list what few need.
+        if sqlstate(error) != _NOT_THERE:
+            raise
+        arguments[9] = True
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    return row and (row["recorded_at"], row["balances"])
 
 
 def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:

@@ -45,3 +45,8 @@ RESERVATION_PART = rule(
     en="Leg {leg} has {reserved} t reserved and cannot be posted with {part} t; post 1 t or more of some leg.",
     zh="第 {leg} 条分录预留 {reserved} 吨，不能登记 {part} 吨；至少须登记 1 吨。",
 )
+RESERVATION_OF_OFFSET = rule(
+    "RESERVATION_OF_OFFSET",
+    en="The reservation belongs to an offset surrender and ends with it; decide or withdraw that instead.",
+    zh="该预留属于一笔抵销清缴并随其结束；请对抵销清缴作出决定或撤回。",
+)

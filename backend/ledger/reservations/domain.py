@@ -10,7 +10,17 @@ from uuid import UUID
 
 from backend.kit.text import tidy
 from backend.ledger import codes as posting_codes
-from backend.ledger.domain import Account, AccountKind, AccountRef, LegOrder, LotRef, Order, Transfer, TransferKind
+from backend.ledger.domain import (
+    OWN_COMMANDS,
+    Account,
+    AccountKind,
+    AccountRef,
+    LegOrder,
+    LotRef,
+    Order,
+    Transfer,
+    TransferKind,
+)
 from backend.ledger.reservations import codes
 from backend.ledger.rules import checked_order
 
@@ -109,7 +119,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
     Errors: RESERVATION_KIND, RESERVATION_DEADLINE, those of `checked_order`.
     """
     pending = new.aim is Aim.PENDING
-    if pending != (new.kind is not None) or new.kind in {TransferKind.ISSUE, TransferKind.REVERSE}:
+    if pending != (new.kind is not None) or new.kind in {*OWN_COMMANDS, TransferKind.REVERSE}:
         raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim.value)
     if new.expires_at is not None and new.expires_at <= now:
         raise codes.RESERVATION_DEADLINE(path=("expiresAt",), expires_at=new.expires_at.isoformat())

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from asyncpg.exceptions import IntegrityConstraintViolationError
 from sqlalchemy import Row, Select, case, func, select
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Account, AccountKind, TransferKind
+from backend.ledger.reservations import codes
 from backend.ledger.reservations.domain import Aim, Reservation, ReservationState, ReservedLeg
 from backend.ledger.reservations.tables import asset_reservation, asset_reservation_end, asset_reservation_leg
 from backend.ledger.tables import asset_account
@@ -106,11 +108,16 @@ class Ending:
 
 
 async def end(unit: UnitOfWork, ending: Ending) -> bool:
-    """Give the units back; False when the reservation has ended before."""
+    """Give the units back; False when the reservation has ended before. Errors: RESERVATION_OF_OFFSET."""
     driver = await unit.driver()
     who = (ending.member_id, ending.operation, ending.correlation_id)
     what = (ending.reservation_id, ending.outcome, ending.transfer_id, ending.reason)
-    return bool(await driver.fetchval(_END, *who, *what))
+    try:
+        return bool(await driver.fetchval(_END, *who, *what))
+    except IntegrityConstraintViolationError as error:
+        if getattr(error, "constraint_name", "") == "offset_reservation_is_bound":
+            raise codes.RESERVATION_OF_OFFSET(path=("reservationId",)) from error
+        raise
 
 
 async def reservations(

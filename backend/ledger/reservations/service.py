@@ -14,6 +14,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes as posting_codes
+from backend.ledger.domain import Order
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import books_of, post_within, require_manager
 from backend.ledger.reservations import codes, domain, repository
@@ -46,12 +47,7 @@ class ReservationService:
         tidied, order = domain.checked(new, clock.now(), clock.today())
 
         async def work(change: Change) -> Reservation:
-            books = await books_of(change, [order])
-            made = domain.reserved(tidied, planned(order, books, uuid7()))
-            await require_manager(change, made.organisation_id)
-            outcome = await repository.reserve(change, made)
-            if isinstance(outcome, Short):
-                raise _short(made, outcome, books)
+            made = await reserve_within(change, tidied, order)
             if made.expires_at is not None:
                 await enqueue(
                     change.unit,
@@ -61,7 +57,7 @@ class ReservationService:
                     created_by=actor.principal.member_id,
                     run_at=made.expires_at,
                 )
-            return replace(made, recorded_at=outcome)
+            return made
 
         return await perform(self.toolbox, actor, "reserveAssets", new, Reservation, work)
 
@@ -76,13 +72,7 @@ class ReservationService:
             found = await self._steerable(change, given.reservation_id)
             domain.check_active(found, self.toolbox.clock.now(), to_post=True)
             order = checked_order(domain.order_of(found, given.parts), self.toolbox.clock.today())
-            transfer_id = uuid7()
-            await self._end(change, Ending(found.id, ReservationState.POSTED, transfer_id))
-            outcome = await post_within(change, [order], transfer_ids=[transfer_id])
-            refusal = outcome.rows[0].refusal
-            if refusal is not None:
-                raise refusal.error()
-            return outcome
+            return await post_reserved(change, found, order, uuid7())
 
         return await perform(self.toolbox, actor, "postReservation", given, Posting, work)
 
@@ -97,7 +87,7 @@ class ReservationService:
         async def work(change: Change) -> Reservation:
             found = await self._steerable(change, given.reservation_id)
             domain.check_active(found, self.toolbox.clock.now(), to_post=False)
-            await self._end(change, Ending(found.id, ReservationState.VOIDED, reason=reason))
+            await end_within(change, Ending(found.id, ReservationState.VOIDED, reason=reason))
             return (await repository.reservations(change.unit, [found.id]))[found.id]
 
         return await perform(self.toolbox, actor, "voidReservation", given, Reservation, work)
@@ -133,17 +123,41 @@ class ReservationService:
         await require_manager(change, found.organisation_id)
         return found
 
-    @staticmethod
-    async def _end(change: Change, ending: Ending) -> None:
-        actor = change.actor
-        by = replace(
-            ending,
-            member_id=actor.principal.member_id,
-            operation=change.operation,
-            correlation_id=actor.correlation_id,
-        )
-        if not await repository.end(change.unit, by):
-            raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
+
+async def reserve_within(change: Change, new: NewReservation, order: Order) -> Reservation:
+    """Set units aside in a unit of work that is open; both as `domain.checked` gives them. Errors: as `reserve`."""
+    books = await books_of(change, [order])
+    made = domain.reserved(new, planned(order, books, uuid7()))
+    await require_manager(change, made.organisation_id)
+    outcome = await repository.reserve(change, made)
+    if isinstance(outcome, Short):
+        raise _short(made, outcome, books)
+    return replace(made, recorded_at=outcome)
+
+
+async def post_reserved(change: Change, found: Reservation, order: Order, transfer_id: UUID) -> Posting:
+    """End a pending reservation by the transfer it was for. Errors: RESERVATION_ENDED, those of posting."""
+    await end_within(change, Ending(found.id, ReservationState.POSTED, transfer_id))
+    outcome = await post_within(change, [order], transfer_ids=[transfer_id])
+    refusal = outcome.rows[0].refusal
+    if refusal is not None:
+        raise refusal.error()
+    return outcome
+
+
+async def end_within(change: Change, ending: Ending) -> None:
+    """Give the units of a reservation back in a unit of work that is open. Errors: RESERVATION_ENDED,
+    RESERVATION_OF_OFFSET.
+    """
+    actor = change.actor
+    by = replace(
+        ending,
+        member_id=actor.principal.member_id,
+        operation=change.operation,
+        correlation_id=actor.correlation_id,
+    )
+    if not await repository.end(change.unit, by):
+        raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
 
 
 def _short(made: Reservation, short: Short, books: Books) -> Any:

@@ -36,7 +36,14 @@ SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
                  WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
                    AND o.asset_class <> 'ALLOWANCE'
                    AND NOT EXISTS (SELECT FROM asset_transfer r
-                                   WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0) AS offsets_t,
+                                   WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
+       -- What is offered holds its part of the limit until it is surrendered or withdrawn.
+       + coalesce((SELECT sum(s.quantity_t) FROM offset_surrender s
+                   JOIN offset_surrender_step f ON f.tenant_id = s.tenant_id AND f.surrender_id = s.id
+                   WHERE s.beneficiary_id = k.organisation_id AND s.for_year = k.year AND f.step = 'OFFERED'
+                     AND NOT EXISTS (SELECT FROM offset_surrender_step e
+                                     WHERE e.tenant_id = s.tenant_id AND e.surrender_id = s.id
+                                       AND e.step IN ('OFFER_VOIDED', 'SURRENDERED'))), 0) AS offsets_t,
        coalesce((SELECT sum(o.quantity_t) FROM asset_lot o
                  WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
                    AND o.withdrawn_by IS NULL), 0) AS allocated_t

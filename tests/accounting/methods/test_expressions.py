@@ -169,3 +169,10 @@ def test_a_formula_that_does_not_come_to_a_coefficient() -> None:
     refused("EXPRESSION_NAME", OWN, formula="a*c", a="3 tCO2/t")
     refused("PARAMETER_NAME", OWN, formula="a", **{"a+b": "1 t"})
     refused("PARAMETER_NAME", OWN, formula="k", k="1 t")
+
+
+def test_a_formula_that_ends_too_soon_says_so() -> None:
+    with pytest.raises(CodedError) as caught:
+        evaluate("1+", VALUES)
+    assert "stands the end of the formula" in caught.value.message("en")
+    assert "第 3 个字符处为公式结尾" in caught.value.message()

@@ -150,8 +150,9 @@ async def test_one_unfinished_job_per_deduplication_key(world: World, database_u
     assert await ask(world, name, deduplication_key="一次") != keys[0]
 
 
+@pytest.mark.parametrize("long", [False, True])
 async def test_a_zombie_changes_nothing(
-    world: World, database_url: str, worker_database: Database, register: Register
+    world: World, database_url: str, worker_database: Database, register: Register, long: bool
 ) -> None:
     """A worker whose lease was taken over meets the fence: nothing it does afterwards is kept."""
     subject, gate = uuid7(), Gate.closed()
@@ -161,7 +162,7 @@ async def test_a_zombie_changes_nothing(
         if context.attempt == 1:
             await gate.passing()
         try:
-            await context.finish(effect(subject, context.tenant_id, f"attempt{context.attempt}"))
+            await context.finish(effect(subject, context.tenant_id, f"attempt{context.attempt}"), long=long)
         except LeaseLostError:
             refused.set()
             raise
@@ -183,6 +184,59 @@ async def test_a_zombie_changes_nothing(
     assert row.attempts == 2
     assert await effects(world, subject) == 1
     assert (await job_row(world, key)).state == "SUCCEEDED"
+
+
+async def test_a_long_effect_shows_progress_and_loses_its_lease_whole(
+    world: World, database_url: str, worker_database: Database, register: Register
+) -> None:
+    """What has been written when the lease is lost goes; who took the job over writes it once."""
+    subject, gate = uuid7(), Gate.closed()
+
+    async def run(context: JobContext, subject: UUID) -> None:
+        async def work(unit: UnitOfWork) -> None:
+            await effect(subject, context.tenant_id)(unit)
+            await context.progress(1, 2, f"attempt {context.attempt}")
+            if context.attempt == 1:
+                await gate.passing()
+
+        await context.finish(work, long=True)
+
+    async with working(database_url, pace=Pace(lease_s=3600, poll_s=0.05, sent_lease_s=5)):
+        key = await ask(world, register(run), subject=subject)
+        await gate.reached.wait()
+        assert (await job_row(world, key)).progress_note == "attempt 1"
+
+        async def lapse(unit: UnitOfWork) -> None:
+            await unit.execute("UPDATE job SET lease_until = now() - interval '1 s' WHERE id = :id", {"id": key})
+
+        await worker_database.write(None, lapse)
+        row = await until(world, key, "SUCCEEDED")
+        gate.opened.set()
+    assert (row.attempts, row.progress_note) == (2, "attempt 2")
+    assert await effects(world, subject) == 1
+
+
+async def test_a_long_effect_can_be_cancelled(
+    world: World, database_url: str, worker_database: Database, register: Register
+) -> None:
+    subject, gate = uuid7(), Gate.closed()
+
+    async def run(context: JobContext, subject: UUID) -> None:
+        async def work(unit: UnitOfWork) -> None:
+            await effect(subject, context.tenant_id)(unit)
+            await gate.passing()
+
+        await context.finish(work, long=True)
+
+    async def cancel(unit: UnitOfWork) -> None:
+        await unit.execute("UPDATE job SET cancel_requested_at = now() WHERE id = :id", {"id": key})
+
+    async with working(database_url):
+        key = await ask(world, register(run), subject=subject)
+        await gate.reached.wait()
+        await worker_database.write(None, cancel)
+        row = await until(world, key, "CANCELLED", "SUCCEEDED")
+    assert (row.state, await effects(world, subject)) == ("CANCELLED", 0)
 
 
 async def test_the_same_message_twice_and_a_stale_one(

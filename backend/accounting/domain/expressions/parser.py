@@ -89,10 +89,13 @@ class _Parser:
         return self.words[self.at - 1]
 
     def error(self, expected: str, expected_zh: str) -> CodedError:
+        text = f"'{self.word.text[:40]}'"
+        ended = self.word.sort is Sort.END
         return EXPRESSION_SYNTAX(
             path=("formula",),
             position=self.word.position,
-            found=self.word.text[:40] or "…",
+            found="the end of the formula" if ended else text,
+            found_zh="公式结尾" if ended else text,
             expected=expected,
             expected_zh=expected_zh,
         )

@@ -21,8 +21,8 @@ EXPRESSION_LENGTH = invalid(
 )
 EXPRESSION_SYNTAX = invalid(
     "EXPRESSION_SYNTAX",
-    en="At position {position} of the expression stands '{found}'; expected there: {expected}.",
-    zh="表达式第 {position} 个字符处为 '{found}'；此处应为：{expected_zh}。",
+    en="At position {position} of the expression stands {found}; expected there: {expected}.",
+    zh="表达式第 {position} 个字符处为{found_zh}；此处应为：{expected_zh}。",
 )
 
 
@@ -76,7 +76,8 @@ def _folded(written: str) -> tuple[str, list[int]]:
             raise EXPRESSION_SYNTAX(
                 path=("formula",),
                 position=position,
-                found=character,
+                found=f"'{character}'",
+                found_zh=f"'{character}'",
                 expected="a power written with ^, such as x^2",
                 expected_zh="用 ^ 书写的乘方，如 x^2",
             )
@@ -102,7 +103,8 @@ def _next(text: str, at: int, places: list[int]) -> tuple[Token, int]:
     raise EXPRESSION_SYNTAX(
         path=("formula",),
         position=position,
-        found=character,
+        found=f"'{character}'",
+        found_zh=f"'{character}'",
         expected="a number, a name, a bracket or one of + - * / ^ %",
         expected_zh="数字、名称、括号或 + - * / ^ % 之一",
     )

@@ -7,16 +7,24 @@ Formulas (3) and (4): stationary and mobile by (1) or (2), fugitive by (2), the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.sources import Category, DirectKind, Programme
-from backend.kit.errors import rule
+from backend.kit.errors import invalid, rule
 
 METHOD_NOT_ALLOWED = rule(
     "METHOD_NOT_ALLOWED",
     en="Emissions of {term} are not accounted by {method}; the standard admits: {allowed}.",
     zh="{term} 排放不能采用 {method}；标准允许：{allowed}。",
+)
+NEGATIVE_BY_FACTOR = invalid(
+    "NEGATIVE_BY_FACTOR",
+    en="{term} emissions by the factor method are not negative; got {mass}. Give the mass without a sign; carbon that "
+    "leaves in a product is declared by MASS_BALANCE.",
+    zh="{term} 排放按排放因子法的结果不能为负，收到 {mass}。请填写不带负号的质量；"
+    "随产品带出的碳按物料平衡法（MASS_BALANCE）填报。",
 )
 
 _CALCULATED: Final = frozenset({Method.MASS_BALANCE, Method.FACTOR})
@@ -51,6 +59,12 @@ def check_allowed(method: Method, category: Category, direct_kind: DirectKind | 
             method=method,
             allowed=", ".join(m for m in Method if m in fitting),
         )
+
+
+def check_sign_of_result(mass_t: Decimal, method: Method, kind: DirectKind | None) -> None:
+    """What leaks or reacts is not less than nothing; a mass balance may be. Errors: NEGATIVE_BY_FACTOR."""
+    if mass_t < 0 and method is Method.FACTOR and kind in {DirectKind.PROCESS, DirectKind.FUGITIVE}:
+        raise NEGATIVE_BY_FACTOR(path=("massT",), term=kind, mass=mass_t)
 
 
 def precedence(programme: Programme) -> tuple[Method, ...]:

@@ -65,7 +65,7 @@ class MethodKind(StrEnum):
     SAMPLED = "SAMPLED"
     """Off-site sampling: flow-weighted mean concentration in dry flue gas (采样监测)."""
     EXPRESSION = "EXPRESSION"
-    """A formula of the tenant's own (自定义公式)."""
+    """A formula of the tenant's own, in the language that `formula` describes (自定义公式)."""
 
 
 METHOD_OF: Final[Mapping[MethodKind, Method]] = dict.fromkeys(MethodKind, Method.FACTOR) | {

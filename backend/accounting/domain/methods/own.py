@@ -37,8 +37,8 @@ _LIBRARY: Final[Mapping[str, Parameter]] = {
 
 EXPRESSION_RESULT = invalid(
     "EXPRESSION_RESULT",
-    en="The formula comes to {found}; the coefficient of this stream must come to {wanted}.",
-    zh="公式结果的单位为 {found}；该流的系数须为 {wanted}。",
+    en="The formula comes to {found}; the coefficient of this stream must come to {wanted}. {remedy}",
+    zh="公式结果的单位为 {found}；该流的系数须为 {wanted}。{remedy_zh}",
 )
 PARAMETER_NAME = invalid(
     "PARAMETER_NAME",
@@ -126,7 +126,18 @@ def _result_unit(inputs: Inputs, made: Value) -> str:
             continue
         if bases == made.bases:
             return f"{mass}/{inputs.unit}"
-    raise EXPRESSION_RESULT(path=("formula",), found=shown(made.bases), wanted=f"{masses[0]}/{inputs.unit}")
+    carbon = made.bases == joined(unit_of("tC").bases, unit_of(inputs.unit).bases, -1)
+    raise EXPRESSION_RESULT(
+        path=("formula",),
+        found=shown(made.bases),
+        wanted=f"{masses[0]}/{inputs.unit}",
+        remedy="Multiply it by k (44/12 tCO2/tC): carbon is not yet CO2."
+        if carbon
+        else "Check the units of the parameters; a tonne of carbon becomes CO2 by k (44/12 tCO2/tC).",
+        remedy_zh="请将含碳量乘以 k（44/12 tCO2/tC）。"
+        if carbon
+        else "请核对各参数单位；碳量须乘以 k（44/12 tCO2/tC）换算为 CO2。",
+    )
 
 
 EXPRESSION: Final = MethodSpec(

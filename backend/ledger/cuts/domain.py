@@ -1,0 +1,120 @@
+"""Cutting lots by their serial numbers, as pure functions: what a split leaves, what a merge makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
+
+from backend.ledger.cuts import codes
+from backend.ledger.domain import Account, Lot, LotRef, SerialBlock, Transfer
+
+MOST: Final = 50
+_CUT: Final = re.compile(r"/\d+-\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLot:
+    """Parts to cut out of a lot, each from its first number to its last."""
+
+    lot: LotRef
+    parts: tuple[tuple[int, int], ...]
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeLots:
+    """Lots of adjacent numbers to join."""
+
+    lots: tuple[LotRef, ...]
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What came of a split or merge: the new lots in the order of their numbers, and the transfer that made them."""
+
+    lots: tuple[Lot, ...]
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """Where a lot rests, when it rests wholly and free in one account of an organisation."""
+
+    lot: Lot
+    account: Account | None
+
+
+def serial_of(lot: Lot) -> SerialBlock:
+    """Errors: NO_SERIALS."""
+    if lot.serial is None:
+        raise codes.NO_SERIALS(path=("lot",), lot=_name(lot))
+    return lot.serial
+
+
+def blocks(lot: Lot, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """All blocks the lot falls into when these are cut out, in order: they, and what is left around them.
+
+    Errors: NO_SERIALS, BAD_CUT.
+    """
+    whole = serial_of(lot)
+    wanted = sorted(parts)
+    at, found = whole.first, list[tuple[int, int]]()
+    for first, last in wanted:
+        if not at <= first <= last <= whole.last or (first, last) == (whole.first, whole.last):
+            raise _bad(lot, whole, first, last)
+        if at < first:
+            found.append((at, first - 1))
+        found.append((first, last))
+        at = last + 1
+    if at <= whole.last:
+        found.append((at, whole.last))
+    if not 1 <= len(wanted) <= MOST:
+        raise _bad(lot, whole, whole.first, whole.last)
+    return found
+
+
+def merged(resting: Sequence[Resting]) -> tuple[list[Lot], tuple[int, int]]:
+    """The lots in the order of their numbers, and the block they make together. Errors: NO_SERIALS, NOT_ADJACENT."""
+    ordered = sorted(resting, key=lambda r: serial_of(r.lot).first)
+    lots = [r.lot for r in ordered]
+    if not 2 <= len(lots) <= MOST:
+        raise codes.NOT_ADJACENT(path=("lots",), lot=_name(lots[0]), other="-", most=MOST)
+    for one, next_ in pairwise(ordered):
+        adjacent = serial_of(one.lot).last + 1 == serial_of(next_.lot).first
+        if not adjacent or _kin(one) != _kin(next_):
+            raise codes.NOT_ADJACENT(path=("lots",), lot=_name(one.lot), other=_name(next_.lot), most=MOST)
+    return lots, (serial_of(lots[0]).first, serial_of(lots[-1]).last)
+
+
+def part_of(lot: Lot, key: UUID, issued_by: UUID, block: tuple[int, int]) -> Lot:
+    """The new lot with a block of the numbers of an old one; its reference says which."""
+    first, last = block
+    return replace(
+        lot,
+        id=key,
+        issue_reference=f"{_CUT.sub('', lot.issue_reference)}/{first}-{last}",
+        quantity_t=last - first + 1,
+        serial=SerialBlock(serial_of(lot).prefix, first, last),
+        issued_by=issued_by,
+    )
+
+
+def _kin(resting: Resting) -> tuple[object, ...]:
+    lot = resting.lot
+    described = (lot.asset_class, lot.scheme, lot.vintage, lot.project, lot.origin, lot.issued_to, lot.issued_on)
+    return (*described, serial_of(lot).prefix, resting.account)
+
+
+def _bad(lot: Lot, whole: SerialBlock, first: int, last: int) -> Exception:
+    return codes.BAD_CUT(
+        path=("parts",), lot=_name(lot), first=first, last=last, lot_first=whole.first, lot_last=whole.last, most=MOST
+    )
+
+
+def _name(lot: Lot) -> str:
+    return f"{lot.scheme} {lot.issue_reference}"

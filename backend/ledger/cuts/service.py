@@ -1,0 +1,105 @@
+"""Splitting a lot by its serial numbers, and merging adjacent ones: units stay where they are and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from backend.kit.ids import uuid7
+from backend.kit.text import tidy
+from backend.kit.toolbox import Toolbox
+from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.codes import UNKNOWN_LOT
+from backend.ledger.cuts import codes, domain, repository
+from backend.ledger.cuts.domain import Cut, MergeLots, Resting, SplitLot
+from backend.ledger.domain import Account, Lot, LotRef, TransferKind
+from backend.ledger.posting import require_manager
+from backend.ledger.repository import holdings, names, transfers
+from backend.ledger.rulebook.repository import not_open
+from tenants.commands import Actor, Change, Done, perform
+
+
+class CutService:
+    """Splits and merges of a tenant's lots."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+
+    async def split(self, actor: Actor, given: SplitLot) -> Done[Cut]:
+        """Cut parts out of a lot that rests wholly in one account; what is left around them become lots too.
+
+        Errors: UNKNOWN_LOT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
+        """
+
+        async def work(change: Change) -> Cut:
+            (found,) = await _resting(change, [given.lot])
+            blocks = domain.blocks(found.lot, given.parts)
+            return await self._cut(change, TransferKind.SPLIT, given.evidence, [found], blocks)
+
+        return await perform(self.toolbox, actor, "splitLot", given, Cut, work)
+
+    async def merge(self, actor: Actor, given: MergeLots) -> Done[Cut]:
+        """Join lots of one issue with adjacent numbers in one account.
+
+        Errors: UNKNOWN_LOT, NO_SERIALS, NOT_ADJACENT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
+        """
+
+        async def work(change: Change) -> Cut:
+            found = await _resting(change, given.lots)
+            lots, block = domain.merged(found)
+            ordered = [next(r for r in found if r.lot.id == lot.id) for lot in lots]
+            return await self._cut(change, TransferKind.MERGE, given.evidence, ordered, [block])
+
+        return await perform(self.toolbox, actor, "mergeLots", given, Cut, work)
+
+    async def _cut(
+        self,
+        change: Change,
+        kind: TransferKind,
+        evidence: str,
+        old: Sequence[Resting],
+        blocks: Sequence[tuple[int, int]],
+    ) -> Cut:
+        account = await _open(change, old)
+        transfer_id = uuid7()
+        new = [domain.part_of(old[0].lot, uuid7(), transfer_id, block) for block in blocks]
+        today = self.toolbox.clock.today()
+        moved = await repository.cut(change, kind, today, tidy(evidence), account, [r.lot for r in old], new)
+        if moved is not None:
+            raise _not_whole(next(r.lot for r in old if r.lot.id == moved))
+        return Cut(tuple(new), (await transfers.transfers(change.unit, [transfer_id]))[transfer_id])
+
+
+async def _resting(change: Change, refs: Sequence[LotRef]) -> list[Resting]:
+    """The lots of these names and where they rest; one that is nowhere the caller may reach is not there."""
+    named = (await names.look_up(change.unit, (), refs)).lots
+    keys: list[UUID] = []
+    for ref in refs:
+        if ref not in named:
+            raise UNKNOWN_LOT(path=("lot",), lot=str(ref))
+        keys.append(named[ref].id)
+    lots = await holdings.lots(change.unit, keys, change.actor.principal)
+    at = await repository.resting(change.unit, keys)
+    for ref, key in zip(refs, keys, strict=True):
+        if key not in lots:
+            raise UNKNOWN_LOT(path=("lot",), lot=str(ref))
+    return [Resting(lots[key], at.get(key)) for key in dict.fromkeys(keys)]
+
+
+async def _open(change: Change, old: Sequence[Resting]) -> Account:
+    """The account all rest in, when the caller may dispose of it and it is open."""
+    for resting in old:
+        await require_manager(change, resting.account.organisation_id if resting.account else resting.lot.issued_to)
+        if resting.account is None:
+            raise _not_whole(resting.lot)
+    account = old[0].account
+    assert account is not None, "each rests somewhere, and merged lots in one place"
+    shut = await not_open(change.unit, [account.id])
+    if shut:
+        named = f"{account.code} ({account.id})"
+        raise ACCOUNT_NOT_OPEN(path=("lot",), account=named, state=shut[account.id])
+    return account
+
+
+def _not_whole(lot: Lot) -> Exception:
+    return codes.LOT_NOT_WHOLE(path=("lot",), lot=f"{lot.scheme} {lot.issue_reference}")
