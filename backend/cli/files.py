@@ -52,8 +52,11 @@ def import_file(
     for row in found["refusals"]["nodes"]:
         told = f"{row['code']} {row['message']}"
         console.print(f"  row {row['row']}, {row['column']} '{row['written']}': {told}", markup=False)
+    if found["state"] == "REFUSED":
+        console.print("Nothing was stored: all or nothing was asked, and rows were refused.")
     if found["errorFile"]:
-        console.print(f"Correct and send again: {found['errorFile']['fileName']}", markup=False)
+        holds = "every row, the refused ones marked" if found["state"] == "REFUSED" else "the refused rows"
+        console.print(f"Correct and send again: {found['errorFile']['fileName']} ({holds})", markup=False)
         console.print(found["errorFile"]["download"]["url"], markup=False, soft_wrap=True)
     if found["refused"]:
         raise typer.Exit(1)

@@ -160,6 +160,8 @@ async def test_each_bad_row_is_told_apart(works: Works, objects: FileStore) -> N
     told = [(r["row"], r["code"], r["column"]) for r in done["refusals"]["nodes"]]
     assert told == [(i, code, column) for i, (_, code, column) in enumerate(BAD, start=3)]
     assert all(r["message"] for r in done["refusals"]["nodes"])
+    place = {"organisation": 0, "source": 1, "stream": 2, "month": 3, "quantity": 4, "unit": 5}
+    assert [r["written"] for r in done["refusals"]["nodes"]] == [row[place[column]] for row, _, column in BAD]
     assert [r["firstMonth"] for r in await works.results(source, 2024) if r["origin"] == "ACTIVITY"] == [
         "2024-01",
         "2024-08",

@@ -44,7 +44,7 @@ class RefusedRow:
     message: str
     """What is wrong and what would be right, in the language of Accept-Language."""
     written: str
-    """What the cell says."""
+    """What the cell of that column says, as it stands in the file; empty where the file has no such column."""
 
 
 @object_type
