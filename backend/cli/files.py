@@ -42,7 +42,10 @@ def import_file(
     document = _upload(api, owner, file)
     mode = "ALL_OR_NOTHING" if all_or_nothing else "PARTIAL"
     asked = {"organisationId": owner, "documentId": document, "mode": mode, "sheet": sheet}
-    made = api.change("ImportActivity", asked)["activityImport"]
+    payload = api.change("ImportActivity", asked)
+    made = payload["activityImport"]
+    if payload["replayed"]:
+        console.print(f"This file was imported here before, on {made['createdAt'][:10]}; what came of it then:")
     found = _follow(api, made["id"])
     if found["problem"]:
         console.print(f"[red]{found['problem']['code']}[/] {found['problem']['message']}")

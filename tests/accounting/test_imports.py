@@ -180,13 +180,14 @@ async def test_a_broken_import_gives_its_place_free(works: Works, objects: FileS
     document = await upload(works, objects, csv_bytes(ROWS), "活动数据.csv")
     call = {"organisationId": works.group_id, "documentId": document}
     first = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
-    (same,) = [(await works.monitor.do("importActivity", call, IMPORT))["activityImport"]]
-    assert same["id"] == first["id"]
+    same = await works.monitor.do("importActivity", call, f"{IMPORT} replayed")
+    assert (same["activityImport"]["id"], same["replayed"]) == (first["id"], True)
     job = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { job { id } } } }"
     job_id = (await works.monitor.ask(job, id=first["id"]))["node"]["job"]["id"]
     await works.monitor.do("cancelJob", {"id": job_id}, "job { state }")
-    second = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
-    assert second["id"] != first["id"]
+    answer = await works.monitor.do("importActivity", call, f"{IMPORT} replayed")
+    second = answer["activityImport"]
+    assert (second["id"] != first["id"], answer["replayed"]) == (True, False)
     query = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { state problem { code } } } }"
     shown = (await works.monitor.ask(query, id=first["id"]))["node"]
     assert shown == {"state": "FAILED", "problem": {"code": "IMPORT_BROKEN"}}

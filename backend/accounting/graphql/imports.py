@@ -145,6 +145,10 @@ class ImportActivityPayload(Payload):
 
     activity_import: ActivityImport | None = None
     """The import; the earlier one when this file was imported here before."""
+    replayed: bool = False
+    """True when the file was imported here before, or the idempotency key was used before: the import is the one of
+    then, and nothing new happens.
+    """
 
 
 @object_type

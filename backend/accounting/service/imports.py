@@ -85,7 +85,7 @@ class ImportService:
             await rows.close_broken(change.unit, self.toolbox.clock.now())
             earlier = await rows.same_file(change.unit, new.organisation_id, document.sha256, new.sheet)
             if earlier is not None:
-                return earlier
+                raise RollBack(Done(earlier, replayed=True))
             key = uuid7()
             job_id = await enqueue(
                 change.unit,
