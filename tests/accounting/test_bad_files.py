@@ -66,7 +66,12 @@ ROWS = {
         ("S1", "BOILER", "", "2024-02", "1", "t", "234"), "CELLS_BEYOND_HEADER", "beyond", "1234"
     ),
     "nowhere": Bad(("S9", "BOILER", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "may record for"),
-    "no stream": Bad(("S1", "BOILER", "石油", "2024-02", "1", "t"), "STREAM_NOT_CHOSEN", "stream", "烟煤"),
+    "one of two streams": Bad(
+        ("S1", "TWO", "", "2024-02", "1", "t"), "STREAM_NOT_CHOSEN", "stream", "一, 二. Name one"
+    ),
+    "no stream": Bad(
+        ("S1", "BOILER", "石油", "2024-02", "1", "t"), "UNKNOWN_STREAM", "stream", "'石油' is not a stream"
+    ),
 }
 
 
@@ -78,6 +83,8 @@ async def a_past(works: Works) -> None:
     """Sources with records, declared results and a submitted inventory; another site."""
     boiler = await works.source("BOILER", {"code": "烟煤", "material": "烟煤"}, nameZh="锅炉")
     await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
+    two = ({"code": "一", "material": "烟煤"}, {"code": "二", "material": "烟煤"})
+    await works.source("TWO", *two)
     await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(boiler, "2024-08", "1", "t")
     await works.burn(boiler, "2025-01", "1", "t", evidence="磅单")

@@ -123,7 +123,7 @@ async def test_xlsx_with_numbers_and_dates(works: Works, objects: FileStore) -> 
 BAD: list[tuple[tuple[object, ...], str, str]] = [
     (("S1", "没有", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
     (("别家", "BOILER", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
-    (("S1", "BOILER", "石油", "2024-04", "1", "t"), "STREAM_NOT_CHOSEN", "stream"),
+    (("S1", "BOILER", "石油", "2024-04", "1", "t"), "UNKNOWN_STREAM", "stream"),
     (("S1", "BOILER", "", "四月", "1", "t"), "UNKNOWN_MONTH", "month"),
     (("S1", "BOILER", "", "2099-04", "1", "t"), "MONTH_OUT_OF_RANGE", "month"),
     (("S1", "BOILER", "", "2024-13", "1", "t"), "UNKNOWN_MONTH", "month"),

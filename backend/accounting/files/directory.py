@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from backend.accounting.domain.imports import UNKNOWN_SOURCE
-from backend.accounting.domain.sources import STREAM_NOT_CHOSEN, Cadence, Category, DirectKind, Flow, may_be_negative
+from backend.accounting.domain.sources import Cadence, Category, DirectKind, Flow, may_be_negative, no_stream
 from backend.accounting.files.understood import StreamEntry
 from backend.kit.text import clean
 
@@ -38,7 +38,9 @@ class Directory:
                 self._sources.setdefault((row.organisation_id, _fold(name)), row.source_id)
 
     def resolve(self, organisation: str, source: str, stream: str) -> StreamEntry:
-        """Errors: UNKNOWN_SOURCE (also when the organisation is unknown or out of reach), STREAM_NOT_CHOSEN."""
+        """Errors: UNKNOWN_SOURCE (also when the organisation is unknown or out of reach), STREAM_NOT_CHOSEN,
+        UNKNOWN_STREAM.
+        """
         where = self._organisations.get(_fold(organisation)) if organisation else self._home
         found = self._sources.get((where, _fold(source))) if where else None
         if found is None and not organisation:
@@ -50,8 +52,7 @@ class Directory:
         if len(fitting) > 1:
             fitting = [e for e in fitting if e.code == stream]
         if len(fitting) != 1:
-            known = ", ".join(e.code for _, e in entries)
-            raise STREAM_NOT_CHOSEN(path=("stream",), source=source[:60], streams=known)
+            raise no_stream(stream if not fitting else "", source, [e.code for _, e in entries])
         return fitting[0]
 
     def _only(self, source: str) -> UUID | None:

@@ -100,8 +100,8 @@ def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> 
     """Understand every row. `resolve` answers (organisation, source, stream) with a stream or raises a coded error.
 
     Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN,
-    UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER, NUMBER_OUT_OF_RANGE,
-    NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
+    UNKNOWN_STREAM, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER,
+    NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
     """
     reading = _Reading(resolve, today)
     lines = [reading.part(part) for part in parts]
