@@ -39,7 +39,15 @@ class Bad:
 
 
 ROWS = {
-    "unknown unit": Bad(("S1", "BOILER", "", "2024-02", "1", "桶"), "UNKNOWN_UNIT", "unit", "write one of: t, "),
+    "unknown unit": Bad(
+        ("S1", "BOILER", "", "2024-02", "1", "桶"), "UNKNOWN_UNIT", "unit", "write one of: t, kg, g, kt, Mt, 万吨, 吨"
+    ),
+    "unknown unit of electricity": Bad(
+        ("S1", "GRID", "", "2024-02", "1", "瓩时"), "UNKNOWN_UNIT", "unit", "MWh, kWh, GWh, 万kWh, 万千瓦时, 兆瓦时"
+    ),
+    "another dimension than electricity": Bad(
+        ("S1", "GRID", "", "2024-02", "1", "t"), "UNIT_DOES_NOT_FIT", "unit", "that do: MWh, kWh, GWh, 万kWh"
+    ),
     "wrong dimension": Bad(("S1", "BOILER", "", "2024-02", "1", "GJ"), "UNIT_DOES_NOT_FIT", "unit", "that do: t, kg"),
     "a month twice in the file": Bad(GOOD, "MONTH_ALREADY_RECORDED", "month", "Supersede"),
     "a month recorded before": Bad(
@@ -85,6 +93,7 @@ async def a_past(works: Works) -> None:
     await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
     two = ({"code": "一", "material": "烟煤"}, {"code": "二", "material": "烟煤"})
     await works.source("TWO", *two)
+    await works.source("GRID", {"code": "电", "material": "外购电力"}, category="IMPORTED_ENERGY", directKind=None)
     await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(boiler, "2024-08", "1", "t")
     await works.burn(boiler, "2025-01", "1", "t", evidence="磅单")
