@@ -73,7 +73,9 @@ ROWS = {
     "separators nobody quoted": Bad(
         ("S1", "BOILER", "", "2024-02", "1", "t", "234"), "CELLS_BEYOND_HEADER", "beyond", "1234"
     ),
-    "nowhere": Bad(("S9", "BOILER", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "may record for"),
+    "nowhere": Bad(("S9", "STOVE", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "at 'S9' that you may"),
+    "nowhere here": Bad(("", "STOVE", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "at 'HD' that you may"),
+    "elsewhere": Bad(("S9", "BOILER", "", "2024-02", "1", "t"), "SOURCE_IS_ELSEWHERE", "source", "at: S1. Name the"),
     "one of two streams": Bad(
         ("S1", "TWO", "", "2024-02", "1", "t"), "STREAM_NOT_CHOSEN", "stream", "一, 二. Name one"
     ),
@@ -138,7 +140,8 @@ async def test_a_site_outside_the_callers_reach(works: Works, objects: FileStore
     content = csv_bytes([GOOD, ("S2", *GOOD[1:])], COLUMNS)
     done = await bring(works, objects, content, organisationId=works.site_id, mode="ALL_OR_NOTHING")
     (refusal,) = done["refusals"]["nodes"]
-    assert (done["state"], refusal["row"], refusal["code"]) == ("REFUSED", 3, "UNKNOWN_SOURCE")
+    assert (done["state"], refusal["row"], refusal["code"]) == ("REFUSED", 3, "SOURCE_IS_ELSEWHERE")
+    assert refusal["message"].endswith("but at: S1. Name the organisation in the row.")
     assert await written(works) == before
 
 

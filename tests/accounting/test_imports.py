@@ -122,7 +122,7 @@ async def test_xlsx_with_numbers_and_dates(works: Works, objects: FileStore) -> 
 
 BAD: list[tuple[tuple[object, ...], str, str]] = [
     (("S1", "没有", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
-    (("别家", "BOILER", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
+    (("别家", "BOILER", "", "2024-04", "1", "t"), "SOURCE_IS_ELSEWHERE", "source"),
     (("S1", "BOILER", "石油", "2024-04", "1", "t"), "UNKNOWN_STREAM", "stream"),
     (("S1", "BOILER", "", "四月", "1", "t"), "UNKNOWN_MONTH", "month"),
     (("S1", "BOILER", "", "2099-04", "1", "t"), "MONTH_OUT_OF_RANGE", "month"),

@@ -84,6 +84,12 @@ UNKNOWN_SOURCE = invalid(
     en="There is no emission source '{source}' at '{organisation}' that you may record for.",
     zh="“{organisation}”没有您可记录的排放源“{source}”。",
 )
+SOURCE_IS_ELSEWHERE = invalid(
+    "SOURCE_IS_ELSEWHERE",
+    en="There is no emission source '{source}' at '{organisation}', but at: {elsewhere}. Name the organisation in the "
+    "row.",
+    zh="“{organisation}”没有排放源“{source}”；该排放源在：{elsewhere}。请在该行写明组织。",
+)
 
 
 class ImportMode(StrEnum):

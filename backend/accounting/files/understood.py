@@ -99,8 +99,8 @@ UnderstandOne = Callable[[tuple[str, ...]], tuple[Any, ...]]
 def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> Understood:
     """Understand every row. `resolve` answers (organisation, source, stream) with a stream or raises a coded error.
 
-    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN,
-    UNKNOWN_STREAM, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER,
+    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, SOURCE_IS_ELSEWHERE,
+    STREAM_NOT_CHOSEN, UNKNOWN_STREAM, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER,
     NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
     """
     reading = _Reading(resolve, today)

@@ -129,7 +129,8 @@ class ImportService:
         async with self.toolbox.database.read(tenant_id) as session:
             asked = (await rows.imports(session, [key]))[key]
             document = await EvidenceReader.stored(session, asked.document_id)
-            directory = Directory(await rows.directory(session, asked.organisation_id), asked.organisation_id)
+            home = asked.organisation_id
+            directory = Directory(await rows.directory(session, home), home, await rows.code_of(session, home))
         await report(1, STEPS, "fetching")
         async with self._file(tenant_id, document) as path:
             await report(2, STEPS, "understanding")
