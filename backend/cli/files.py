@@ -18,6 +18,7 @@ from tenants.examples.api import Api, ApiError
 Url = Annotated[str, typer.Option(help="Address of a running server.")]
 Token = Annotated[str, typer.Option(envvar="TANHENG_TOKEN", help="Access token (`tanheng token --tenant …`).")]
 Organisation = Annotated[str, typer.Option(help="Code of the organisation; what lies below it belongs to it.")]
+Language = Annotated[str, typer.Option(help="zh-CN or en: what is wrong with a row, and what figures are called.")]
 LOCAL = "http://127.0.0.1:8000"
 
 
@@ -32,12 +33,13 @@ def import_file(
     token: Token = "",
     sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first by default.")] = None,
     all_or_nothing: Annotated[bool, typer.Option(help="Store nothing when any row is refused.")] = False,
+    language: Language = "en",
 ) -> None:
     """Upload a file of activity data, import it in the background, and show what became of its rows.
 
     Exit code 1 when a row was refused or the file could not be read.
     """
-    api = client(url, token)
+    api = client(url, token, language)
     owner = organisation_id(api, organisation)
     document = _upload(api, owner, file)
     mode = "ALL_OR_NOTHING" if all_or_nothing else "PARTIAL"
