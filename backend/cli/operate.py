@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 from rich.table import Table
@@ -50,6 +51,7 @@ def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> Non
     given = "public_url" in ApiSettings().model_fields_set
     objects = open_objects(Clock(), None if given else f"http://{host}:{port}")
     application = create_app(Parts(found.open_app(), beside, IdentitySettings(), objects))
+    structlog.get_logger().info("serving", url=f"http://{host}:{port}", graphiql=f"http://{host}:{port}/graphiql")
     uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
 
 
