@@ -186,15 +186,21 @@ FILES: dict[str, tuple[bytes, str, str]] = {
         "FILE_FORMAT",
         "row 3",
     ),
+    "a text that is called a workbook": (b"month,quantity\n2024-01,1\n", "NOT_A_WORKBOOK", "This is not a workbook"),
     "UTF-16": ("组织,排放源".encode("utf-16"), "FILE_FORMAT", "UTF-8 or GB18030"),
 }
+
+
+TEXTS = ("组织".encode("utf-16"), "组织".encode("utf-8-sig"))
+"""How files begin that are called .csv."""
 
 
 @pytest.mark.parametrize(("content", "code", "remedy"), FILES.values(), ids=FILES)
 async def test_a_bad_file(works: Works, objects: FileStore, content: bytes, code: str, remedy: str) -> None:
     await a_past(works)
     before = await written(works)
-    done = await bring(works, objects, content, "活动数据.xlsx")
+    called = "活动数据.csv" if content.startswith(TEXTS) else "活动数据.xlsx"
+    done = await bring(works, objects, content, called)
     assert (done["state"], done["problem"]["code"], done["job"]["state"]) == ("FAILED", code, "SUCCEEDED")
     assert remedy in done["problem"]["message"], done["problem"]["message"]
     assert await written(works) == before

@@ -247,7 +247,7 @@ FILES: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("content", "code"), FILES, ids=[c for _, c in FILES])
 async def test_files_that_cannot_be_read(works: Works, objects: FileStore, content: bytes, code: str) -> None:
-    done = await bring(works, objects, content, "活动数据.xlsx")
+    done = await bring(works, objects, content, f"活动数据.{'xlsx' if content.startswith(b'PK') else 'csv'}")
     assert (done["state"], done["problem"]["code"]) == ("FAILED", code)
     assert done["job"]["state"] == "SUCCEEDED"
 

@@ -23,6 +23,11 @@ FILE_FORMAT = invalid(
     en="'{name}' is neither CSV nor XLSX ({problem}); save it as CSV (UTF-8 or GB18030) or XLSX.",
     zh="“{name}”不是 CSV 或 XLSX 文件（{problem}）；请另存为 CSV（UTF-8 或 GB18030）或 XLSX。",
 )
+NOT_A_WORKBOOK = invalid(
+    "NOT_A_WORKBOOK",
+    en="This is not a workbook, although it is called '{name}'; save it as XLSX, or name it .csv when it is text.",
+    zh="这不是工作簿，虽然名为“{name}”；请另存为 XLSX，文本文件请以 .csv 命名。",
+)
 FILE_IS_A_BOMB = invalid(
     "FILE_IS_A_BOMB",
     en="'{name}' unpacks to {size} bytes, far more than its {packed}; it was not opened. Save it anew as CSV.",
