@@ -16,7 +16,7 @@ from backend.cli.common import as_owner, bring_up, console, databases
 from backend.cli.health import examine
 from backend.config import ApiSettings, BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
 from backend.databases import Databases
-from backend.identity.local import LocalIssuer, trial_administrator
+from backend.identity.local import TRIAL_NAME, LocalIssuer, trial_administrator
 from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database
@@ -84,7 +84,12 @@ def _worker(found: Databases) -> Worker:
 def token(
     tenant: Annotated[str, typer.Option(help="Slug of the tenant.")],
     role: Annotated[
-        list[Role] | None, typer.Option(help="Role the bearer has in the whole tenant; may be repeated.")
+        list[Role] | None,
+        typer.Option(help="Role of the bearer, in the whole tenant or at --organisation; may be repeated."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the bearer is called; another name is another person.")] = TRIAL_NAME,
+    organisation: Annotated[
+        str | None, typer.Option(help="Code of the organisation in which, and below which, the roles are held.")
     ] = None,
     hours: Annotated[int, typer.Option(help="How long it is valid.", min=1, max=24 * 31)] = 8,
     create: Annotated[str, typer.Option(help="Provision the tenant under this name when it does not exist.")] = "",
@@ -96,7 +101,9 @@ def token(
         if create and tenant not in {t.slug for t in await list_tenants(database)}:
             await provision(database, tenant, create, trial_administrator())
         issuer = LocalIssuer(database, Clock(), IdentitySettings())
-        return await issuer.token_for(tenant, *roles, lifetime=timedelta(hours=hours))
+        return await issuer.token_for(
+            tenant, *roles, name=name, organisation=organisation, lifetime=timedelta(hours=hours)
+        )
 
     print(as_owner(make))
 
