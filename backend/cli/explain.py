@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from backend.cli.common import console
-from backend.cli.files import LOCAL, Organisation, Token, Url, client, organisation_id
+from backend.cli.files import LOCAL, Language, Organisation, Token, Url, client, organisation_id
 from tenants.examples.api import Api
 
 PAGE: Final = 50
@@ -32,7 +32,7 @@ def explain(
     depth: Annotated[int | None, typer.Option(help="Levels to open: 2 for a total, all of a source.", min=0)] = None,
     url: Url = LOCAL,
     token: Token = "",
-    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "en",
+    language: Language = "en",
 ) -> None:
     """Show where a total of a year comes from: organisations, sources, months, records with evidence, factors."""
     api = client(url, token, language)

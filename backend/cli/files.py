@@ -18,6 +18,7 @@ from tenants.examples.api import Api, ApiError
 Url = Annotated[str, typer.Option(help="Address of a running server.")]
 Token = Annotated[str, typer.Option(envvar="TANHENG_TOKEN", help="Access token (`tanheng token --tenant …`).")]
 Organisation = Annotated[str, typer.Option(help="Code of the organisation; what lies below it belongs to it.")]
+Language = Annotated[str, typer.Option(help="zh-CN or en: what is wrong with a row, and what figures are called.")]
 LOCAL = "http://127.0.0.1:8000"
 
 
@@ -32,17 +33,21 @@ def import_file(
     token: Token = "",
     sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first by default.")] = None,
     all_or_nothing: Annotated[bool, typer.Option(help="Store nothing when any row is refused.")] = False,
+    language: Language = "en",
 ) -> None:
     """Upload a file of activity data, import it in the background, and show what became of its rows.
 
     Exit code 1 when a row was refused or the file could not be read.
     """
-    api = client(url, token)
+    api = client(url, token, language)
     owner = organisation_id(api, organisation)
     document = _upload(api, owner, file)
     mode = "ALL_OR_NOTHING" if all_or_nothing else "PARTIAL"
     asked = {"organisationId": owner, "documentId": document, "mode": mode, "sheet": sheet}
-    made = api.change("ImportActivity", asked)["activityImport"]
+    payload = api.change("ImportActivity", asked)
+    made = payload["activityImport"]
+    if payload["replayed"]:
+        console.print(f"This file was imported here before, on {made['createdAt'][:10]}; what came of it then:")
     found = _follow(api, made["id"])
     if found["problem"]:
         console.print(f"[red]{found['problem']['code']}[/] {found['problem']['message']}")
@@ -52,8 +57,11 @@ def import_file(
     for row in found["refusals"]["nodes"]:
         told = f"{row['code']} {row['message']}"
         console.print(f"  row {row['row']}, {row['column']} '{row['written']}': {told}", markup=False)
+    if found["state"] == "REFUSED":
+        console.print("Nothing was stored: all or nothing was asked, and rows were refused.")
     if found["errorFile"]:
-        console.print(f"Correct and send again: {found['errorFile']['fileName']}", markup=False)
+        holds = "every row, the refused ones marked" if found["state"] == "REFUSED" else "the refused rows"
+        console.print(f"Correct and send again: {found['errorFile']['fileName']} ({holds})", markup=False)
         console.print(found["errorFile"]["download"]["url"], markup=False, soft_wrap=True)
     if found["refused"]:
         raise typer.Exit(1)

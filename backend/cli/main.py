@@ -63,13 +63,22 @@ def _code(error: Exception) -> str:
     return "FAILED" if isinstance(error, ServerError | ApiError | HTTPError) else f"FAILED {type(error).__name__}:"
 
 
+def _address(error: HTTPError) -> str:
+    """Where it was looked for, when it was looked for anywhere."""
+    try:
+        tried = error.request.url
+    except RuntimeError:
+        return ""
+    return f" at {tried.copy_with(raw_path=b'/')}".rstrip("/")
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, CodedError):
         return f"{error.message('en')}\n{error.message('zh-CN')}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, HTTPError):
-        return f"The server did not answer: {error}"
+        return f"The server{_address(error)} did not answer: {error}"
     if isinstance(error, DBAPIError | OSError):
         first = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
         return f"{first}\n`tanheng doctor` examines the installation; `tanheng db up` sets it up."

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 from rich.table import Table
@@ -15,7 +16,7 @@ from backend.cli.common import as_owner, bring_up, console, databases
 from backend.cli.health import examine
 from backend.config import ApiSettings, BrokerSettings, IdentitySettings, LogSettings, WorkerSettings
 from backend.databases import Databases
-from backend.identity.local import LocalIssuer, trial_administrator
+from backend.identity.local import TRIAL_NAME, LocalIssuer, trial_administrator
 from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database
@@ -50,6 +51,7 @@ def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> Non
     given = "public_url" in ApiSettings().model_fields_set
     objects = open_objects(Clock(), None if given else f"http://{host}:{port}")
     application = create_app(Parts(found.open_app(), beside, IdentitySettings(), objects))
+    structlog.get_logger().info("serving", url=f"http://{host}:{port}", graphiql=f"http://{host}:{port}/graphiql")
     uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
 
 
@@ -82,7 +84,12 @@ def _worker(found: Databases) -> Worker:
 def token(
     tenant: Annotated[str, typer.Option(help="Slug of the tenant.")],
     role: Annotated[
-        list[Role] | None, typer.Option(help="Role the bearer has in the whole tenant; may be repeated.")
+        list[Role] | None,
+        typer.Option(help="Role of the bearer, in the whole tenant or at --organisation; may be repeated."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the bearer is called; another name is another person.")] = TRIAL_NAME,
+    organisation: Annotated[
+        str | None, typer.Option(help="Code of the organisation in which, and below which, the roles are held.")
     ] = None,
     hours: Annotated[int, typer.Option(help="How long it is valid.", min=1, max=24 * 31)] = 8,
     create: Annotated[str, typer.Option(help="Provision the tenant under this name when it does not exist.")] = "",
@@ -94,7 +101,9 @@ def token(
         if create and tenant not in {t.slug for t in await list_tenants(database)}:
             await provision(database, tenant, create, trial_administrator())
         issuer = LocalIssuer(database, Clock(), IdentitySettings())
-        return await issuer.token_for(tenant, *roles, lifetime=timedelta(hours=hours))
+        return await issuer.token_for(
+            tenant, *roles, name=name, organisation=organisation, lifetime=timedelta(hours=hours)
+        )
 
     print(as_owner(make))
 

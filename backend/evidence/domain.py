@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid
-from backend.kit.objects.store import MOST_BYTES, OBJECT_TOO_LARGE, Announced
+from backend.kit.objects.store import MOST_BYTES, OBJECT_EMPTY, OBJECT_TOO_LARGE, Announced
 from backend.kit.text import tidy
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -111,8 +111,10 @@ class Document:
 
 
 def checked_document(new: NewDocument) -> NewDocument:
-    """Errors: BAD_DOCUMENT, OBJECT_TOO_LARGE."""
-    if not 0 < new.size <= MOST_BYTES:
+    """Errors: BAD_DOCUMENT, OBJECT_EMPTY, OBJECT_TOO_LARGE."""
+    if new.size <= 0:
+        raise OBJECT_EMPTY(path=("size",), size=new.size)
+    if new.size > MOST_BYTES:
         raise OBJECT_TOO_LARGE(path=("size",), size=new.size, most=MOST_BYTES)
     name = tidy(new.file_name)
     title = tidy(new.title) or name

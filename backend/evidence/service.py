@@ -44,7 +44,10 @@ class DocumentService:
         self.toolbox = toolbox
 
     async def announce(self, actor: Actor, new: NewDocument) -> Done[Document]:
-        """Allow an upload. Errors: NOT_FOUND, FORBIDDEN, BAD_DOCUMENT, OBJECT_TOO_LARGE, DOCUMENT_REPLACED."""
+        """Allow an upload.
+
+        Errors: NOT_FOUND, FORBIDDEN, BAD_DOCUMENT, OBJECT_EMPTY, OBJECT_TOO_LARGE, DOCUMENT_REPLACED.
+        """
         checked = checked_document(new)
 
         async def work(change: Change) -> Document:

@@ -102,8 +102,8 @@ CLIENT_REVOKED = conflict(
 )
 TRIAL_ROLE_NEEDS_ORGANISATION = invalid(
     "TRIAL_ROLE_NEEDS_ORGANISATION",
-    en="An OVERALL_LEAD is appointed in one organisation (5.3.4), not in a whole tenant; choose another role.",
-    zh="总体负责人须在某一组织内任命（5.3.4），不能在整个租户内任命；请选择其他角色。",
+    en="An OVERALL_LEAD is appointed in one organisation (5.3.4), not in a whole tenant; name the organisation too.",
+    zh="总体负责人须在某一组织内任命（5.3.4），不能在整个租户内任命；请同时指明组织。",
 )
 
 

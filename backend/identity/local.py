@@ -6,7 +6,7 @@ Works on the database in the role of the owner; the API cannot do any of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -29,7 +29,8 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
 from backend.kit.errors import NOT_FOUND
 from tenants.access import Role
-from tenants.domain.members import MemberKind, NewMember
+from tenants.domain.members import LEAD_EXISTS, MemberKind, NewMember, period
+from tenants.repository import members
 
 TRIAL_NAME: Final = "试用用户"
 TRIAL_DAYS: Final = 365
@@ -66,9 +67,10 @@ async def _make_key(unit: UnitOfWork, clock: Clock) -> bool:
     return await repository.insert_signing_key(unit, key.as_dict(), key.as_dict(private=True), clock.now())
 
 
-def trial_subject(roles: Sequence[Role], name: str = TRIAL_NAME) -> str:
-    """How a trial member is called in the tokens of our own issuer."""
-    return f"trial:{'+'.join(sorted(roles))}:{name}"
+def trial_subject(roles: Sequence[Role], name: str = TRIAL_NAME, organisation: str | None = None) -> str:
+    """How a trial member is called in the tokens of our own issuer: one for each name, roles and place."""
+    place = f"@{organisation}" if organisation else ""
+    return f"trial:{'+'.join(sorted(roles))}{place}:{name}"
 
 
 def trial_administrator() -> NewMember:
@@ -87,21 +89,28 @@ class LocalIssuer:
         self._keys = OwnKeys(owner, clock)
 
     async def token_for(
-        self, tenant_slug: str, *roles: Role, name: str = TRIAL_NAME, lifetime: timedelta = timedelta(hours=8)
+        self,
+        tenant_slug: str,
+        *roles: Role,
+        name: str = TRIAL_NAME,
+        organisation: str | None = None,
+        lifetime: timedelta = timedelta(hours=8),
     ) -> str:
-        """An access token of a member of that name who has the roles in the whole tenant, made if need be.
+        """An access token of a member of that name who has the roles in the organisation of that code and below it (in
+        the whole tenant when there is none), made if need be.
 
-        Errors: NOT_FOUND, LIFETIME_TOO_LONG, TRIAL_ROLE_NEEDS_ORGANISATION, NO_SIGNING_KEY, TENANT_SUSPENDED.
+        Errors: NOT_FOUND, LIFETIME_TOO_LONG, TRIAL_ROLE_NEEDS_ORGANISATION, OVERALL_LEAD_EXISTS, NO_SIGNING_KEY,
+        TENANT_SUSPENDED.
         """
         checked_lifetime(lifetime)
-        if Role.OVERALL_LEAD in roles:
+        if Role.OVERALL_LEAD in roles and organisation is None:
             raise TRIAL_ROLE_NEEDS_ORGANISATION(path=("role",))
         async with self._owner.read(None) as session:
             tenant_id = await repository.tenant_named(session, tenant_slug)
         if tenant_id is None:
             raise NOT_FOUND(path=("tenant",), what="Tenant", key=tenant_slug)
-        subject = trial_subject(roles, name)
-        await self._have_member(tenant_id, subject, roles, name)
+        subject = trial_subject(roles, name, organisation)
+        await self._have_member(tenant_id, subject, roles, name, organisation)
         signer = await self._keys.signer()
         return signer.sign(
             issuer=self._trust.issuer,
@@ -112,9 +121,14 @@ class LocalIssuer:
             lifetime=lifetime,
         )
 
-    async def _have_member(self, tenant_id: UUID, subject: str, roles: Sequence[Role], name: str) -> None:
+    async def _have_member(
+        self, tenant_id: UUID, subject: str, roles: Sequence[Role], name: str, organisation: str | None
+    ) -> None:
         """Writes only what is missing, so a suspended tenant can still be looked at."""
         async with self._owner.read(tenant_id) as session:
+            node = await repository.organisation_named(session, organisation) if organisation else None
+            if organisation and node is None:
+                raise NOT_FOUND(path=("organisation",), what="Organisation", key=organisation)
             found = await repository.membership(session, OWN_ISSUER, subject)
         held = {g.role for g in found.principal.grants} if found is not None else set()
         missing = [role for role in roles if role not in held]
@@ -130,6 +144,15 @@ class LocalIssuer:
             )
             valid = Range(today, today + timedelta(days=TRIAL_DAYS))
             for role in missing:
-                await repository.insert_role(unit, member_id, role, None, valid, None)
+                if role is Role.OVERALL_LEAD:
+                    await _refuse_second_lead(unit, node, today)
+                await repository.insert_role(unit, member_id, role, node, valid, None)
 
         await self._owner.write(tenant_id, work)
+
+
+async def _refuse_second_lead(unit: UnitOfWork, node: UUID | None, today: date) -> None:
+    for found in await members.standing(unit, Role.OVERALL_LEAD, node, today, today + timedelta(days=TRIAL_DAYS)):
+        names = await members.names(unit, [found.member_id])
+        held_for = period(found.valid_from, found.valid_until)
+        raise LEAD_EXISTS(path=("organisation",), name=names[found.member_id], period=held_for)

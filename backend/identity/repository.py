@@ -39,6 +39,12 @@ async def tenant_named(session: ReadSession, name: str) -> UUID | None:
     return found
 
 
+async def organisation_named(session: ReadSession, code: str) -> UUID | None:
+    """The organisation of a code in the tenant of the session."""
+    found: UUID | None = await session.scalar("SELECT id FROM organisation WHERE code = :code", {"code": code})
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """A member as a request finds it, with what it may do today."""

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import pint
 
-from backend.kit.errors import invalid
+from backend.kit.errors import CodedError, invalid
 
 MASS, GAS, ELECTRICITY, HEAT, TRANSPORT, GREENHOUSE_GAS = "t", "1e4Nm3", "MWh", "GJ", "t*km", "tCO2e"
 CANONICAL_UNITS: Final = (MASS, GAS, ELECTRICITY, HEAT, TRANSPORT, GREENHOUSE_GAS)
@@ -109,6 +109,12 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "kilogram_co2e": ("kgCO2e", "kgCO2", "千克二氧化碳当量"),
 }
 _MULTIPLES: Final[Mapping[str, str]] = {"百万": "mega", "万": "wan", "亿": "yi", "千": "kilo"}
+_IN_TEN_THOUSANDS: Final[Mapping[str, tuple[str, ...]]] = {
+    MASS: ("万吨",),
+    GAS: ("万Nm3", "万立方米"),
+    ELECTRICITY: ("万kWh", "万千瓦时"),
+    TRANSPORT: ("万吨公里",),
+}
 _NAMES: Final = {spelling: pint_name for pint_name, all_ in _SPELLINGS.items() for spelling in all_}
 _FOLDED: Final = {spelling.casefold(): name for spelling, name in _NAMES.items() if spelling not in {"Mt", "wNm3"}}
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
@@ -147,12 +153,14 @@ def read_unit(written: str) -> Unit:
     raise AssertionError(name)
 
 
+@functools.cache
 def fitting_units(canonical: str) -> tuple[str, ...]:
-    """Some ways to write a unit of the dimension, the canonical one first."""
+    """Some ways to write a unit of the dimension, the canonical one first, Chinese ones behind."""
     dimension = _registry().parse_expression(_CANONICAL[canonical])
     names = [n for n in _SPELLINGS if _registry().parse_expression(n).is_compatible_with(dimension)]
-    spelled = [_SPELLINGS[n][0] for n in names]
-    return (canonical, *(s for s in spelled if s != canonical))
+    latin = [_SPELLINGS[n][0] for n in names]
+    chinese = [s for n in names for s in _SPELLINGS[n] if s[0] >= "\u4e00"]
+    return tuple(dict.fromkeys((canonical, *latin, *_IN_TEN_THOUSANDS.get(canonical, ()), *chinese)))
 
 
 def read_number(written: str) -> Decimal:
@@ -171,9 +179,13 @@ def read_number(written: str) -> Decimal:
 
 def fitted_unit(unit: str, canonical: str) -> Unit:
     """A written unit of the dimension wanted. Errors: UNKNOWN_UNIT, UNIT_DOES_NOT_FIT."""
-    read = read_unit(unit)
+    fitting = ", ".join(fitting_units(canonical))
+    try:
+        read = read_unit(unit)
+    except CodedError as error:
+        raise UNKNOWN_UNIT(path=("unit",), unit=unit[:40], known=fitting) from error
     if read.canonical != canonical:
-        raise UNIT_DOES_NOT_FIT(path=("unit",), unit=unit[:40], fitting=", ".join(fitting_units(canonical)))
+        raise UNIT_DOES_NOT_FIT(path=("unit",), unit=unit[:40], fitting=fitting)
     return read
 
 

@@ -52,7 +52,7 @@ class Api:
         sent = {"query": documents()[operation], "operationName": operation, "variables": variables}
         answer = self._client.post("/graphql", json=sent).json()
         if answer.get("errors"):
-            raise ApiError(f"{operation}: {answer['errors']}")
+            raise ApiError(f"{operation}: {_told(answer['errors'])}")
         found: dict[str, Any] = answer["data"]
         return found
 
@@ -60,11 +60,21 @@ class Api:
         """A mutation that must succeed as a whole."""
         payload = self.run(operation, {"input": change})
         if payload["errors"]:
-            raise ApiError(f"{operation}: {payload['errors']}")
+            raise ApiError(f"{operation}: {_told(payload['errors'])}")
         return payload
 
     def close(self) -> None:
         self._client.close()
+
+
+def _told(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Errors of a payload, or of an answer, as people read them: code, message, and what they are about."""
+    said = []
+    for error in errors:
+        code = error.get("code") or error.get("extensions", {}).get("code", "")
+        about = ".".join(str(step) for step in error.get("path") or ())
+        said.append(f"{code} {error['message']}{f' ({about})' if about else ''}".strip())
+    return "; ".join(said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ BAD_ROWS: list[tuple[dict[str, Any], str, str]] = [
     ({"month": "2099-01"}, "MONTH_OUT_OF_RANGE", "month"),
     ({"month": "1989-12"}, "MONTH_OUT_OF_RANGE", "month"),
     ({"month": "2019-01"}, "FACTOR_NOT_FOUND", "stream"),
-    ({"stream": "b"}, "STREAM_NOT_CHOSEN", "stream"),
+    ({"stream": "b"}, "UNKNOWN_STREAM", "stream"),
     ({"quantity": "2"}, "MONTH_ALREADY_RECORDED", "month"),
     ({"occurredOn": "2024-02-01"}, "DAY_NOT_OF_MONTH", "occurredOn"),
 ]

@@ -39,7 +39,15 @@ class Bad:
 
 
 ROWS = {
-    "unknown unit": Bad(("S1", "BOILER", "", "2024-02", "1", "桶"), "UNKNOWN_UNIT", "unit", "write one of: t, "),
+    "unknown unit": Bad(
+        ("S1", "BOILER", "", "2024-02", "1", "桶"), "UNKNOWN_UNIT", "unit", "write one of: t, kg, g, kt, Mt, 万吨, 吨"
+    ),
+    "unknown unit of electricity": Bad(
+        ("S1", "GRID", "", "2024-02", "1", "瓩时"), "UNKNOWN_UNIT", "unit", "MWh, kWh, GWh, 万kWh, 万千瓦时, 兆瓦时"
+    ),
+    "another dimension than electricity": Bad(
+        ("S1", "GRID", "", "2024-02", "1", "t"), "UNIT_DOES_NOT_FIT", "unit", "that do: MWh, kWh, GWh, 万kWh"
+    ),
     "wrong dimension": Bad(("S1", "BOILER", "", "2024-02", "1", "GJ"), "UNIT_DOES_NOT_FIT", "unit", "that do: t, kg"),
     "a month twice in the file": Bad(GOOD, "MONTH_ALREADY_RECORDED", "month", "Supersede"),
     "a month recorded before": Bad(
@@ -65,8 +73,15 @@ ROWS = {
     "separators nobody quoted": Bad(
         ("S1", "BOILER", "", "2024-02", "1", "t", "234"), "CELLS_BEYOND_HEADER", "beyond", "1234"
     ),
-    "nowhere": Bad(("S9", "BOILER", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "may record for"),
-    "no stream": Bad(("S1", "BOILER", "石油", "2024-02", "1", "t"), "STREAM_NOT_CHOSEN", "stream", "烟煤"),
+    "nowhere": Bad(("S9", "STOVE", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "at 'S9' that you may"),
+    "nowhere here": Bad(("", "STOVE", "", "2024-02", "1", "t"), "UNKNOWN_SOURCE", "source", "at 'HD' that you may"),
+    "elsewhere": Bad(("S9", "BOILER", "", "2024-02", "1", "t"), "SOURCE_IS_ELSEWHERE", "source", "at: S1. Name the"),
+    "one of two streams": Bad(
+        ("S1", "TWO", "", "2024-02", "1", "t"), "STREAM_NOT_CHOSEN", "stream", "一, 二. Name one"
+    ),
+    "no stream": Bad(
+        ("S1", "BOILER", "石油", "2024-02", "1", "t"), "UNKNOWN_STREAM", "stream", "'石油' is not a stream"
+    ),
 }
 
 
@@ -78,6 +93,9 @@ async def a_past(works: Works) -> None:
     """Sources with records, declared results and a submitted inventory; another site."""
     boiler = await works.source("BOILER", {"code": "烟煤", "material": "烟煤"}, nameZh="锅炉")
     await works.source("TRUCK", {"code": "d", "material": "柴油"}, directKind="MOBILE")
+    two = ({"code": "一", "material": "烟煤"}, {"code": "二", "material": "烟煤"})
+    await works.source("TWO", *two)
+    await works.source("GRID", {"code": "电", "material": "外购电力"}, category="IMPORTED_ENERGY", directKind=None)
     await works.source("KILN", {"code": "l", "material": "石灰石"}, directKind="PROCESS")
     await works.burn(boiler, "2024-08", "1", "t")
     await works.burn(boiler, "2025-01", "1", "t", evidence="磅单")
@@ -122,7 +140,8 @@ async def test_a_site_outside_the_callers_reach(works: Works, objects: FileStore
     content = csv_bytes([GOOD, ("S2", *GOOD[1:])], COLUMNS)
     done = await bring(works, objects, content, organisationId=works.site_id, mode="ALL_OR_NOTHING")
     (refusal,) = done["refusals"]["nodes"]
-    assert (done["state"], refusal["row"], refusal["code"]) == ("REFUSED", 3, "UNKNOWN_SOURCE")
+    assert (done["state"], refusal["row"], refusal["code"]) == ("REFUSED", 3, "SOURCE_IS_ELSEWHERE")
+    assert refusal["message"].endswith("but at: S1. Name the organisation in the row.")
     assert await written(works) == before
 
 
@@ -167,15 +186,21 @@ FILES: dict[str, tuple[bytes, str, str]] = {
         "FILE_FORMAT",
         "row 3",
     ),
+    "a text that is called a workbook": (b"month,quantity\n2024-01,1\n", "NOT_A_WORKBOOK", "This is not a workbook"),
     "UTF-16": ("组织,排放源".encode("utf-16"), "FILE_FORMAT", "UTF-8 or GB18030"),
 }
+
+
+TEXTS = ("组织".encode("utf-16"), "组织".encode("utf-8-sig"))
+"""How files begin that are called .csv."""
 
 
 @pytest.mark.parametrize(("content", "code", "remedy"), FILES.values(), ids=FILES)
 async def test_a_bad_file(works: Works, objects: FileStore, content: bytes, code: str, remedy: str) -> None:
     await a_past(works)
     before = await written(works)
-    done = await bring(works, objects, content, "活动数据.xlsx")
+    called = "活动数据.csv" if content.startswith(TEXTS) else "活动数据.xlsx"
+    done = await bring(works, objects, content, called)
     assert (done["state"], done["problem"]["code"], done["job"]["state"]) == ("FAILED", code, "SUCCEEDED")
     assert remedy in done["problem"]["message"], done["problem"]["message"]
     assert await written(works) == before
@@ -204,12 +229,8 @@ async def test_formula_cells_of_a_workbook(works: Works, objects: FileStore) -> 
     rows = row_xml(1, COLUMNS) + row_xml(2, GOOD) + FORMULA_CELL
     done = await bring(works, objects, workbook(rows), "a.xlsx")
     (refusal,) = done["refusals"]["nodes"]
-    assert (done["stored"], refusal["row"], refusal["column"], refusal["code"]) == (
-        1,
-        3,
-        "organisation",
-        "CELL_IS_A_FORMULA",
-    )
+    assert (done["stored"], refusal["row"], refusal["column"]) == (1, 3, "organisation")
+    assert (refusal["code"], refusal["written"]) == ("CELL_IS_A_FORMULA", "=A2")
 
 
 def test_a_lying_bomb_is_read_as_far_as_it_says(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tenants.access import Role
 from tests.accounting.test_imports import HEADER, bring, csv_bytes
 from tests.fixtures.accounting import Works, uuid_of
 from tests.fixtures.jobs import working
+from tests.fixtures.measurements import record_stocks, stock, stream_of
 
 EXPORT = "activityExport { id rows file { sha256 fileName download { url } } job { state } }"
 ROWS: list[tuple[str, ...]] = [
@@ -59,6 +60,52 @@ async def test_what_is_exported_is_imported_unchanged(works: Works, objects: Fil
     assert (done["state"], done["stored"], done["refused"]) == ("DONE", len(ROWS), 0), done
     _, again = await export(works, objects, other)
     assert sorted(again.splitlines()) == sorted(moved.splitlines())
+
+
+async def test_an_own_export_changes_nothing(works: Works, objects: FileStore) -> None:
+    """Also where rows are alike, months follow from a ledger or are recorded once: all of it is there already."""
+    await two_alike(works)
+    monthly = await works.source("KILN", {"code": "煤", "material": "烟煤"})
+    await works.burn(monthly, "2024-05", "10", "t")
+    ledger = await stream_of(works, await works.source("STOVE", {"code": "煤", "material": "烟煤", "cadence": "EVENT"}))
+    await record_stocks(works, stock(ledger, "2024-01", opening="10"))
+    await bring(works, objects, csv_bytes([*ROWS, ROWS[0]]))
+    shown, text = await export(works, objects, works.group_id)
+    done = await bring(works, objects, text.encode("utf-8-sig"), "再导入.csv", mode="ALL_OR_NOTHING")
+    assert (done["state"], done["stored"], done["present"], done["refused"]) == ("DONE", 0, shown["rows"], 0), done
+    assert shown["rows"] == len(ROWS) + 3
+    _, again = await export(works, objects, works.group_id)
+    assert again == text
+
+
+async def test_what_is_new_beside_what_is_there(works: Works, objects: FileStore) -> None:
+    """Of rows alike as many are there as were recorded; a withdrawn one is not; any other word makes another row."""
+    await two_alike(works)
+    row = ("S1", "BOILER", "煤", "2024-01-03", "5", "t", "磅单", "")
+    first = await bring(works, objects, csv_bytes([row, row]))
+    assert (first["stored"], first["present"]) == (2, 0)
+    others = [(*row[:n], word, *row[n + 1 :]) for n, word in ((3, "2024-01-04"), (4, "6"), (6, "磅单 2"), (7, "另"))]
+    second = await bring(works, objects, csv_bytes([row, *others, row, row, (*row[:4], "5000", "kg", *row[6:])]))
+    assert (second["rows"], second["stored"], second["present"]) == (8, 6, 2), second
+    query = "{ activityRecords { nodes { id quantity occurredOn evidence note } } }"
+    nodes = (await works.engineer.ask(query))["activityRecords"]["nodes"]
+    same = [n["id"] for n in nodes if (n["quantity"], n["evidence"], n["note"]) == ("5", "磅单", "")]
+    await works.monitor.do("supersedeActivity", {"id": same[0], "reason": "重复"}, "record { id }")
+    third = await bring(works, objects, csv_bytes([row] * 4))
+    assert (third["stored"], third["present"]) == (2, 2), third
+
+
+async def test_a_changed_month_is_to_be_superseded(works: Works, objects: FileStore) -> None:
+    source = await works.source("KILN", {"code": "煤", "material": "烟煤"})
+    record = await works.burn(source, "2024-05", "10", "t")
+    row = ("S1", "KILN", "煤", "2024-05", "11", "t", "", "")
+    done = await bring(works, objects, csv_bytes([row, row]))
+    before, repeated = done["refusals"]["nodes"]
+    assert before["code"] == repeated["code"] == "MONTH_ALREADY_RECORDED"
+    assert "supersedeActivity" in before["message"]
+    assert "2024-05 " in before["message"]
+    assert record["id"] in before["message"]
+    assert "本文件第 2 行" in repeated["message"] or "row 2 of this file" in repeated["message"]
 
 
 async def test_an_export_does_no_harm(works: Works, objects: FileStore) -> None:

@@ -122,8 +122,8 @@ async def test_xlsx_with_numbers_and_dates(works: Works, objects: FileStore) -> 
 
 BAD: list[tuple[tuple[object, ...], str, str]] = [
     (("S1", "没有", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
-    (("别家", "BOILER", "", "2024-04", "1", "t"), "UNKNOWN_SOURCE", "source"),
-    (("S1", "BOILER", "石油", "2024-04", "1", "t"), "STREAM_NOT_CHOSEN", "stream"),
+    (("别家", "BOILER", "", "2024-04", "1", "t"), "SOURCE_IS_ELSEWHERE", "source"),
+    (("S1", "BOILER", "石油", "2024-04", "1", "t"), "UNKNOWN_STREAM", "stream"),
     (("S1", "BOILER", "", "四月", "1", "t"), "UNKNOWN_MONTH", "month"),
     (("S1", "BOILER", "", "2099-04", "1", "t"), "MONTH_OUT_OF_RANGE", "month"),
     (("S1", "BOILER", "", "2024-13", "1", "t"), "UNKNOWN_MONTH", "month"),
@@ -160,6 +160,8 @@ async def test_each_bad_row_is_told_apart(works: Works, objects: FileStore) -> N
     told = [(r["row"], r["code"], r["column"]) for r in done["refusals"]["nodes"]]
     assert told == [(i, code, column) for i, (_, code, column) in enumerate(BAD, start=3)]
     assert all(r["message"] for r in done["refusals"]["nodes"])
+    place = {"organisation": 0, "source": 1, "stream": 2, "month": 3, "quantity": 4, "unit": 5}
+    assert [r["written"] for r in done["refusals"]["nodes"]] == [row[place[column]] for row, _, column in BAD]
     assert [r["firstMonth"] for r in await works.results(source, 2024) if r["origin"] == "ACTIVITY"] == [
         "2024-01",
         "2024-08",
@@ -178,13 +180,14 @@ async def test_a_broken_import_gives_its_place_free(works: Works, objects: FileS
     document = await upload(works, objects, csv_bytes(ROWS), "活动数据.csv")
     call = {"organisationId": works.group_id, "documentId": document}
     first = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
-    (same,) = [(await works.monitor.do("importActivity", call, IMPORT))["activityImport"]]
-    assert same["id"] == first["id"]
+    same = await works.monitor.do("importActivity", call, f"{IMPORT} replayed")
+    assert (same["activityImport"]["id"], same["replayed"]) == (first["id"], True)
     job = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { job { id } } } }"
     job_id = (await works.monitor.ask(job, id=first["id"]))["node"]["job"]["id"]
     await works.monitor.do("cancelJob", {"id": job_id}, "job { state }")
-    second = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
-    assert second["id"] != first["id"]
+    answer = await works.monitor.do("importActivity", call, f"{IMPORT} replayed")
+    second = answer["activityImport"]
+    assert (second["id"] != first["id"], answer["replayed"]) == (True, False)
     query = "query Q($id: ID!) { node(id: $id) { ... on ActivityImport { state problem { code } } } }"
     shown = (await works.monitor.ask(query, id=first["id"]))["node"]
     assert shown == {"state": "FAILED", "problem": {"code": "IMPORT_BROKEN"}}
@@ -244,7 +247,7 @@ FILES: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("content", "code"), FILES, ids=[c for _, c in FILES])
 async def test_files_that_cannot_be_read(works: Works, objects: FileStore, content: bytes, code: str) -> None:
-    done = await bring(works, objects, content, "活动数据.xlsx")
+    done = await bring(works, objects, content, f"活动数据.{'xlsx' if content.startswith(b'PK') else 'csv'}")
     assert (done["state"], done["problem"]["code"]) == ("FAILED", code)
     assert done["job"]["state"] == "SUCCEEDED"
 

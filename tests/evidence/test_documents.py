@@ -116,7 +116,7 @@ async def test_completing_at_once_is_harmless(works: Works, objects: FileStore) 
         ({"fileName": "../../etc/passwd"}, "BAD_DOCUMENT", "fileName"),
         ({"mediaType": "pdf"}, "BAD_DOCUMENT", "mediaType"),
         ({"size": 200 * 1024 * 1024}, "OBJECT_TOO_LARGE", "size"),
-        ({"size": 0}, "OBJECT_TOO_LARGE", "size"),
+        ({"size": 0}, "OBJECT_EMPTY", "size"),
     ],
 )
 async def test_bad_announcements(works: Works, fields: dict[str, Any], code: str, path: str) -> None:

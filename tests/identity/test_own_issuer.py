@@ -20,7 +20,7 @@ from backend.identity.local import LocalIssuer, ensure_keys, rotate_keys
 from backend.identity.tokens import Signer, parse
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
-from tenants.access import Permission, Role
+from tenants.access import Permission, Principal, Role
 from tests.fixtures.identity import AUDIENCE, Hands, ec_key, serving
 from tests.fixtures.world import World
 
@@ -261,6 +261,29 @@ async def test_people_who_try_it_get_a_token(house: House) -> None:
     assert same.member_id == principal.member_id
     house.hands.move(hours=8.1)
     assert await house.outcome(token) == "INVALID_TOKEN EXPIRED"
+
+
+async def test_a_role_of_a_subtree_and_people_told_apart(house: House) -> None:
+    slug, admin = house.world.slug, await house.world.caller(Role.TENANT_ADMINISTRATOR)
+    made = {"kind": "GROUP", "code": "HD", "nameZh": "华东", "enteredOn": "2015-01-01"}
+    await admin.do("createOrganisation", made, "organisation { id }")
+
+    async def who(name: str, organisation: str | None) -> Principal:
+        token = await house.local.token_for(slug, Role.MONITORING_STAFF, name=name, organisation=organisation)
+        found = await house.door.authenticate(f"Bearer {token}", slug)
+        assert found is not None
+        return found
+
+    everywhere, here, other = await who("李工", None), await who("李工", "HD"), await who("王工", "HD")
+    assert len({everywhere.member_id, here.member_id, other.member_id}) == 3
+    assert [g.organisation_id is None for p in (everywhere, here, other) for g in p.grants] == [True, False, False]
+    assert (await who("李工", "HD")).member_id == here.member_id
+    lead = await house.local.token_for(slug, Role.OVERALL_LEAD, name="李工", organisation="HD")
+    assert await house.outcome(lead) == "OPEN"
+    for name, organisation, code in (("王工", "HD", "OVERALL_LEAD_EXISTS"), ("王工", "X", "NOT_FOUND")):
+        with pytest.raises(CodedError) as caught:
+            await house.local.token_for(slug, Role.OVERALL_LEAD, name=name, organisation=organisation)
+        assert caught.value.code.name == code
 
 
 async def test_every_role_can_be_tried(house: House) -> None:

@@ -142,3 +142,8 @@ def slot(cadence: Cadence, day: date) -> tuple[int, ...]:
     if cadence is Cadence.EVENT:
         return ()
     return (day.year, day.month) if cadence is Cadence.MONTHLY else (day.year, day.month, day.day)
+
+
+def as_recorded(cadence: Cadence, day: date) -> str:
+    """What a record takes up, as people write it: 2025-01, or 2025-01-31 where days are recorded."""
+    return f"{day:%Y-%m}" if cadence is Cadence.MONTHLY else f"{day:%Y-%m-%d}"

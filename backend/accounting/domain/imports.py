@@ -23,6 +23,11 @@ FILE_FORMAT = invalid(
     en="'{name}' is neither CSV nor XLSX ({problem}); save it as CSV (UTF-8 or GB18030) or XLSX.",
     zh="“{name}”不是 CSV 或 XLSX 文件（{problem}）；请另存为 CSV（UTF-8 或 GB18030）或 XLSX。",
 )
+NOT_A_WORKBOOK = invalid(
+    "NOT_A_WORKBOOK",
+    en="This is not a workbook, although it is called '{name}'; save it as XLSX, or name it .csv when it is text.",
+    zh="这不是工作簿，虽然名为“{name}”；请另存为 XLSX，文本文件请以 .csv 命名。",
+)
 FILE_IS_A_BOMB = invalid(
     "FILE_IS_A_BOMB",
     en="'{name}' unpacks to {size} bytes, far more than its {packed}; it was not opened. Save it anew as CSV.",
@@ -83,6 +88,12 @@ UNKNOWN_SOURCE = invalid(
     "UNKNOWN_SOURCE",
     en="There is no emission source '{source}' at '{organisation}' that you may record for.",
     zh="“{organisation}”没有您可记录的排放源“{source}”。",
+)
+SOURCE_IS_ELSEWHERE = invalid(
+    "SOURCE_IS_ELSEWHERE",
+    en="There is no emission source '{source}' at '{organisation}', but at: {elsewhere}. Name the organisation in the "
+    "row.",
+    zh="“{organisation}”没有排放源“{source}”；该排放源在：{elsewhere}。请在该行写明组织。",
 )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
-from backend.kit.errors import conflict, in_chinese, invalid
+from backend.kit.errors import CodedError, conflict, in_chinese, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
 
@@ -171,6 +171,11 @@ STREAM_NOT_CHOSEN = invalid(
     "STREAM_NOT_CHOSEN",
     en="The source {source} has the streams: {streams}. Name one of them.",
     zh="排放源 {source} 的流有：{streams}。请指明其一。",
+)
+UNKNOWN_STREAM = invalid(
+    "UNKNOWN_STREAM",
+    en="'{stream}' is not a stream of the source {source}; it has: {streams}. Name one of them.",
+    zh="“{stream}”不是排放源 {source} 的流；其流有：{streams}。请指明其一。",
 )
 NEGATIVE_QUANTITY = invalid(
     "NEGATIVE_QUANTITY",
@@ -339,10 +344,15 @@ def checked_code(written: str, *path: str) -> str:
 
 
 def pick_stream(streams: list[Stream], wanted: str | None, source_code: str) -> Stream:
-    """The stream a row means: by its code, or the only one there is. Errors: STREAM_NOT_CHOSEN."""
-    named = clean(wanted) if wanted else None
-    fitting = [s for s in streams if named is None or s.code == named]
+    """The stream a row means: by its code, or the only one there is. Errors: STREAM_NOT_CHOSEN, UNKNOWN_STREAM."""
+    named = clean(wanted) if wanted else ""
+    fitting = [s for s in streams if not named or s.code == named]
     if len(fitting) != 1:
-        known = ", ".join(s.code for s in streams) or "-"
-        raise STREAM_NOT_CHOSEN(path=("stream",), source=source_code, streams=known)
+        raise no_stream(named if not fitting else "", source_code, [s.code for s in streams])
     return fitting[0]
+
+
+def no_stream(named: str, source: str, known: Sequence[str]) -> CodedError:
+    """Why no one stream of a source is meant: none is called so, or several may be meant."""
+    place: dict[str, Any] = {"path": ("stream",), "source": source[:60], "streams": ", ".join(known) or "-"}
+    return UNKNOWN_STREAM(stream=named[:60], **place) if named else STREAM_NOT_CHOSEN(**place)

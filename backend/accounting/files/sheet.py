@@ -131,7 +131,8 @@ class _Rows:
         self._pieces: list[str] = []
         self._row, self._cells, self._column = 0, {}, -1  # type: tuple[int, dict[int, str], int]
         self._kind = self._style = ""
-        self._formula = False
+        self._formula: list[str] | None = None
+        self._in_formula = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if ":" in name:
@@ -143,7 +144,7 @@ class _Rows:
         elif name == "row":
             self._begin(attributes)
         elif name == "f":
-            self._formula = True
+            self._formula, self._in_formula = [], True
         elif name == "mergeCell":
             self.sheet.merged.append(attributes.get("ref", "?"))
         else:
@@ -160,11 +161,13 @@ class _Rows:
         reference = attributes.get("r")
         self._column = _position(reference.rstrip("0123456789")) if reference else self._column + 1
         self._kind, self._style = attributes.get("t", ""), attributes.get("s", "")
-        self._formula = False
+        self._formula = None
 
     def data(self, data: str) -> None:
         if self._text.open:
             self._pieces.append(data)
+        elif self._in_formula and self._formula is not None:
+            self._formula.append(data)
 
     def end(self, name: str) -> None:
         if ":" in name:
@@ -172,11 +175,16 @@ class _Rows:
         if name == "c":
             value = "".join(self._pieces)
             self._pieces.clear()
-            said = f"{FORMULA}{value}" if self._formula else self.sheet.said(self._kind, self._style, value)
+            if self._formula is None:
+                said = self.sheet.said(self._kind, self._style, value)
+            else:  # a formula that repeats its neighbour's has no text of its own
+                said = f"{FORMULA}{''.join(self._formula) or value}"
             if said:
                 self._cells[self._column] = said
         elif name == "row":
             self.done.append((self._row, self._cells))
+        elif name == "f":
+            self._in_formula = False
         else:
             self._text.end(name)
 

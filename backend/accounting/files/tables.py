@@ -11,26 +11,36 @@ from typing import Final
 
 import polars as pl
 
-from backend.accounting.domain.imports import FILE_EMPTY, FILE_TOO_LARGE, FILE_TOO_LONG, MOST_BYTES, MOST_ROWS
+from backend.accounting.domain.imports import (
+    FILE_EMPTY,
+    FILE_TOO_LARGE,
+    FILE_TOO_LONG,
+    MOST_BYTES,
+    MOST_ROWS,
+    NOT_A_WORKBOOK,
+)
 from backend.accounting.files.delimited import delimited_parts
 from backend.accounting.files.headers import ALIASES, ROW
 from backend.accounting.files.workbook import workbook_parts
 
 _ZIP: Final = b"PK\x03\x04"
+_WORKBOOKS: Final = (".xlsx", ".xlsm")
 
 
 def read_parts(path: Path, name: str, sheet: str | None = None) -> Iterator[pl.DataFrame]:
     """The rows of a CSV or XLSX file that say anything, part by part: a text column for each field the file has
     (headers.ALIASES), `row`, and `beyond` where cells can stand behind the last header.
 
-    Errors: FILE_TOO_LARGE, FILE_FORMAT, FILE_IS_A_BOMB, MERGED_CELLS, SHEET_UNKNOWN, HEADERS_MISSING, HEADER_TWICE,
-    FILE_EMPTY, FILE_TOO_LONG; some of them behind parts that were given already.
+    Errors: FILE_TOO_LARGE, FILE_FORMAT, NOT_A_WORKBOOK, FILE_IS_A_BOMB, MERGED_CELLS, SHEET_UNKNOWN, HEADERS_MISSING,
+    HEADER_TWICE, FILE_EMPTY, FILE_TOO_LONG; some of them behind parts that were given already.
     """
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise FILE_TOO_LARGE(size=size, most=MOST_BYTES)
     with path.open("rb") as file:
         is_zip = file.read(len(_ZIP)) == _ZIP
+    if not is_zip and name.casefold().endswith(_WORKBOOKS):
+        raise NOT_A_WORKBOOK(name=name[:80])
     rows = 0
     for part in workbook_parts(path, name, sheet) if is_zip else delimited_parts(path, name):
         said = _without_empty(part)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED
+from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, as_recorded
 from backend.accounting.domain.imports import (
     CELL_EMPTY,
     CELL_IS_A_FORMULA,
@@ -79,7 +79,7 @@ class Understood:
 
     @property
     def refused(self) -> pl.DataFrame:
-        """Columns: row, column, code, params (JSON), written; in the order of rows."""
+        """Columns: row, column, code, params (JSON); in the order of rows."""
         return pl.concat(self.refusals).sort("row") if self.refusals else pl.DataFrame(schema=_REFUSED)
 
     def refuse(self, keys: pl.DataFrame, on: Sequence[str], column: str, errors: Sequence[CodedError]) -> None:
@@ -88,13 +88,10 @@ class Understood:
             return
         bad = self.lines.join(keys, on=list(on), how="inner")
         self.lines = self.lines.join(keys.select(on), on=list(on), how="anti")
-        written = pl.col("day").dt.strftime("%Y-%m") if column == "month" else pl.col("quantity").cast(pl.String)
-        self.refusals.append(_refused(bad.with_columns(written.alias("written")), column, errors))
+        self.refusals.append(_refused(bad, column, errors))
 
 
-_REFUSED: Final = pl.Schema(
-    {"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String, "written": pl.String}
-)
+_REFUSED: Final = pl.Schema({"row": pl.Int32, "column": pl.String, "code": pl.String, "params": pl.String})
 Resolve = Callable[[str, str, str], StreamEntry]
 UnderstandOne = Callable[[tuple[str, ...]], tuple[Any, ...]]
 
@@ -102,9 +99,9 @@ UnderstandOne = Callable[[tuple[str, ...]], tuple[Any, ...]]
 def understand(parts: Iterable[pl.DataFrame], resolve: Resolve, today: date) -> Understood:
     """Understand every row. `resolve` answers (organisation, source, stream) with a stream or raises a coded error.
 
-    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, STREAM_NOT_CHOSEN,
-    UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER, NUMBER_OUT_OF_RANGE,
-    NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
+    Errors, per row: CELL_EMPTY, CELL_IS_A_FORMULA, CELLS_BEYOND_HEADER, UNKNOWN_SOURCE, SOURCE_IS_ELSEWHERE,
+    STREAM_NOT_CHOSEN, UNKNOWN_STREAM, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT, UNKNOWN_MONTH, MONTH_OUT_OF_RANGE, BAD_NUMBER,
+    NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, MONTH_ALREADY_RECORDED. Those of reading the parts pass through.
     """
     reading = _Reading(resolve, today)
     lines = [reading.part(part) for part in parts]
@@ -187,8 +184,7 @@ def _without_strangers(table: pl.DataFrame, refusals: list[pl.DataFrame]) -> pl.
         if not table.select(strange.any()).item():
             continue
         error = CELLS_BEYOND_HEADER() if name == BEYOND else CELL_IS_A_FORMULA(path=(name,))
-        written = cell.str.strip_prefix("\0").alias("written")
-        bad = table.filter(strange).with_columns(written, pl.lit(0).alias("problem"))
+        bad = table.filter(strange).with_columns(pl.lit(0).alias("problem"))
         refusals.append(_refused(bad, name, [error]))
         table = table.filter(~strange)
     return table
@@ -213,8 +209,7 @@ def _quantities(table: pl.DataFrame, odd_numbers: _Dictionary, refusals: list[pl
     bad = scaled.filter(~fits)
     if bad.height:
         error = NUMBER_OUT_OF_RANGE(written="", unit="", canonical="the canonical unit")
-        written = pl.col("quantity").cast(pl.String).alias("written")
-        refusals.append(_refused(bad.with_columns(written, pl.lit(0).alias("problem")), "quantity", [error]))
+        refusals.append(_refused(bad.with_columns(pl.lit(0).alias("problem")), "quantity", [error]))
     scaled = scaled.filter(fits).with_columns(pl.col("product").alias("quantity")).drop("product")
     return pl.concat([table, scaled.select(table.columns)]).drop("factor")
 
@@ -257,17 +252,9 @@ class _Dictionary:
         joined = joined.drop("met")
         if joined["problem"].null_count() < joined.height:
             bad = joined.filter(pl.col("problem").is_not_null())
-            refusals.append(_refused(bad.with_columns(self._written()), self._column, self._errors))
+            refusals.append(_refused(bad, self._column, self._errors))
             joined = joined.filter(pl.col("problem").is_null())
         return joined.drop("problem")
-
-    def _written(self) -> pl.Expr:
-        """The cell that an error is about: of several words, the one it names."""
-        of = pl.col(self._column)
-        for name in self._on:
-            named = [n for n, error in enumerate(self._errors) if error.path and error.path[-1] == name]
-            of = pl.when(pl.col("problem").is_in(named)).then(pl.col(name)).otherwise(of)
-        return of.cast(pl.String).alias("written")
 
     def _learn(self, combinations: pl.DataFrame) -> None:
         rows: list[tuple[Any, ...]] = []
@@ -318,7 +305,11 @@ def _refuse_repeats(understood: Understood) -> None:
         bad = mine.with_columns(first).filter(pl.col("row") > pl.col("first"))
         errors = [
             MONTH_ALREADY_RECORDED(
-                stream=understood.streams[stream].code, cadence=cadence.value, when=when, earlier=f"row {earlier}"
+                stream=understood.streams[stream].code,
+                cadence=cadence.value,
+                when=as_recorded(cadence, when),
+                earlier=f"row {earlier} of this file",
+                earlier_zh=f"本文件第 {earlier} 行",
             )
             for stream, when, earlier in bad.select("stream", "slot", "first").iter_rows()
         ]

@@ -44,7 +44,7 @@ class RefusedRow:
     message: str
     """What is wrong and what would be right, in the language of Accept-Language."""
     written: str
-    """What the cell says."""
+    """What the cell of that column says, as it stands in the file; empty where the file has no such column."""
 
 
 @object_type
@@ -145,6 +145,10 @@ class ImportActivityPayload(Payload):
 
     activity_import: ActivityImport | None = None
     """The import; the earlier one when this file was imported here before."""
+    replayed: bool = False
+    """True when the file was imported here before, or the idempotency key was used before: the import is the one of
+    then, and nothing new happens.
+    """
 
 
 @object_type

@@ -132,6 +132,11 @@ async def directory(session: ReadSession, organisation_id: UUID) -> Sequence[Row
     return await session.rows(_DIRECTORY, {"organisation": organisation_id})
 
 
+async def code_of(session: ReadSession, organisation_id: UUID) -> str:
+    """What an organisation is called in files."""
+    return str(await session.scalar("SELECT code FROM organisation WHERE id = :id", {"id": organisation_id}))
+
+
 _DECLARED: Final = """
 SELECT d.source_id, d.gas, (d.first_month + make_interval(months => n))::date AS month
 FROM declared_result d CROSS JOIN generate_series(0, d.months - 1) n

@@ -64,8 +64,8 @@ class ActivityService:
         """Record up to 1000 quantities, each judged on its own unless all or nothing is asked; a row that could not be
         read stands as its refusal.
 
-        Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, STREAM_NOT_CHOSEN, MONTH_OUT_OF_RANGE, BAD_NUMBER,
-        NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
+        Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, STREAM_NOT_CHOSEN, UNKNOWN_STREAM, MONTH_OUT_OF_RANGE,
+        BAD_NUMBER, NUMBER_HAS_SEPARATORS, NUMBER_OUT_OF_RANGE, NEGATIVE_QUANTITY, UNKNOWN_UNIT, UNIT_DOES_NOT_FIT,
         FACTOR_NOT_FOUND, RESULT_OVERLAPS.
         """
         check_size(len(new))

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
-import orjson
 import polars as pl
 
-from backend.accounting.domain.activity import MONTH_ALREADY_RECORDED, Batch, month_is_derived, new_batch_id, slot
+from backend.accounting.domain.activity import (
+    MONTH_ALREADY_RECORDED,
+    Batch,
+    as_recorded,
+    month_is_derived,
+    new_batch_id,
+    slot,
+)
 from backend.accounting.domain.imports import ActivityImport, ImportMode, ImportState, NewImport, Refusal
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.records import RESULT_OVERLAPS, BatchOrigin
 from backend.accounting.domain.sources import Cadence
 from backend.accounting.files.directory import Directory
 from backend.accounting.files.headers import ROW
-from backend.accounting.files.tables import fields_of, read_parts
+from backend.accounting.files.refused import write_errors
+from backend.accounting.files.tables import read_parts
 from backend.accounting.files.understood import Understood, understand
-from backend.accounting.files.writer import HEADERS, as_written, csv_file
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -40,7 +44,7 @@ from backend.evidence.domain import Document
 from backend.evidence.service import EvidenceReader
 from backend.kit.database import RollBack, UnitOfWork
 from backend.kit.errors import CodedError, code_named
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -82,7 +86,7 @@ class ImportService:
             await rows.close_broken(change.unit, self.toolbox.clock.now())
             earlier = await rows.same_file(change.unit, new.organisation_id, document.sha256, new.sheet)
             if earlier is not None:
-                return earlier
+                raise RollBack(Done(earlier, replayed=True))
             key = uuid7()
             job_id = await enqueue(
                 change.unit,
@@ -126,7 +130,8 @@ class ImportService:
         async with self.toolbox.database.read(tenant_id) as session:
             asked = (await rows.imports(session, [key]))[key]
             document = await EvidenceReader.stored(session, asked.document_id)
-            directory = Directory(await rows.directory(session, asked.organisation_id), asked.organisation_id)
+            home = asked.organisation_id
+            directory = Directory(await rows.directory(session, home), home, await rows.code_of(session, home))
         await report(1, STEPS, "fetching")
         async with self._file(tenant_id, document) as path:
             await report(2, STEPS, "understanding")
@@ -170,9 +175,7 @@ class ImportService:
         stored = 0 if none else understood.lines.height
         if stored:
             await _keep(unit, understood, ordered, read.asked.asked_by)
-        errors = await self._error_file(unit, read, refused, whole=none) if refused.height else None
-        if refused.height:
-            await rows.insert_refusals(unit, read.asked.id, refused)
+        errors = await self._list_errors(unit, read, refused, whole=none) if refused.height else None
         state = ImportState.REFUSED if none else ImportState.DONE
         counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
         await rows.finish(
@@ -180,15 +183,18 @@ class ImportService:
         )
         return {"state": state.value, **counts}
 
-    async def _error_file(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, whole: bool) -> Document:
-        """The refused rows with what was wrong, to be corrected and sent again; all rows where none was stored."""
+    async def _list_errors(self, unit: UnitOfWork, read: Read, refused: pl.DataFrame, *, whole: bool) -> Document:
+        """Keep the refusals, each with what its cell says. The file of the refused rows with what was wrong, to be
+        corrected and sent again; of all rows where none was stored.
+        """
         assert unit.tenant_id is not None
         source = await EvidenceReader.stored(unit, read.asked.document_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "errors.csv"
             async with self._file(unit.tenant_id, source) as file:
                 parts = read_parts(file, source.file_name, read.asked.sheet)
-                await asyncio.to_thread(_write_errors, path, parts, refused, whole=whole)
+                cells = await asyncio.to_thread(write_errors, path, parts, refused, whole=whole)
+            await rows.insert_refusals(unit, read.asked.id, refused.join(cells, on=ROW, how="left"))
             name = f"{Path(source.file_name).stem[:150]}-{'全部行' if whole else '错误行'}.csv"
             asked = read.asked
             return await keep_csv(self.toolbox, unit, path, name, asked.organisation_id, asked.asked_by)
@@ -310,7 +316,12 @@ def _already(
         if stream.cadence is cadence and key not in seen:
             seen.add(key)
             when = day.replace(day=1) if cadence is Cadence.MONTHLY else day
-            error = MONTH_ALREADY_RECORDED(stream=stream.code, cadence=cadence.value, when=when, earlier=record)
+            error = MONTH_ALREADY_RECORDED(
+                stream=stream.code,
+                cadence=cadence.value,
+                when=as_recorded(cadence, when),
+                earlier=global_id("ActivityRecord", record),
+            )
             yield (number[stream_id], when), error
 
 
@@ -346,27 +357,6 @@ async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame,
     batch_ids = [b.id for b in batches]
     parts = packs_of(ordered, [s.id for s in understood.streams], batch_ids)
     await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
-
-
-def _write_errors(path: Path, parts: Iterator[pl.DataFrame], refused: pl.DataFrame, *, whole: bool) -> None:
-    """The refused rows (or all of them) as they stand in the file, which is read a second time for them."""
-    told = refused.select(ROW, "code", "params")
-    kind: Literal["left", "inner"] = "left" if whole else "inner"
-    first = next(parts)
-    fields = list(fields_of(first))
-    with csv_file(path, [*(HEADERS[f] for f in fields), "行号", "错误代码", "错误"]) as write:
-        for part in chain([first], parts):
-            for *cells, row, code, params in (
-                part.select(*fields, ROW).join(told, on=ROW, how=kind).sort(ROW).iter_rows()
-            ):
-                written = (as_written(cell).removeprefix("\0") for cell in cells)
-                write([*written, row, code, _told(code, params)] if code else [*written, row, "", ""])
-
-
-@functools.lru_cache(maxsize=10_000)
-def _told(code: str, params: str) -> str:
-    found: dict[str, str] = orjson.loads(params)
-    return code_named(code)(**found).message("zh-CN")
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:

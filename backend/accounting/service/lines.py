@@ -11,6 +11,7 @@ from backend.accounting.domain.activity import (
     MONTH_ALREADY_RECORDED,
     Batch,
     Line,
+    as_recorded,
     month_is_derived,
     new_batch_id,
     pack,
@@ -96,7 +97,7 @@ async def _refuse_what_is_there(change: Change, lines: dict[int, Understood], er
             path=("month",),
             stream=line.stream.code,
             cadence=of[line.stream.id],
-            when=line.day if of[line.stream.id] is Cadence.DAILY else f"{line.day:%Y-%m}",
+            when=as_recorded(of[line.stream.id], line.day),
             earlier=known[key][0],
             earlier_zh=known[key][1],
         )

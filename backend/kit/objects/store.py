@@ -18,6 +18,11 @@ OBJECT_TOO_LARGE = invalid(
     en="A file has 1 to {most} bytes; this one has {size}.",
     zh="文件须为 1 至 {most} 字节，收到 {size} 字节。",
 )
+OBJECT_EMPTY = invalid(
+    "OBJECT_EMPTY",
+    en="The file is empty ({size} bytes); choose one that has something in it.",
+    zh="文件为空（{size} 字节）；请选择有内容的文件。",
+)
 OBJECT_DIFFERS = invalid(
     "OBJECT_DIFFERS",
     en="What was uploaded is not what was announced: {what} is {found}, announced was {announced}. Upload it again.",
