@@ -25,6 +25,7 @@ from backend.accounting.service.batches import (
     common_organisation,
     reach_record,
     reach_sources,
+    read_apart,
     refused_rows,
     sift,
     stop_if_refused,
@@ -83,8 +84,7 @@ class ActivityService:
     async def _judge(
         self, change: Change, new: Sequence[NewActivity | Refused]
     ) -> tuple[dict[int, Understood], Errors]:
-        errors: Errors = {i: row.error() for i, row in enumerate(new) if isinstance(row, Refused)}
-        read = {i: row for i, row in enumerate(new) if isinstance(row, NewActivity)}
+        read, errors = read_apart(new)
         today = self.toolbox.clock.today()
         look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in read.values()))
         streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in read.values()}))
