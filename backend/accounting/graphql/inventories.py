@@ -13,8 +13,10 @@ import strawberry
 from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
 from backend.accounting.graphql.enums import Category, DirectKind
+from backend.accounting.graphql.gwp_totals import GwpTotal, Sets
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
+from backend.accounting.service.totals import TotalService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
@@ -25,6 +27,7 @@ from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
+from tenants.domain import GwpSet
 from tenants.graphql import Organisation, fetch_organisations
 from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
@@ -153,6 +156,14 @@ class Inventory(Node):
         of = [p.record for p in parents]
         found = await info.context.use(InventoryService).totals(info.context.principal, of)
         return [[build(InventoryTotal, t) for t in found.get(p.record.id, [])] for p in parents]
+
+    @batched
+    async def totals_by_gwp_set(parents: list[AnInventory], info: Info, gwp_sets: Sets = None) -> list[list[GwpTotal]]:
+        """What was submitted last under other sets of warming potentials, from the frozen masses by gas."""
+        wanted = list(GwpSet) if gwp_sets is None else gwp_sets
+        of = [p.record for p in parents]
+        found = await info.context.use(TotalService).of_inventories(info.context.principal, of, wanted)
+        return [[GwpTotal.of(t) for t in found[i.id]] for i in of]
 
     @batched
     async def events(parents: list[AnInventory], info: Info) -> list[list[InventoryEvent]]:
