@@ -14,12 +14,13 @@ from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
 from backend.accounting.graphql.enums import Category, DirectKind
 from backend.accounting.graphql.gwp_totals import GwpTotal, Sets
+from backend.accounting.graphql.inventory_checks import CheckedInventory, InventoryFinding, findings_of
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
 from backend.accounting.service.totals import TotalService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
-from backend.kit.graphql.nodes import Node, key_of, to_id
+from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.scalars import Month
@@ -115,10 +116,9 @@ class InventoryEvent:
 
 
 @object_type
-class Inventory(Node):
+class Inventory(CheckedInventory):
     """What an organisation emitted in a period, and how final that is (排放清单)."""
 
-    record: strawberry.Private[domain.Inventory]
     first_month: Month
     """First month of the period."""
     months: int
@@ -273,6 +273,9 @@ class CreateInventoryPayload(InventoryPayload):
 class SubmitInventoryPayload(InventoryPayload):
     """The inventory, submitted."""
 
+    findings: list[InventoryFinding]
+    """What of it ought to be looked at all the same."""
+
 
 @object_type
 class ConfirmInventoryPayload(InventoryPayload):
@@ -348,7 +351,9 @@ class InventoryMutations:
         done = await info.context.use(InventoryService).submit(
             info.context.actor(input), key, input.note, input.incomplete_reason
         )
-        return SubmitInventoryPayload(errors=[], inventory=Inventory.of(done.value), replayed=done.replayed)
+        (found,) = await findings_of([done.value], info)
+        inventory = Inventory.of(done.value)
+        return SubmitInventoryPayload(errors=[], inventory=inventory, findings=found, replayed=done.replayed)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def confirm_inventory(self, info: Info, input: ConfirmInventoryInput) -> ConfirmInventoryPayload:
