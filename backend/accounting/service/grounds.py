@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from backend.accounting.domain.derivation import Step
 from backend.accounting.domain.explain import NO_WORDS, Explained, ExplainKind, Words, ground, named
 from backend.accounting.domain.factors import Factor
+from backend.accounting.domain.inventories import Inventory
 from backend.accounting.repository import explain as rows
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -137,7 +138,7 @@ def _step(node: Explained, step: Step, place: int) -> Explained:
 
 
 async def _parameters(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
-    streams = {i: n.subject_id for i, n in nodes.items() if n.kind is ExplainKind.STREAM_MONTH}
+    streams = {i: n.subject_id for i, n in nodes.items() if n.kind is ExplainKind.STREAM_MONTH and not n.frame.frozen}
     if not streams:
         return
     watched: dict[UUID, list[Row[Any]]] = {}
@@ -173,6 +174,11 @@ def _factor(node: Explained, factor: Factor) -> Explained:
 
 
 async def _inventories(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
+    submitted = {i: n for i, n in nodes.items() if n.kind is ExplainKind.FROZEN}
+    if submitted:
+        kept = await inventory_rows.inventories(session, [n.subject_id for n in submitted.values()])
+        for place, node in submitted.items():
+            found.setdefault(place, []).append(_inventory(node, kept[node.subject_id]))
     for frame in {n.frame for n in nodes.values() if n.kind is ExplainKind.OWN}:
         places = {i: n for i, n in nodes.items() if n.kind is ExplainKind.OWN and n.frame == frame}
         owners = [n.organisation_id for n in places.values()]
@@ -183,7 +189,7 @@ async def _inventories(session: ReadSession, nodes: dict[int, Explained], found:
             found.setdefault(place, []).extend(_inventory(node, row) for row in known.get(node.organisation_id, []))
 
 
-def _inventory(node: Explained, row: Row[Any]) -> Explained:
+def _inventory(node: Explained, row: Row[Any] | Inventory) -> Explained:
     period = f"{row.first_month:%Y-%m} ({row.months})"
     label = Words(
         f"排放清单 {period} 第 {row.version} 版 {row.state}", f"inventory {period} version {row.version} {row.state}"
