@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from backend.accounting.domain.activity import record_id
+from backend.accounting.domain.chinese import in_chinese
 from backend.accounting.domain.explain import Explained, ExplainKind, Words, named
+from backend.accounting.domain.records import Method
+from backend.accounting.domain.sources import Category, DirectKind
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 
@@ -21,12 +24,13 @@ Placed = dict[int, list[Row[Any]]]
 def source_of(parent: Explained, row: Row[Any]) -> Explained:
     """A source below an organisation, or below a frozen inventory."""
     kind = f" / {row.direct_kind}" if row.direct_kind else ""
+    kind_zh = f"／{in_chinese(DirectKind, row.direct_kind)}" if row.direct_kind else ""
     return replace(
         parent,
         kind=ExplainKind.SOURCE,
         subject_id=row.id,
         label=named(row.code, row.name_zh, row.name_en),
-        detail=Words(f"{row.category}{kind}", f"{row.category}{kind}"),
+        detail=Words(f"{in_chinese(Category, row.category)}{kind_zh}", f"{row.category}{kind}"),
         value=trimmed(parent.part * row.co2e_t),
         whole=parent.value,
         records=row.records,
@@ -40,12 +44,13 @@ def month_of(parent: Explained, row: Row[Any]) -> Explained:
     name = named(row.code, row.name_zh, row.name_en)
     times = f"{trimmed(row.quantity)} {row.unit} × {trimmed(row.co2e_per_unit)} {row.coefficient_unit}"
     method = f" ({row.method})" if declared else ""
+    method_zh = f"（{in_chinese(Method, row.method)}）" if declared else ""
     return replace(
         parent,
         kind=ExplainKind.DECLARED_RESULT if declared else ExplainKind.STREAM_MONTH,
         subject_id=row.id,
         label=Words(f"{when} {name.zh}", f"{when} {name.en}"),
-        detail=Words(times + method, times + method),
+        detail=Words(times + method_zh, times + method),
         value=trimmed(parent.part * row.co2e_t),
         whole=parent.value,
         records=row.records,
