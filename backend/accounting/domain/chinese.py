@@ -48,7 +48,8 @@ NAMES: Final[Mapping[type[StrEnum], Mapping[str, str]]] = {
         "NCV_HIGHEST": "低位发热量上限", "CARBON_CONTENT_LOWEST": "含碳量下限", "CARBON_CONTENT_HIGHEST": "含碳量上限",
     },
     Provenance: {
-        "OFFICIAL_COPY": "官方文本副本", "DRAFT_COPY": "征求意见稿副本", "PAGE": "公开网页引用", "SECONDARY": "二手转录",
+        "OFFICIAL_COPY": "官方文本副本", "DRAFT_COPY": "征求意见稿副本", "PAGE": "公开网页引用",
+        "SECONDARY": "二手转录",
         "DERIVED": "推算或定义", "MEMORY": "记忆，未核实", "SUPPLIER": "供应商提供", "MEASURED": "实测",
         "OWN_STUDY": "自行研究",
     },

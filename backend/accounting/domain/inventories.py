@@ -26,7 +26,7 @@ in_chinese({
 PERIOD_LOCKED = conflict(
     "PERIOD_LOCKED",
     en="The inventory of this organisation for {period} is {state}; reopen it with a reason before changing records.",
-    zh="该组织 {period} 的清单状态为“{state_zh}”；修改记录前须说明原因并重新打开清单。",
+    zh="该组织 {period_zh} 的清单状态为“{state_zh}”；修改记录前须说明原因并重新打开清单。",
 )
 INVENTORY_OVERLAPS = conflict(
     "INVENTORY_OVERLAPS",

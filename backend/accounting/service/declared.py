@@ -21,6 +21,7 @@ from backend.accounting.domain.records import (
     checked_reason,
     checked_result,
     weigh,
+    when_superseded,
 )
 from backend.accounting.domain.sources import EmissionSource
 from backend.accounting.repository import factors as factor_rows
@@ -161,7 +162,7 @@ class DeclaredResultService:
             found = (await rows.declared(change.unit, [key])).get(key)
             old, source = await reach_record(change, Permission.EMISSION_RECORD, "DeclaredResult", key, found)
             if old.superseded_at or not await rows.supersede(change.unit, key, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             new = await self._replace(change, old, source, changed) if changed else None
             latest = new or (await rows.declared(change.unit, [key]))[key]
             await change.audit("DeclaredResult", latest.id, source.organisation_id, before=old, after=latest)

@@ -23,7 +23,7 @@ from backend.accounting.domain.quality_batches import (
     checked_batch,
     means,
 )
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason
+from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason, when_superseded
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import Stream
 from backend.accounting.repository import measurements as rows
@@ -122,7 +122,7 @@ class BatchService:
             because = checked_reason(reason)
             old, place = await reach(change, Permission.EMISSION_RECORD, MaterialBatch, key)
             if old.superseded_at or not await rows.supersede(change.unit, old, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             latest = (await rows.by_ids(change.unit, MaterialBatch, [key]))[key]
             if new is not None:
                 if new.stream_id != old.stream_id:

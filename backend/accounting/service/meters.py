@@ -29,7 +29,14 @@ from backend.accounting.domain.metering import (
     touched,
 )
 from backend.accounting.domain.months import months_between, next_month
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, BAD_PERIOD, BatchOrigin, checked_month, checked_reason
+from backend.accounting.domain.records import (
+    ALREADY_SUPERSEDED,
+    BAD_PERIOD,
+    BatchOrigin,
+    checked_month,
+    checked_reason,
+    when_superseded,
+)
 from backend.accounting.domain.sources import Flow
 from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import metering as meter_rows
@@ -195,7 +202,7 @@ class MeterService:
             because = checked_reason(reason)
             old, place = await reach(change, Permission.EMISSION_RECORD, MeterReading, key)
             if old.superseded_at or not await rows.supersede(change.unit, old, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             meter = (await rows.by_ids(change.unit, Meter, [old.meter_id]))[old.meter_id]
             latest = (await rows.by_ids(change.unit, MeterReading, [key]))[key]
             known = await self._known(change, [meter.id])
