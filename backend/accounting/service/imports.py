@@ -221,23 +221,10 @@ class ImportService:
 async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> int:
     """Take away the rows that say what a current record says already, as often as it is recorded; how many."""
     lines = understood.lines
-    same = ["batch", "stream", "day", "quantity"]
-    number = {s.id: n for n, s in enumerate(understood.streams)}
-    batch = {words: n for n, words in enumerate(understood.batches)}
-    month = pl.col("day").dt.month_start().alias("month")
-    months = lines.select("stream", month).unique()
-    wanted = [(understood.streams[n].id, first) for n, first in months.iter_rows()]
-    recorded = [(number[key], first) for key, first in await activity_rows.recorded_months(unit, wanted)]
-    if not recorded:
-        return 0
+    asked = await _in_recorded_months(unit, understood)
     there: list[tuple[Any, ...]] = []
-    asked = lines.join(
-        pl.DataFrame(recorded, schema=months.schema, orient="row"),
-        left_on=["stream", month],
-        right_on=["stream", "month"],
-        how="semi",
-    )
-    asked = asked.select("stream", "day", "quantity").unique().sort("stream", "day")
+    batch = {words: n for n, words in enumerate(understood.batches)}
+    number = {s.id: n for n, s in enumerate(understood.streams)}
     for part in asked.iter_slices(_ASKED_AT_ONCE):
         said = [(understood.streams[n].id, day, quantity) for n, day, quantity in part.iter_rows()]
         there += [
@@ -247,12 +234,28 @@ async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> 
         ]
     if not there:
         return 0
+    same = ["batch", "stream", "day", "quantity"]
     schema: dict[str, Any] = {**{name: lines.schema[name] for name in same}, "times": pl.Int64}
     nth = pl.int_range(pl.len()).over(same).alias("nth")
     times = pl.DataFrame(there, schema=schema, orient="row")
     known = lines.with_columns(nth).join(times, on=same, how="left", maintain_order="left")
     understood.lines = known.filter(pl.col("nth") >= pl.col("times").fill_null(0)).select(lines.columns)
     return lines.height - understood.lines.height
+
+
+async def _in_recorded_months(unit: UnitOfWork, understood: Understood) -> pl.DataFrame:
+    """Stream, day and quantity of the lines in months of their stream that something was recorded for, each once."""
+    which = ["stream", "month"]
+    month = pl.col("day").dt.month_start().alias("month")
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    months = understood.lines.select("stream", month).unique()
+    wanted = [(understood.streams[n].id, first) for n, first in months.iter_rows()]
+    recorded = [(number[key], first) for key, first in await activity_rows.recorded_months(unit, wanted)]
+    there = pl.DataFrame(recorded, schema=months.schema, orient="row")
+    if there.is_empty():
+        return understood.lines.head(0)
+    asked = understood.lines.select("stream", "day", "quantity", month).join(there, on=which, how="semi")
+    return asked.drop("month").unique().sort("stream", "day")
 
 
 async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
