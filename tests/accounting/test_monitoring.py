@@ -300,7 +300,7 @@ async def test_the_template_is_read_from_the_streams_of_the_pack(works: Works) -
 async def _put_in_force(works: Works, plan: dict[str, Any]) -> None:
     """Say what a template leaves open, and let somebody else approve."""
     instrument = await meter(works)
-    quality = [p for p in templates()["CEMENT"].rows for p in p.parameters if p.kind == "QUALITY"]
+    quality = [p for row in templates()["CEMENT"].rows for p in row.parameters if p.kind == "QUALITY"]
     rows = {p.code: r for r in templates()["CEMENT"].rows for p in r.parameters}
     said = [
         parameter(

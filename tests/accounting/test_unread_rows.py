@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.kit.errors import Locale
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from tests.fixtures.accounting import Works
@@ -111,7 +112,11 @@ async def test_rows_may_stand_in_a_variable_of_their_own(works: Works) -> None:
 async def test_what_is_wrong_outside_of_rows_is_said_with_its_way_in_the_callers_language(works: Works) -> None:
     row = {**ACTIVITY, "sourceId": await works.fuel("烟煤"), "month": "x"}
     document = "mutation M($input: RecordActivityInput!) { recordActivity(input: $input) { replayed } }"
-    for locale, said in (("zh-CN", "此处须为 true 或 false，收到 'yes'。"), ("en", "non boolean value: 'yes'")):
+    both: tuple[tuple[Locale, str], ...] = (
+        ("zh-CN", "此处须为 true 或 false，收到 'yes'。"),
+        ("en", "non boolean value: 'yes'"),
+    )
+    for locale, said in both:
         caller = replace(works.monitor, locale=locale)
         response = await caller.run(document, input={"rows": [row], "dryRun": "yes"})
         month, dry = sorted(response.errors, key=lambda e: len(e["extensions"]["path"]), reverse=True)

@@ -88,7 +88,7 @@ class Template:
                 if parameter.only_with_stream and not fits:
                     continue
                 if parameter.stream is not None and not fits:
-                    unbound.append(Unbound(parameter.code, parameter.stream, there and there.unit))
+                    unbound.append(Unbound(parameter.code, parameter.stream, there.unit if there else None))
                 made.append(_parameter(row, parameter, there.id if there is not None and fits else None))
         return made, unbound
 

@@ -20,7 +20,7 @@ WHERE CAST(:month AS date) IS NULL
   OR (first_month, code, record_id) > (CAST(:month AS date), CAST(:code AS text), CAST(:id AS uuid))
 ORDER BY first_month, code, record_id LIMIT :most
 """
-_LACK: Final = "SELECT document, count(*) AS count FROM lacking_evidence(:tenant, :key) GROUP BY document"
+_LACK: Final = "SELECT document, count(*) AS records FROM lacking_evidence(:tenant, :key) GROUP BY document"
 _CUT: Final = """
 SELECT o.code, d.gas, d.first_month, d.months
 FROM declared_result d JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
@@ -54,7 +54,7 @@ async def lacking(session: ReadSession, of: Inventory, request: PageRequest) -> 
 async def how_many_lack(session: ReadSession, of: Inventory) -> tuple[int, int]:
     """How many records lack a reference or document, and how many a document that is demanded."""
     rows = await session.rows(_LACK, {"tenant": session.tenant_id, "key": of.id})
-    counts = {r.document: int(r.count) for r in rows}
+    counts = {r.document: int(r.records) for r in rows}
     return counts.get(False, 0), counts.get(True, 0)
 
 
