@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.registry import job
-from backend.kit.jobs.schedules import Daily
 from backend.kit.jobs.scheduler import prune
+from backend.kit.jobs.schedules import Daily
 
 KEPT: Final = timedelta(days=90)
 """How long a finished job is kept after its end; one that a record refers to is kept as long as that."""

@@ -43,9 +43,7 @@ class Handler:
         return {name: getattr(read, name) for name in self.arguments.model_fields}
 
 
-def job(
-    name: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S, schedule: Schedule | None = None
-) -> Callable[[R], R]:
+def job(name: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S, schedule: Schedule | None = None) -> Callable[[R], R]:
     """Register `async def run(context: JobContext, **arguments)` as the way to do `name` ("slice.verb").
 
     What it returns (a JSON object or None) is kept as the result. An effect that must be there exactly once goes

@@ -148,4 +148,3 @@ def wanted(schedules: Mapping[str, Schedule], off: frozenset[str]) -> dict[str, 
     if unknown:
         log.warning("no such schedule to switch off", names=sorted(unknown))
     return {} if ALL in off else {name: found for name, found in schedules.items() if name not in off}
-

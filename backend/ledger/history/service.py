@@ -107,7 +107,9 @@ class HistoryService:
         return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
 
     async def checkpoint(self, tenant_id: UUID, older_than: timedelta = SETTLED) -> int:
-        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For its job and the operator."""
+        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For its job and the
+        operator.
+        """
         made = 0
         while await self.toolbox.database.write(
             tenant_id, lambda unit: repository.make_checkpoint(unit, older_than, SLICE)

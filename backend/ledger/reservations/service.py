@@ -97,6 +97,16 @@ class ReservationService:
         """End a reservation whose deadline has passed; False when it had ended before. For its job."""
         return await repository.end(unit, Ending(reservation_id, ReservationState.EXPIRED))
 
+    async def expire_overdue(self, tenant_id: UUID) -> int:
+        """End what should have ended and stands yet, one by one: its own job was cancelled, or failed. How many."""
+        database = self.toolbox.database
+        async with database.read(tenant_id) as session:
+            keys = await repository.overdue(session)
+        ended = 0
+        for key in keys:
+            ended += await database.write(tenant_id, lambda unit, key=key: self.expire(unit, key))
+        return ended
+
     async def reservations_by_ids(self, principal: Principal, keys: Collection[UUID]) -> dict[UUID, Reservation]:
         """Those the caller may read."""
         async with self.toolbox.database.read(principal.tenant_id) as session:

@@ -15,8 +15,8 @@ from backend.kit.ids import uuid7
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.jobs import KEPT
 from backend.kit.jobs.queue import Queue
-from backend.kit.jobs.schedules import Daily, Every
 from backend.kit.jobs.scheduler import Scheduler, last_runs
+from backend.kit.jobs.schedules import Daily, Every
 from backend.kit.provision import WORKER
 from tests.fixtures.jobs import QUICK, Register, ask, effect, effects, job_row, until, working
 from tests.fixtures.world import World
