@@ -39,6 +39,7 @@ CAPABILITIES: Final = (
     Capability("backend.ledger.cuts"),
     Capability("backend.ledger.history", jobs=True),
     Capability("backend.ledger.reminders", jobs=True),
+    Capability("backend.ledger.exceptions"),
     *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )
