@@ -38,7 +38,7 @@ def schedules(
     assert all(modules("jobs"))
 
     async def work(database: Database) -> list[tuple[Tenant, Mapping[str, LastRun]]]:
-        found = []
+        found: list[tuple[Tenant, Mapping[str, LastRun]]] = []
         for one in await list_tenants(database):
             if tenant in {"", one.slug}:
                 async with database.read(one.id) as session:

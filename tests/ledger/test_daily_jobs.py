@@ -109,6 +109,7 @@ async def test_an_offset_surrender_left_standing_goes_on(group: Group, database_
         assert (await until(group.world, again, "SUCCEEDED")).result == {"taken": ["OFFERED"]}
         waiting = await until(group.world, await ask(group.world, "ledger.resume_offset_surrenders"), "SUCCEEDED")
     assert waiting.result == {"resumed": 0}, "the registry has to decide now"
+    assert group.manager.principal is not None
     found = await group.world.services.get(OffsetService).surrenders_by_ids(
         group.manager.principal, [from_id(begun["surrender"]["id"])[1]]
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
@@ -40,7 +41,7 @@ TOO_MANY_EXCEPTIONS = invalid(
     en="1 to {most} exceptions are recorded at once; got {count}.",
     zh="每次可登记 1 至 {most} 项例外，收到 {count} 项。",
 )
-MOST_AT_ONCE = 1000
+MOST_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ def checked(new: NewException, book: Rulebook, *path: str) -> NewException:
         raise UNKNOWN_RULE(path=(*path, "rule"), rule=code[:60], year=new.year)
     if not found.exceptions:
         raise RULE_WITHOUT_EXCEPTIONS(path=(*path, "rule"), rule=code, source=found.source)
-    told = {name: tidy(getattr(new, name)) for name in ("reason", "evidence")}
-    for name, text in told.items():
+    reason, evidence = tidy(new.reason), tidy(new.evidence)
+    for name, text in (("reason", reason), ("evidence", evidence)):
         if not text:
             raise MISSING_TEXT(path=(*path, name), what=name)
-    return replace(new, rule=code, **told)
+    return replace(new, rule=code, reason=reason, evidence=evidence)

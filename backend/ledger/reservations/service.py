@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -99,13 +100,10 @@ class ReservationService:
 
     async def expire_overdue(self, tenant_id: UUID) -> int:
         """End what should have ended and stands yet, one by one: its own job was cancelled, or failed. How many."""
-        database = self.toolbox.database
-        async with database.read(tenant_id) as session:
+        async with self.toolbox.database.read(tenant_id) as session:
             keys = await repository.overdue(session)
-        ended = 0
-        for key in keys:
-            ended += await database.write(tenant_id, lambda unit, key=key: self.expire(unit, key))
-        return ended
+        ended = [await self.toolbox.database.write(tenant_id, partial(self.expire, reservation_id=k)) for k in keys]
+        return sum(ended)
 
     async def reservations_by_ids(self, principal: Principal, keys: Collection[UUID]) -> dict[UUID, Reservation]:
         """Those the caller may read."""

@@ -16,7 +16,7 @@ from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.jobs import KEPT
 from backend.kit.jobs.queue import Queue
 from backend.kit.jobs.scheduler import Scheduler, last_runs
-from backend.kit.jobs.schedules import Daily, Every
+from backend.kit.jobs.schedules import Daily, Every, Schedule
 from backend.kit.provision import WORKER
 from tests.fixtures.jobs import QUICK, Register, ask, effect, effects, job_row, until, working
 from tests.fixtures.world import World
@@ -42,7 +42,7 @@ async def runs(world: World, schedule: str) -> list[Row[tuple[datetime, str]]]:
 
 async def test_racing_workers_start_a_run_once(world: World, database_url: str) -> None:
     databases = [connect(database_url, role=WORKER) for _ in range(3)]
-    schedules = {"test.a": HOURLY, "test.b": Daily(time(3))}
+    schedules: dict[str, Schedule] = {"test.a": HOURLY, "test.b": Daily(time(3))}
     racing = [Scheduler(d, at(tomorrow()), schedules) for d in databases for _ in range(4)]
     for _ in range(3):
         await asyncio.gather(*(s.start_due() for s in racing))
