@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork, connect
+from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.jobs import KEPT
@@ -18,6 +19,7 @@ from backend.kit.jobs.queue import Queue
 from backend.kit.jobs.scheduler import Scheduler, last_runs
 from backend.kit.jobs.schedules import Daily, Every, Schedule
 from backend.kit.provision import WORKER
+from tenants.access import Role
 from tests.fixtures.jobs import QUICK, Register, ask, effect, effects, job_row, until, working
 from tests.fixtures.world import World
 
@@ -118,6 +120,18 @@ async def test_the_run_of_a_dead_worker_goes_on(
     async with world.services.toolbox.database.read(world.tenant_id) as session:
         last = (await last_runs(session))[name]
     assert (last.due_at, last.state) == (started.due_at, "SUCCEEDED")
+
+
+async def test_members_see_which_jobs_are_runs_of_schedules(world: World, worker_database: Database) -> None:
+    asked = await ask(world, "test.b")
+    await Scheduler(worker_database, at(tomorrow()), {"test.a": HOURLY}).start_due()
+    (run,) = await runs(world, "test.a")
+    document = "query Q($s: Boolean) { jobs(scheduled: $s) { nodes { id name scheduledFor } } }"
+    manager = await world.caller(Role.ASSET_MANAGER)
+    seen = {s: (await manager.ask(document, s=s))["jobs"]["nodes"] for s in (True, False, None)}
+    assert [(j["name"], datetime.fromisoformat(j["scheduledFor"])) for j in seen[True]] == [("test.a", run.due_at)]
+    assert seen[False] == [{"id": to_id("Job", asked), "name": "test.b", "scheduledFor": None}]
+    assert seen[None] == [*seen[True], *seen[False]]
 
 
 async def test_old_jobs_are_pruned_unless_something_refers_to_them(
