@@ -46,9 +46,10 @@ class ReservationService:
         UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, FORBIDDEN, NOT_FOUND, INSUFFICIENT_BALANCE.
         """
         clock = self.toolbox.clock
-        tidied, order = domain.checked(new, clock.now(), clock.today())
 
         async def work(change: Change) -> Reservation:
+            # Here, for what was answered once is answered again also when its deadline has passed.
+            tidied, order = domain.checked(new, clock.now(), clock.today())
             made = await reserve_within(change, tidied, order)
             if made.expires_at is not None:
                 await enqueue(
