@@ -174,10 +174,12 @@ async def settle(unit: UnitOfWork, batch_ids: Sequence[UUID], *, many: bool) -> 
 async def plan_for(session: ReadSession, *, many: bool) -> None:
     """Statistics know nothing of rows that came a moment ago: what joins all of them must not be planned for one.
 
-    Holds until the transaction ends or asks otherwise. Many are sorted and hashed in memory.
+    Holds until the transaction ends or asks otherwise. Many are hashed in memory: merging reads a source's method
+    again for each of its months.
     """
     await session.rows(
-        "SELECT set_config('enable_nestloop', :use, true), set_config('work_mem', :memory, true)",
+        "SELECT set_config('enable_nestloop', :use, true), set_config('enable_mergejoin', :use, true), "
+        "set_config('work_mem', :memory, true)",
         {"use": "off" if many else "on", "memory": _MEMORY_FOR_MANY if many else _MEMORY},
     )
 
