@@ -150,9 +150,9 @@ class LedgerService:
         accounts = await _receiving_accounts(change, [new for _, new in sound])
         shut = await not_open(change.unit, [a.id for a in accounts.values()]) if accounts else {}
         for index, new in sound:
-            error = _not_received(new, accounts.get(_receiver(new)), shut)
-            if error is not None:
-                rows[index] = LotOutcome(refusal=Refusal.of(error))
+            barred = _not_received(new, accounts.get(_receiver(new)), shut)
+            if barred is not None:
+                rows[index] = LotOutcome(refusal=Refusal.of(barred))
         sound = [(index, new) for index, new in sound if rows[index].refusal is None]
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]

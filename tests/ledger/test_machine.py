@@ -124,8 +124,8 @@ class Play:
     def _named(self, move: Move) -> Move:
         """The move with the names of lots in it: numbers are those of the known cut ones."""
         known = self.model.known
-        legs = [(lot if lot in LOTS else known[int(lot) % len(known)], *rest) for lot, *rest in move.legs]
-        return replace(move, legs=tuple((lot, source, to, quantity) for lot, source, to, quantity in legs))
+        names = [leg[0] if leg[0] in LOTS else known[int(leg[0]) % len(known)] for leg in move.legs]
+        return replace(move, legs=tuple((name, *leg[1:]) for name, leg in zip(names, move.legs, strict=True)))
 
     def _piece(self, number: int) -> str:
         return self.model.known[number % len(self.model.known)]
@@ -193,7 +193,8 @@ class Play:
 
     async def _told_of_today(self) -> dict[tuple[str, str], int]:
         """The balances of today as the past tells them: from checkpoints and what was recorded after them."""
-        service, found = self.group.world.services.get(HistoryService), {}
+        service = self.group.world.services.get(HistoryService)
+        found: dict[tuple[str, UUID], int] = {}
         for holder in HOLDERS:
             told = await service.balances(self.principal, self.run.organisation(holder), None, None, below=False)
             found |= {(holder, b.lot_id): b.quantity_t for b in told}
