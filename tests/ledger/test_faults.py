@@ -62,7 +62,20 @@ class Server:
         pid = self.cluster.status().pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await asyncio.to_thread(self.cluster.start)
+        while self.cluster.status().pid == pid:
+            await asyncio.sleep(0.01)
+        # A server that dies soon after its start is left down by its supervisor until it is asked for.
+        while not await self._answers():
+            await asyncio.to_thread(self.cluster.start)
+
+    async def _answers(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.url)
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(0.1)
+            return False
+        await connection.close()
+        return True
 
 
 @pytest.fixture
