@@ -23,6 +23,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from asyncpg.exceptions import PostgresError
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database, connect
@@ -62,7 +63,7 @@ class Server:
         pid = self.cluster.status().pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        while self.cluster.status().pid == pid:
+        while self.cluster.status().pid == pid:  # noqa: ASYNC110 - another process ends
             await asyncio.sleep(0.01)
         # A server that dies soon after its start is left down by its supervisor until it is asked for.
         while not await self._answers():
@@ -71,7 +72,7 @@ class Server:
     async def _answers(self) -> bool:
         try:
             connection = await asyncpg.connect(self.url)
-        except (OSError, asyncpg.PostgresError):
+        except (OSError, PostgresError):
             await asyncio.sleep(0.1)
             return False
         await connection.close()
