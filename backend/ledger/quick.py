@@ -194,5 +194,5 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
 
 def _posting(plan: Transfer, landed: Landed) -> Posting:
     own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id}
-    balances = tuple(Balance(*b) for b in landed.balances if b[0] in own)
+    balances = tuple(Balance(*b, plan.id) for b in landed.balances if b[0] in own)
     return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)
