@@ -28,7 +28,6 @@ from backend.ledger.domain import (
     Account,
     AccountKind,
     AccountRef,
-    Balance,
     LotRef,
     NamedLot,
     Order,
@@ -105,6 +104,7 @@ class Quick:
                 actor.idempotency_key,
                 digest_of(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
+                len(_pairs(plan)),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
@@ -192,7 +192,10 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
     return ((organisation, node) for organisation in organisations for node in nodes if node is not None)
 
 
+def _pairs(plan: Transfer) -> set[tuple[UUID, UUID]]:
+    """Each account and lot whose balance a transfer touches."""
+    return {(account.id, leg.lot_id) for leg in plan.legs for account in leg.sides()}
+
+
 def _posting(plan: Transfer, landed: Landed) -> Posting:
-    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id}
-    balances = tuple(Balance(*b) for b in landed.balances if b[0] in own)
-    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)
+    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), touched((plan,), landed.quantities))

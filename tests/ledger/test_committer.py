@@ -29,7 +29,7 @@ TENANT = uuid7()
 
 def asked(key: str | None = None, member: UUID = TENANT) -> Asked:
     plan: Any = None
-    return Asked(plan, member, "x", "-", key, b"", TENANT)
+    return Asked(plan, member, "x", "-", key, b"", TENANT, 2)
 
 
 class Books:
@@ -51,8 +51,8 @@ class Books:
             raise self.failing.pop()
         bad = [a.key in self.refused for a in batch]
         if any(bad):
-            return [Landed(datetime.now(UTC), [], refused=True) if no else None for no in bad]
-        return [Landed(datetime.now(UTC), []) for _ in batch]
+            return [Landed(datetime.now(UTC), refused=True) if no else None for no in bad]
+        return [Landed(datetime.now(UTC)) for _ in batch]
 
 
 async def outcomes(committer: Committer, *keys: str | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,11 +21,12 @@ SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], '{{}}', '{{}
   $7::date[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[],
   $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[])
 """  # noqa: S608 - a constant
-_COMMIT: Final = f"""
-SELECT {_ROWS} FROM ledger_commit($1::uuid, $2::int[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-  $8::text[], $9::bytea[], $10::uuid[], $11::text[], $12::int[], $13::date[], $14::uuid[], $15::int[], $16::text[],
-  $17::text[], $18::uuid[], $19::int[], $20::int[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[])
-"""  # noqa: S608 - a constant
+_COMMIT: Final = """
+SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::int[], $4::uuid[], $5::uuid[],
+  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::uuid[], $12::text[], $13::int[], $14::date[],
+  $15::uuid[], $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::int[], $23::uuid[],
+  $24::uuid[], $25::uuid[], $26::bigint[])
+"""
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::uuid[], $3::uuid[], $4::uuid, $5::text, $6::text,
   $7::text, $8::bytea, $9::text, $10::boolean, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
@@ -62,7 +64,7 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
-    and each organisation it takes from with a node on which the caller has the right to (none: the right everywhere).
+    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to (none: the right everywhere).
     """
 
     plan: Transfer
@@ -72,6 +74,7 @@ class Asked:
     key: str | None
     digest: bytes
     organisation_id: UUID
+    balances: int
     reach: tuple[tuple[UUID, UUID], ...] = ()
 
 
@@ -92,12 +95,14 @@ class AskedList:
     reach: Sequence[tuple[UUID, UUID]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Landed:
-    """How one of many postings came down: when, and each balance as it left it; or `refused`, to be judged alone."""
+    """How one of many postings came down: when, and the balances as it left them, in the order of account and lot; or
+    `refused`, to be judged alone.
+    """
 
     recorded_at: datetime
-    balances: list[tuple[UUID, UUID, int]]
+    quantities: Sequence[int] = ()
     refused: bool = False
 
 
@@ -140,9 +145,10 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     """
     reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
     plans = [a.plan for a in asked]
-    rows = await driver.fetch(
-        _COMMIT,
+    counts = [a.balances for a in asked]
+    arguments = [
         tenant_id,
+        False,
         [number for number, _, _ in reach],
         [organisation for _, organisation, _ in reach],
         [node for _, _, node in reach],
@@ -153,16 +159,30 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         [a.digest for a in asked],
         *_plans(plans),
         [a.organisation_id for a in asked],
+        counts,
         *_legs(plans),
-    )
-    landed: list[Landed | None] = [None] * len(asked)
-    for posting, refusal, _, account_id, lot_id, quantity_t, recorded_at in rows:
-        found = landed[posting - 1]
-        if found is None:
-            found = landed[posting - 1] = Landed(recorded_at, [], refused=refusal is not None)
-        if refusal is None:
-            found.balances.append((account_id, lot_id, quantity_t))
-    return landed
+    ]
+    again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments, 1)
+    if again:
+        landed: list[Landed | None] = [None] * len(asked)
+        for number in again:
+            landed[number - 1] = Landed(recorded_at, refused=True)
+        return landed
+    ends = list(accumulate(counts))
+    return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+
+async def _opened(driver: Any, call: str, arguments: list[Any], opening: int) -> Any:
+    """The row a call answers; a second call makes the balances that were not there at the first: to look for them
+    beforehand would cost all what few need. `opening` is the place of the argument that says so.
+    """
+    try:
+        return await driver.fetchrow(call, *arguments)
+    except PostgresError as error:
+        if sqlstate(error) != _NOT_THERE:
+            raise
+    arguments[opening] = True
+    return await driver.fetchrow(call, *arguments)
 
 
 async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
@@ -184,14 +204,7 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         asked.organisations,
         *_legs(asked.plans),
     ]
-    try:
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
-    except PostgresError as error:
-        # To look for missing balances first would cost every list what few need.
-        if sqlstate(error) != _NOT_THERE:
-            raise
-        arguments[9] = True
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    row = await _opened(driver, _COMMIT_LIST, arguments, 9)
     return row and (row["recorded_at"], row["balances"])
 
 
