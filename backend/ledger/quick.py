@@ -9,19 +9,17 @@ way (`PostingService.post`), which knows all the reasons.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import orjson
 from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import uuids7
 from backend.ledger.committer import Committer, NotTaken, is_unsure
 from backend.ledger.domain import (
     OUTSIDE,
@@ -40,7 +38,7 @@ from backend.ledger.repository.names import Names
 from backend.ledger.repository.posting import Asked, AskedList, Landed
 from backend.ledger.rules import Books, answering, planned
 from tenants.access import Permission, Principal
-from tenants.commands import Actor
+from tenants.commands import Actor, brief_digest
 
 MOST_NAMES: Final = 200_000
 """Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
@@ -102,7 +100,7 @@ class Quick:
                 operation,
                 actor.correlation_id,
                 actor.idempotency_key,
-                digest_of(body) if actor.idempotency_key is not None else b"",
+                brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
                 len(_pairs(plan)),
                 reach,
@@ -130,7 +128,7 @@ class Quick:
         except NotTaken:
             return None
         key = actor.idempotency_key
-        digest = b"" if key is None else digest_of(body)
+        digest = b"" if key is None else brief_digest(body)
         principal, kept = actor.principal, KeptList.pack(plans)
         wanted = AskedList(
             plans, principal.member_id, operation, actor.correlation_id, key, digest, kept, organisations, reach
@@ -161,7 +159,7 @@ class Quick:
         if known is None:
             return None
         try:
-            return [planned(order, known[1], uuid7()) for order in orders]
+            return [planned(order, known[1], key) for order, key in zip(orders, uuids7(len(orders)), strict=True)]
         except CodedError:
             return None
 
@@ -176,11 +174,6 @@ class Quick:
             return None
         self.learn(actor.principal.tenant_id, found)
         return self._plans(actor, orders)
-
-
-def digest_of(body: object) -> bytes:
-    """As `tenants.commands` keeps it with a key, of what has no decimals in it."""
-    return hashlib.sha256(orjson.dumps(orjson.loads(orjson.dumps(body)), option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _indexes()
     _legs()
     _commit()
+    _commit_list()
 
 
 def _indexes() -> None:
@@ -46,14 +47,19 @@ def _legs() -> None:
         # go back to where lots come from.
         f"""
         CREATE FUNCTION asset_legs_look_back(of_tenant uuid, transfers uuid[]) RETURNS void LANGUAGE plpgsql {PLANS} AS $$
+        DECLARE back record;
         BEGIN
           IF EXISTS (
             SELECT FROM unnest(transfers) AS x (id)
-            JOIN asset_transfer t ON t.tenant_id = of_tenant AND t.id = x.id
-            JOIN asset_leg l ON l.tenant_id = of_tenant AND l.transfer_id = x.id
-            JOIN asset_lot o ON o.tenant_id = of_tenant AND o.id = l.lot_id
-            JOIN asset_account f ON f.tenant_id = of_tenant AND f.id = l.from_account_id
-            JOIN asset_account g ON g.tenant_id = of_tenant AND g.id = l.to_account_id
+            CROSS JOIN LATERAL (SELECT * FROM asset_transfer t WHERE t.tenant_id = of_tenant AND t.id = x.id OFFSET 0) t
+            CROSS JOIN LATERAL (SELECT * FROM asset_leg l
+                                WHERE l.tenant_id = of_tenant AND l.transfer_id = x.id OFFSET 0) l
+            CROSS JOIN LATERAL (SELECT * FROM asset_lot o
+                                WHERE o.tenant_id = of_tenant AND o.id = l.lot_id OFFSET 0) o
+            CROSS JOIN LATERAL (SELECT * FROM asset_account f
+                                WHERE f.tenant_id = of_tenant AND f.id = l.from_account_id OFFSET 0) f
+            CROSS JOIN LATERAL (SELECT * FROM asset_account g
+                                WHERE g.tenant_id = of_tenant AND g.id = l.to_account_id OFFSET 0) g
             WHERE NOT coalesce(CASE
               WHEN t.kind = 'ISSUE' THEN f.issuing AND g.organisation_id = o.issued_to AND l.quantity_t = o.quantity_t
                                          AND o.issued_by = t.id
@@ -70,11 +76,16 @@ def _legs() -> None:
             RAISE EXCEPTION 'a leg does not fit its transfer, its lot or its accounts'
               USING ERRCODE = 'TH005', CONSTRAINT = 'asset_leg_lawful';
           END IF;
-          UPDATE asset_lot o SET withdrawn_by = l.transfer_id
-          FROM unnest(transfers) AS x (id)
-          JOIN asset_leg l ON l.tenant_id = of_tenant AND l.transfer_id = x.id
-          JOIN asset_account g ON g.tenant_id = of_tenant AND g.id = l.to_account_id
-          WHERE g.issuing AND o.tenant_id = of_tenant AND o.id = l.lot_id;
+          FOR back IN
+            SELECT l.lot_id, l.transfer_id FROM unnest(transfers) AS x (id)
+            CROSS JOIN LATERAL (SELECT * FROM asset_leg l
+                                WHERE l.tenant_id = of_tenant AND l.transfer_id = x.id OFFSET 0) l
+            CROSS JOIN LATERAL (SELECT * FROM asset_account g
+                                WHERE g.tenant_id = of_tenant AND g.id = l.to_account_id OFFSET 0) g
+            WHERE g.issuing
+          LOOP
+            UPDATE asset_lot SET withdrawn_by = back.transfer_id WHERE tenant_id = of_tenant AND id = back.lot_id;
+          END LOOP;
         END $$
         """,
         "REVOKE ALL ON FUNCTION asset_legs_look_back FROM PUBLIC",
@@ -96,14 +107,15 @@ def _legs() -> None:
           END IF;
           WITH change AS (
             -- No limit, in truth: but so the planner expects few rows, and looks each up by its key, now and later.
-            SELECT account_id, lot_id, sum(amount_t) AS amount_t FROM (
-              SELECT from_account_id AS account_id, lot_id, -quantity_t AS amount_t FROM new_legs
+            -- And the tenant comes from the leg, lest all balances of a tenant be looked through for a few.
+            SELECT tenant_id, account_id, lot_id, sum(amount_t) AS amount_t FROM (
+              SELECT tenant_id, from_account_id AS account_id, lot_id, -quantity_t AS amount_t FROM new_legs
               UNION ALL
-              SELECT to_account_id, lot_id, quantity_t FROM new_legs) e
-            GROUP BY 1, 2 LIMIT unlimited
+              SELECT tenant_id, to_account_id, lot_id, quantity_t FROM new_legs) e
+            GROUP BY 1, 2, 3 LIMIT unlimited
           ), followed AS (
             UPDATE asset_balance b SET quantity_t = b.quantity_t + c.amount_t
-            FROM change c WHERE b.tenant_id = tenant AND b.account_id = c.account_id AND b.lot_id = c.lot_id
+            FROM change c WHERE b.tenant_id = c.tenant_id AND b.account_id = c.account_id AND b.lot_id = c.lot_id
             RETURNING 1
           )
           SELECT sum(x.legs) FILTER (WHERE x.lawful), bool_or(x.looks_back), min(x.effective_on), max(x.recorded_at),
@@ -320,4 +332,113 @@ def _commit() -> None:
         """,
         "REVOKE ALL ON FUNCTION ledger_commit FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION ledger_commit TO tanheng_app, tanheng_worker",
+    )
+
+
+def _commit_list() -> None:
+    run(
+        "DROP FUNCTION ledger_commit_list",
+        "DROP FUNCTION ledger_post_list",
+        # The list of one caller, as in 0020: in one round trip and one transaction, whole or (no row answered) not at all.
+        # What all transfers have alike comes once, in an array of one; no `l_posting` says that each has one leg. The
+        # balances are locked, judged and told by one look at each, in the order of account and lot, which is the order in
+        # which all postings lock them. What they really become is still the trigger's on legs.
+        f"""
+        CREATE FUNCTION ledger_commit_list(
+          for_tenant uuid, opening boolean, c_organisation uuid[], c_node uuid[],
+          by_member uuid, in_operation text, with_correlation text, with_key text, with_digest bytea, transfers text,
+          t_id uuid[], t_kind text[], t_legs integer[], t_effective_on date[], t_beneficiary uuid[], t_year integer[],
+          t_purpose text[], t_evidence text[], t_organisation uuid[],
+          l_posting integer[], l_leg integer[], l_lot uuid[], l_from uuid[], l_to uuid[], l_quantity bigint[]
+        ) RETURNS TABLE (recorded_at timestamptz, balances bigint[])
+        LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
+        #variable_conflict use_column
+        DECLARE
+          size integer := cardinality(t_id);
+          alike integer[] := ARRAY[size];
+          each_one boolean := cardinality(l_posting) = 0;
+          done text; covered boolean; wanted bigint; met bigint; after bigint[];
+        BEGIN
+          done := set_config('app.tenant_id', for_tenant::text, true);
+          done := tenant_must_be_writable();
+          IF cardinality(c_organisation) > 0 AND EXISTS (
+            SELECT FROM unnest(c_organisation, c_node) AS c (organisation, node)
+            LEFT JOIN organisation_reach r ON r.tenant_id = for_tenant AND r.descendant_id = c.organisation
+              AND r.ancestor_id = c.node
+            GROUP BY c.organisation HAVING count(r.descendant_id) = 0) THEN
+            RETURN;
+          END IF;
+          IF with_key IS NOT NULL THEN
+            INSERT INTO idempotency_key (tenant_id, member_id, key, operation, body_sha256)
+            VALUES (for_tenant, by_member, with_key, in_operation, with_digest) ON CONFLICT DO NOTHING;
+            IF NOT FOUND THEN
+              RETURN;
+            END IF;
+          END IF;
+          IF opening THEN
+            -- As in `ledger_post`: made before any is locked.
+            INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing)
+            SELECT DISTINCT for_tenant, k.account, k.lot, a.issuing
+            FROM unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)
+            CROSS JOIN LATERAL (SELECT issuing FROM asset_account a
+                                WHERE a.tenant_id = for_tenant AND a.id = k.account OFFSET 0) a
+            ORDER BY 2, 3
+            ON CONFLICT DO NOTHING;
+          END IF;
+          SELECT bool_and(issuing OR quantity_t - reserved_t >= debit), count(*), min(keys),
+                 array_agg(quantity_t + credit - debit ORDER BY account, lot)
+          INTO covered, met, wanted, after
+          FROM (
+            SELECT k.*, b.issuing, b.quantity_t, b.reserved_t
+            FROM (SELECT account, lot, sum(debit)::bigint AS debit, sum(credit)::bigint AS credit,
+                         count(*) OVER () AS keys
+                  FROM (SELECT unnest(l_from), unnest(l_lot), unnest(l_quantity), 0::bigint
+                        UNION ALL SELECT unnest(l_to), unnest(l_lot), 0::bigint, unnest(l_quantity))
+                    AS side (account, lot, debit, credit)
+                  GROUP BY 1, 2 ORDER BY 1, 2) k
+            CROSS JOIN LATERAL (
+              SELECT * FROM asset_balance b
+              WHERE b.tenant_id = for_tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b) AS locked;
+          IF met IS DISTINCT FROM wanted THEN
+            RAISE EXCEPTION 'a list needs balances that are not there yet' USING ERRCODE = 'TH006';
+          END IF;
+          IF NOT covered OR t_kind @> '{{REVERSE}}' THEN
+            RAISE EXCEPTION 'a list with a transfer that needs judging by itself' USING ERRCODE = 'TH005';
+          END IF;
+
+          IF cardinality(t_kind) = 1 THEN t_kind := array_fill(t_kind[1], alike); END IF;
+          IF cardinality(t_legs) = 1 THEN t_legs := array_fill(t_legs[1], alike); END IF;
+          IF cardinality(t_effective_on) = 1 THEN t_effective_on := array_fill(t_effective_on[1], alike); END IF;
+          IF cardinality(t_beneficiary) = 1 THEN t_beneficiary := array_fill(t_beneficiary[1], alike); END IF;
+          IF cardinality(t_year) = 1 THEN t_year := array_fill(t_year[1], alike); END IF;
+          IF cardinality(t_purpose) = 1 THEN t_purpose := array_fill(t_purpose[1], alike); END IF;
+          IF cardinality(t_evidence) = 1 THEN t_evidence := array_fill(t_evidence[1], alike); END IF;
+          IF cardinality(t_organisation) = 1 THEN t_organisation := array_fill(t_organisation[1], alike); END IF;
+          WITH posted AS (
+            INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, beneficiary_id, for_year, purpose,
+                                        evidence)
+            SELECT for_tenant, t_id[n], t_kind[n], t_legs[n], t_effective_on[n], t_beneficiary[n], t_year[n],
+                   t_purpose[n], t_evidence[n]
+            FROM generate_series(1, size) AS n
+          ), audited AS (
+            INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
+                                     after, correlation_id)
+            SELECT for_tenant, t_id[n], by_member, in_operation, t_organisation[n], 'AssetTransfer', t_id[n],
+                   jsonb_build_object('kind', t_kind[n], 'effective_on', t_effective_on[n],
+                                      'beneficiary_id', t_beneficiary[n], 'for_year', t_year[n], 'reverses_id', NULL),
+                   with_correlation
+            FROM generate_series(1, size) AS n
+          )
+          INSERT INTO asset_leg (tenant_id, transfer_id, leg, lot_id, from_account_id, to_account_id, quantity_t)
+          SELECT for_tenant, CASE WHEN each_one THEN t_id[i] ELSE t_id[l_posting[i]] END,
+                 CASE WHEN each_one THEN 1 ELSE l_leg[i] END, l_lot[i], l_from[i], l_to[i], l_quantity[i]
+          FROM generate_series(1, cardinality(l_lot)) AS i;
+          UPDATE idempotency_key k
+          SET answer = jsonb_build_object('transfers', transfers, 'quantities', to_jsonb(after))
+          WHERE k.tenant_id = for_tenant AND k.member_id = by_member AND k.key = with_key;
+          RETURN QUERY SELECT now(), after;
+        END $$
+        """,  # noqa: S608 - a constant
+        "REVOKE ALL ON FUNCTION ledger_commit_list FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION ledger_commit_list TO tanheng_app, tanheng_worker",
     )

@@ -25,6 +25,7 @@ from graphql import (
 from backend.kit.errors import CodedError
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.limits import DEFAULT_LIMITS, Limits, check_size
+from backend.kit.graphql.straight import Straight
 from backend.kit.graphql.text import check_document, check_variables
 
 log = structlog.get_logger()
@@ -67,6 +68,7 @@ class GraphQLResponse:
 class _Prepared:
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
+    straight: Straight | None = None
 
 
 @dataclass(slots=True)
@@ -101,9 +103,16 @@ class Executor:
             check_variables(variables)
         except CodedError as error:
             return self._refused((_of(error),), context)
+        resolved = None
+        if prepared.straight is not None:
+            answer = await prepared.straight.run(context, variables)
+            if isinstance(answer, dict):
+                return GraphQLResponse(answer)
+            resolved = answer
         started = execute(
             self.schema,
             prepared.document,
+            resolved,
             context_value=context,
             variable_values=variables,
             operation_name=request.operation_name,
@@ -132,7 +141,9 @@ class Executor:
         except CodedError as error:
             return _Prepared(None, (_of(error),))
         errors = validate(self.schema, document, max_errors=20)
-        return _Prepared(None, tuple(errors)) if errors else _Prepared(document)
+        if errors:
+            return _Prepared(None, tuple(errors))
+        return _Prepared(document, straight=Straight.of(self.schema, document))
 
 
 def _of(error: CodedError) -> GraphQLError:

@@ -28,8 +28,8 @@ SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, 
   $24::uuid[], $25::uuid[], $26::bigint[])
 """
 _COMMIT_LIST: Final = """
-SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::uuid[], $3::uuid[], $4::uuid, $5::text, $6::text,
-  $7::text, $8::bytea, $9::text, $10::boolean, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
+SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
+  $7::text, $8::text, $9::bytea, $10::text, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
   $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[],
   $25::bigint[])
 """
@@ -64,7 +64,8 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
-    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to (none: the right everywhere).
+    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to
+    (none: the right everywhere).
     """
 
     plan: Transfer
@@ -162,7 +163,7 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         counts,
         *_legs(plans),
     ]
-    again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments, 1)
+    again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
     if again:
         landed: list[Landed | None] = [None] * len(asked)
         for number in again:
@@ -172,16 +173,16 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
 
 
-async def _opened(driver: Any, call: str, arguments: list[Any], opening: int) -> Any:
-    """The row a call answers; a second call makes the balances that were not there at the first: to look for them
-    beforehand would cost all what few need. `opening` is the place of the argument that says so.
+async def _opened(driver: Any, call: str, arguments: list[Any]) -> Any:
+    """The row a call answers; a second call makes the balances that were not there at the first (by its second
+    argument): to look for them beforehand would cost all what few need.
     """
     try:
         return await driver.fetchrow(call, *arguments)
     except PostgresError as error:
         if sqlstate(error) != _NOT_THERE:
             raise
-    arguments[opening] = True
+    arguments[1] = True
     return await driver.fetchrow(call, *arguments)
 
 
@@ -189,8 +190,13 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
     """Post a list in one transaction of its own, whole: when, and each balance it touched as it left it, in the order
     of account and lot. None when something stands in its way that has to be looked at more closely.
     """
+    ids, *details = _plans(asked.plans)
+    posting, place, *moves = _legs(asked.plans)
+    if len(posting) == len(ids):
+        posting, place = [], []
     arguments = [
         tenant_id,
+        False,
         [organisation for organisation, _ in asked.reach],
         [node for _, node in asked.reach],
         asked.member_id,
@@ -199,13 +205,21 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         asked.key,
         asked.digest,
         asked.kept,
-        False,
-        *_plans(asked.plans),
-        asked.organisations,
-        *_legs(asked.plans),
+        ids,
+        *(_alike(column) for column in details),
+        _alike(asked.organisations),
+        posting,
+        place,
+        *moves,
     ]
-    row = await _opened(driver, _COMMIT_LIST, arguments, 9)
+    row = await _opened(driver, _COMMIT_LIST, arguments)
     return row and (row["recorded_at"], row["balances"])
+
+
+def _alike(column: Sequence[Any]) -> Sequence[Any]:
+    """One for all, when all are alike."""
+    first = column[0]
+    return [first] if all(x is first or x == first for x in column) else column
 
 
 def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
@@ -222,14 +236,14 @@ def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
 
 
 def _legs(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
-    legs = [(number, place, leg) for number, t in enumerate(transfers, 1) for place, leg in enumerate(t.legs, 1)]
+    legs = [leg for t in transfers for leg in t.legs]
     return (
-        [number for number, _, _ in legs],
-        [place for _, place, _ in legs],
-        [leg.lot_id for _, _, leg in legs],
-        [leg.source.id for _, _, leg in legs],
-        [leg.destination.id for _, _, leg in legs],
-        [leg.quantity_t for _, _, leg in legs],
+        [number for number, t in enumerate(transfers, 1) for _ in t.legs],
+        [place for t in transfers for place in range(1, len(t.legs) + 1)],
+        [leg.lot_id for leg in legs],
+        [leg.source.id for leg in legs],
+        [leg.destination.id for leg in legs],
+        [leg.quantity_t for leg in legs],
     )
 
 
