@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Any
 
 import pytest
 import strawberry
-from graphql import GraphQLSchema, execute, parse
+from graphql import GraphQLSchema, parse
 
 from backend.kit.errors import NOT_FOUND
 from backend.kit.graphql.context import RequestContext
-from backend.kit.graphql.execute import Executor, GraphQLRequest, GraphQLResponse, formatted
+from backend.kit.graphql.execute import Executor, GraphQLRequest, GraphQLResponse
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.straight import Straight
@@ -135,12 +135,10 @@ class Both:
         return await Executor(self.schema).run(GraphQLRequest(document, variables), _context())
 
     async def general(self, document: str, variables: dict[str, Any]) -> GraphQLResponse:
-        context = _context()
-        result: Any = execute(self.schema, parse(document), context_value=context, variable_values=variables)
-        result = await result if hasattr(result, "__await__") else result
-        errors = [formatted(e, context) for e in result.errors or ()]
-        request_error = result.data is None and bool(errors) and "path" not in errors[0]
-        return GraphQLResponse(result.data, errors, request_error)
+        executor = Executor(self.schema)
+        prepare = executor._prepare
+        executor._prepare = lambda text: replace(prepare(text), straight=None)
+        return await executor.run(GraphQLRequest(document, variables), _context())
 
 
 def _context() -> RequestContext:

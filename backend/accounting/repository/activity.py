@@ -257,10 +257,17 @@ async def page(
 
 
 _ANY_RECORD: Final = "SELECT 1 FROM activity_pack WHERE stream_id = ANY (:streams) LIMIT 1"
+_WORDS: Final = """
+unnest(CAST(:units AS text[]), CAST(:proofs AS text[]), CAST(:notes AS text[]))
+  WITH ORDINALITY AS w (entered_unit, evidence, note, nth)"""
 _RECORDED: Final = """
 SELECT k.stream_id, k.month
 FROM unnest(CAST(:streams AS uuid[]), CAST(:months AS date[])) AS k (stream_id, month)
-WHERE EXISTS (SELECT FROM activity_pack p WHERE p.stream_id = k.stream_id AND p.month = k.month)
+WHERE EXISTS (
+  SELECT FROM activity_pack p
+  JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+  JOIN {words} USING (entered_unit, evidence, note)
+  WHERE p.stream_id = k.stream_id AND p.month = k.month)
 """
 # Each pack is unpacked once, however many lines ask for it.
 _SAID: Final = """
@@ -269,44 +276,51 @@ WITH k AS (
   FROM unnest(CAST(:streams AS uuid[]), CAST(:days AS date[]), CAST(:quantities AS numeric[]))
     AS x (stream_id, day, quantity)
 ), recorded AS MATERIALIZED (
-  SELECT p.stream_id, p.month + (u.day - 1) AS day, u.quantity, b.entered_unit, b.evidence, b.note
+  SELECT p.stream_id, p.month + (u.day - 1) AS day, u.quantity, w.nth
   FROM (SELECT DISTINCT stream_id, month FROM k) m
   JOIN activity_pack p ON p.stream_id = m.stream_id AND p.month = m.month
   JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id
+  JOIN {words} USING (entered_unit, evidence, note)
   CROSS JOIN unnest(p.days, p.quantities) WITH ORDINALITY AS u (day, quantity, n)
   WHERE NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
     AND w.batch_id = p.batch_id AND w.line = p.first_line + u.n - 1)
 )
-SELECT stream_id, day, quantity, entered_unit, evidence, note, count(*)::integer AS times
-FROM recorded JOIN k USING (stream_id, day, quantity)
-GROUP BY stream_id, day, quantity, entered_unit, evidence, note
+SELECT stream_id, day, quantity, nth, count(*)::integer AS times
+FROM recorded JOIN k USING (stream_id, day, quantity) GROUP BY stream_id, day, quantity, nth
 """
+Words = Sequence[tuple[str, str, str]]
+"""What lines are said with: the unit they are entered in, evidence, note."""
 
 
-async def recorded_months(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> list[tuple[UUID, date]]:
-    """Those of these streams and months that something was ever recorded for."""
+async def recorded_months(
+    session: ReadSession, wanted: Sequence[tuple[UUID, date]], words: Words
+) -> list[tuple[UUID, date]]:
+    """Those of these streams and months that something was ever recorded for with some of these words."""
     streams = [stream for stream, _ in wanted]
     if not await session.scalar(_ANY_RECORD, {"streams": list(set(streams))}):
         return []
-    found = await session.rows(_RECORDED, {"streams": streams, "months": [month for _, month in wanted]})
-    return [(r.stream_id, r.month) for r in found]
+    given = {"streams": streams, "months": [month for _, month in wanted]} | _by_column(words)
+    return [(r.stream_id, r.month) for r in await session.rows(_RECORDED.format(words=_WORDS), given)]
 
 
 async def said(
-    session: ReadSession, lines: Sequence[tuple[UUID, date, Decimal]]
-) -> list[tuple[UUID, date, Decimal, str, str, str, int]]:
-    """Which of these lines (stream, day, quantity in the stream's unit) current records say: in which unit they were
-    entered, with which evidence and note, and how often.
+    session: ReadSession, lines: Sequence[tuple[UUID, date, Decimal]], words: Words
+) -> list[tuple[UUID, date, Decimal, int, int]]:
+    """Which of these lines (stream, day, quantity in the stream's unit) current records say, with which of the words
+    (their position), and how often.
     """
     given = {
         "streams": [line[0] for line in lines],
         "days": [line[1] for line in lines],
         "quantities": [line[2] for line in lines],
     }
-    return [
-        (r.stream_id, r.day, r.quantity, r.entered_unit, r.evidence, r.note, r.times)
-        for r in await session.rows(_SAID, given)
-    ]
+    found = await session.rows(_SAID.format(words=_WORDS), given | _by_column(words))
+    return [(r.stream_id, r.day, r.quantity, r.nth - 1, r.times) for r in found]
+
+
+def _by_column(words: Words) -> dict[str, list[str]]:
+    units, proofs, notes = zip(*words, strict=True)
+    return {"units": list(units), "proofs": list(proofs), "notes": list(notes)}
 
 
 async def taken(session: ReadSession, wanted: Sequence[tuple[UUID, date]]) -> list[tuple[UUID, date, UUID]]:

@@ -24,9 +24,10 @@ def in_order(lines: pl.DataFrame) -> pl.DataFrame:
     place = pl.col("batch").cast(pl.UInt64) * 2**38 + pl.col("stream") * 2**17
     day = pl.col("day").to_physical().cast(pl.UInt64)
     month = pl.col("day").dt.month_start().to_physical().cast(pl.UInt64)
-    return lines.sort(place + day, maintain_order=True).with_columns(
-        (place + month).alias("pack"), pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("batch").alias("line")
-    )
+    ordered = lines.sort(place + day, maintain_order=True)
+    before = ordered["batch"].search_sorted(ordered["batch"])
+    line = (pl.int_range(1, pl.len() + 1, dtype=pl.Int32) - before.cast(pl.Int32)).alias("line")
+    return ordered.with_columns((place + month).alias("pack"), line)
 
 
 def lines_of(ordered: pl.DataFrame, batch_ids: Sequence[UUID]) -> Mapping[UUID, int]:

@@ -164,9 +164,10 @@ class ImportService:
             return {"state": ImportState.FAILED.value}
         # A copy: this may be run again when writers met.
         understood = replace(read.understood, refusals=list(read.understood.refusals))
-        present = await _leave_out_what_is_there(unit, understood)
+        months = await asyncio.to_thread(_months_of, understood.lines)
+        present = await _leave_out_what_is_there(unit, understood, months)
         ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
-        await _refuse_what_the_database_knows(unit, understood)
+        await _refuse_what_the_database_knows(unit, understood, months)
         ordered = await ordering
         if len(understood.refusals) > len(read.understood.refusals):  # seldom: that is why it was not waited for
             ordered = await asyncio.to_thread(in_order, understood.lines)
@@ -218,35 +219,26 @@ class ImportService:
             return await rows.page_of_refusals(session, key, request)
 
 
-async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> int:
+def _months_of(lines: pl.DataFrame) -> pl.DataFrame:
+    """Stream and month, each once."""
+    return lines.select("stream", pl.col("day").dt.month_start().alias("month")).unique()
+
+
+async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood, months: pl.DataFrame) -> int:
     """Take away the rows that say what a current record says already, as often as it is recorded; how many."""
     lines = understood.lines
-    same = ["batch", "stream", "day", "quantity"]
-    number = {s.id: n for n, s in enumerate(understood.streams)}
-    batch = {words: n for n, words in enumerate(understood.batches)}
-    month = pl.col("day").dt.month_start().alias("month")
-    months = lines.select("stream", month).unique()
-    wanted = [(understood.streams[n].id, first) for n, first in months.iter_rows()]
-    recorded = [(number[key], first) for key, first in await activity_rows.recorded_months(unit, wanted)]
-    if not recorded:
-        return 0
+    asked = await _in_recorded_months(unit, understood, months)
     there: list[tuple[Any, ...]] = []
-    asked = lines.join(
-        pl.DataFrame(recorded, schema=months.schema, orient="row"),
-        left_on=["stream", month],
-        right_on=["stream", "month"],
-        how="semi",
-    )
-    asked = asked.select("stream", "day", "quantity").unique().sort("stream", "day")
+    number = {s.id: n for n, s in enumerate(understood.streams)}
     for part in asked.iter_slices(_ASKED_AT_ONCE):
         said = [(understood.streams[n].id, day, quantity) for n, day, quantity in part.iter_rows()]
         there += [
-            (batch[words], number[stream], day, quantity, times)
-            for stream, day, quantity, *shared, times in await activity_rows.said(unit, said)
-            if (words := tuple(shared)) in batch
+            (batch, number[stream], day, quantity, times)
+            for stream, day, quantity, batch, times in await activity_rows.said(unit, said, understood.batches)
         ]
     if not there:
         return 0
+    same = ["batch", "stream", "day", "quantity"]
     schema: dict[str, Any] = {**{name: lines.schema[name] for name in same}, "times": pl.Int64}
     nth = pl.int_range(pl.len()).over(same).alias("nth")
     times = pl.DataFrame(there, schema=schema, orient="row")
@@ -255,9 +247,22 @@ async def _leave_out_what_is_there(unit: UnitOfWork, understood: Understood) -> 
     return lines.height - understood.lines.height
 
 
-async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood) -> None:
+async def _in_recorded_months(unit: UnitOfWork, understood: Understood, months: pl.DataFrame) -> pl.DataFrame:
+    """Stream, day and quantity of the lines in months of their stream that something was recorded for, each once."""
+    number = {s.id: n for n, s in enumerate(understood.streams)}
+    wanted = [(understood.streams[n].id, first) for n, first in months.iter_rows()]
+    found = await activity_rows.recorded_months(unit, wanted, understood.batches) if wanted else []
+    recorded = [(number[key], first) for key, first in found]
+    there = pl.DataFrame(recorded, schema=months.schema, orient="row")
+    if there.is_empty():
+        return understood.lines.head(0)
+    month = pl.col("day").dt.month_start().alias("month")
+    asked = understood.lines.select("stream", "day", "quantity", month).join(there, on=months.columns, how="semi")
+    return asked.drop("month").unique().sort("stream", "day")
+
+
+async def _refuse_what_the_database_knows(unit: UnitOfWork, understood: Understood, months: pl.DataFrame) -> None:
     """Streams without a coefficient, months that are declared, months and days that are recorded already."""
-    months = understood.lines.select("stream", pl.col("day").dt.month_start().alias("month")).unique()
     await _refuse_what_is_locked(unit, understood)
     await _refuse_what_is_derived(unit, understood)
     await _refuse_what_has_no_factor(unit, understood, months)

@@ -127,7 +127,7 @@ class Straight:
         except Unsuited:
             return Resolved(value)
 
-    def _info(self, context: RequestContext, variables: Mapping[str, Any]) -> GraphQLResolveInfo:
+    def _info(self, context: RequestContext, variables: Mapping[str, Any]) -> GraphQLResolveInfo[RequestContext]:
         key = (self.node.alias or self.node.name).value
         parent = self.schema.mutation_type
         assert parent is not None
