@@ -52,7 +52,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class KeptPosting:
-    """What is kept of a single posting's answer: the transfer, which never changes, and the balances it left."""
+    """What was kept of a single posting's answer until migration 0023: the transfer and the balances it left."""
 
     transfer: UUID
     balances: tuple[tuple[UUID, UUID, int], ...]
@@ -60,8 +60,8 @@ class KeptPosting:
 
 @dataclass(frozen=True, slots=True)
 class KeptList:
-    """What is kept of a list's answer when every row stood: the transfers in order (`pack`), and each balance they
-    touched as they left it, in the order of `touched`.
+    """What is kept of a quick answer, in which every row stood: the transfers in order (`pack`), and each balance they
+    touched as they left it, in the order of `touched`. They never change, so the rest can be read again.
     """
 
     transfers: str

@@ -25,10 +25,8 @@ from backend.ledger.rules import Books, answering, check_size, checked_order, pl
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
 
-KEPT: Final[Any] = Posting | KeptPosting
-"""How the answer to one posting may be kept with its key: by the ordinary way in full, by the quick way in short."""
-KEPT_LIST: Final[Any] = Posting | KeptList
-"""The same for a list."""
+KEPT: Final[Any] = Posting | KeptList | KeptPosting
+"""How an answer may be kept with its key: by the ordinary way in full, by the quick way in short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,7 @@ class PostingService:
         done = await perform(self.toolbox, actor, operation, order, KEPT, work)
         if found and not actor.dry_run:
             self._quick.learn(actor.principal.tenant_id, found[-1])
-        if isinstance(done.value, KeptPosting):
-            return Done(await self._recalled(actor, done.value), replayed=True)
-        return Done(done.value, done.replayed)
-
-    async def _recalled(self, actor: Actor, kept: KeptPosting) -> Posting:
-        """The answer of the quick way as it was given: what is kept of it is the transfer's id and its balances."""
-        async with self.toolbox.database.read(actor.principal.tenant_id) as session:
-            transfer = (await transfers.transfers(session, [kept.transfer]))[kept.transfer]
-        own = {a.id for leg in transfer.legs for a in (leg.source, leg.destination) if a.organisation_id}
-        balances = tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own)
-        return Posting((TransferOutcome(replace(transfer, reversed_by_id=None)),), balances)
+        return await self._answered(actor, done)
 
     async def post_all(self, actor: Actor, batch: Batch) -> Done[Posting]:
         """Post up to 500 transfers in order, each judged on its own; with `all_or_nothing` a refused row keeps all
@@ -98,17 +86,25 @@ class PostingService:
             outcome = await post_within(change, checked)
             return settled(outcome.rows, partial(_told, outcome), all_or_nothing=batch.all_or_nothing)
 
-        done = await perform(self.toolbox, actor, "postTransfers", batch, KEPT_LIST, work)
-        if isinstance(done.value, KeptList):
-            return Done(await self._recalled_list(actor, done.value), replayed=True)
-        return Done(done.value, done.replayed)
+        done = await perform(self.toolbox, actor, "postTransfers", batch, KEPT, work)
+        return await self._answered(actor, done)
 
-    async def _recalled_list(self, actor: Actor, kept: KeptList) -> Posting:
-        keys = kept.keys()
+    async def _answered(self, actor: Actor, done: Done[Posting | KeptList | KeptPosting]) -> Done[Posting]:
+        """The answer as it was given: the quick way keeps the transfers' ids and the balances they left."""
+        kept = done.value
+        if isinstance(kept, Posting):
+            return Done(kept, done.replayed)
+        keys = kept.keys() if isinstance(kept, KeptList) else [kept.transfer]
         async with self.toolbox.database.read(actor.principal.tenant_id) as session:
             found = await transfers.transfers(session, keys)
         posted = [replace(found[key], reversed_by_id=None) for key in keys]
-        return Posting(tuple(TransferOutcome(t) for t in posted), touched(posted, kept.quantities))
+        rows = tuple(TransferOutcome(t) for t in posted)
+        if isinstance(kept, KeptList):
+            return Done(Posting(rows, touched(posted, kept.quantities)), replayed=True)
+        own = {a.id for leg in posted[0].legs for a in leg.sides() if a.organisation_id}
+        return Done(
+            Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own)), replayed=True
+        )
 
 
 async def post_within(
