@@ -9,6 +9,13 @@ INSUFFICIENT_BALANCE = rule(
     en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
     zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
 )
+SHORT_ON_DAY = rule(
+    "SHORT_ON_DAY",
+    en="Taking effect on {effective_on}, this would leave account {account} {short} t of lot {lot} short on {day}: no "
+    "balance may have been below zero on any day. Name a day from which on the units were there.",
+    zh="若自 {effective_on} 起生效，账户 {account} 的批次 {lot} 在 {day} 将短缺 {short} 吨："
+    "任何一天的余额都不得为负。请指定资产已在账户中的日期。",
+)
 UNKNOWN_LOT = invalid(
     "UNKNOWN_LOT",
     en="There is no lot {lot}; name an issued one by its id, or by scheme and issue reference.",
