@@ -58,7 +58,7 @@ class AllowanceAllocation:
     transfer_id: strawberry.ID | None
     """The transfer that took units back."""
     recorded_at: datetime | None
-    """When it was recorded; null in the answer that records it."""
+    """When it was recorded."""
 
     @classmethod
     def of(cls, record: domain.Allocation) -> AllowanceAllocation:

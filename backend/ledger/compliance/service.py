@@ -142,7 +142,7 @@ class ComplianceService:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
-            await repository.keep_allocation(change.unit, made, actor.principal.member_id)
+            made = await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
             return made
 
