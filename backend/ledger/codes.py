@@ -51,6 +51,11 @@ SERIAL_LENGTH = invalid(
     en="The serial block {first}-{last} has {length} numbers; a lot of {quantity} t needs exactly {quantity}.",
     zh="序列号段 {first}-{last} 共 {length} 个编号；{quantity} 吨的批次应恰有 {quantity} 个。",
 )
+SERIAL_OF_NEW_LOT = invalid(
+    "SERIAL_OF_NEW_LOT",
+    en="A lot gets its serial numbers when it is issued; {what} issues none, so leave `serial` out.",
+    zh="序列号在签发批次时给定；{what_zh}不签发批次，请勿填写 serial。",
+)
 SERIALS_LENGTH = invalid(
     "SERIALS_LENGTH",
     en="The serial numbers {first} to {last} are {length} units; the leg says {quantity} t.",

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from backend.ledger.domain import SerialBlock
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
 
@@ -152,6 +153,7 @@ class Taken:
     note: str = ""
     verified_t: int | None = None
     expected_version: int | None = None
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import MISSING_TEXT
+from backend.ledger.codes import MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.domain import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
@@ -124,7 +124,7 @@ class ProjectService:
     async def take_claim_step(self, actor: Actor, claim_id: UUID, taken: Taken) -> Done[Claim]:
         """Take a step of a claim; the one that registers it issues its lot in the same transaction.
 
-        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, CLAIM_OUTSIDE, those of issuing.
+        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, SERIAL_OF_NEW_LOT, CLAIM_OUTSIDE, those of issuing.
         """
 
         async def work(change: Change) -> Claim:
@@ -158,6 +158,8 @@ class ProjectService:
             if not 1 <= verified_t <= claim.quantity_t:
                 raise codes.VERIFIED_MORE(path=("verified",), verified=verified_t, claimed=claim.quantity_t)
             moved = replace(moved, verifier=taken.body, verified_t=verified_t)
+        if taken.serial is not None and step.to != REGISTERED:
+            raise SERIAL_OF_NEW_LOT(path=("serial",), what=f"the step {step.code}", what_zh=f"步骤 {step.code} ")
         if step.to == APPLIED:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
@@ -171,7 +173,7 @@ class ProjectService:
         lot = NewLot(
             AssetClass.CCER, regime.scheme, f"{project.code}-{claim.number}", claim.verified_t, Origin.ISSUED_CREDIT,
             project.organisation_id, taken.happened_on, (claim.period_to - timedelta(days=1)).year,
-            f"{project.code} {project.name}", evidence=next(iter(taken.documents.values()), ""),
+            f"{project.code} {project.name}", serial=taken.serial, evidence=next(iter(taken.documents.values()), ""),
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:
