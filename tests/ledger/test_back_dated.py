@@ -42,14 +42,15 @@ def told(payload: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 async def test_units_that_came_later_cannot_have_left_before(late: Group) -> None:
-    back = {"legs": [moved(late.cement, late.steel, 300, "V24")]}
+    back: dict[str, Any] = {"legs": [moved(late.cement, late.steel, 300, "V24")]}
     for manager, day in (
         (late.manager, "2025-02-01"),
         (late.manager, "2025-02-28"),
         (on_day(late.manager, "2025-02-28"), None),
     ):
-        for more in ({}, {"dryRun": True}):
-            refused = await manager.attempt("transferAssets", back | {"effectiveOn": day} | more, POSTED)
+        for rehearsed in (False, True):
+            given_ = back | {"effectiveOn": day, "dryRun": rehearsed}
+            refused = await manager.attempt("transferAssets", given_, POSTED)
             assert told(refused) == [("SHORT_ON_DAY", ["effectiveOn"])]
             assert f"300 t of lot CEA V24 short on {day or '2025-02-28'}" in refused["errors"][0]["message"]
     assert await stood(late, late.cement, date(2025, 2, 15)) == 0
@@ -165,12 +166,12 @@ async def test_no_balance_was_ever_below_zero(world: World, moves: list[Any]) ->
     for (source, to), quantity, day, verb in moves:
         on = (FIRST + timedelta(days=day)).isoformat()
         if verb == "move":
-            given_ = {"legs": [moved(held[source], held[to], quantity, "P")], "effectiveOn": on}
-            done = await group.manager.attempt("transferAssets", given_, POSTED)
+            order: dict[str, Any] = {"legs": [moved(held[source], held[to], quantity, "P")], "effectiveOn": on}
+            done = await group.manager.attempt("transferAssets", order, POSTED)
             new = [(source, day, -quantity), (to, day, quantity)]
         else:
-            given_ = {"legs": [used(held[source], quantity, "P")], "beneficiaryId": held[source], "forYear": 2025}
-            done = await group.manager.attempt("retireAssets", given_ | {"effectiveOn": on}, POSTED)
+            order = {"legs": [used(held[source], quantity, "P")], "beneficiaryId": held[source], "forYear": 2025}
+            done = await group.manager.attempt("retireAssets", order | {"effectiveOn": on}, POSTED)
             new = [(source, day, -quantity)]
         fits = all(_sum(entries + new, source, d) >= 0 for d in range(7))
         assert (not done["errors"]) == fits, (entries, new, done["errors"])

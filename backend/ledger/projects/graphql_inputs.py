@@ -103,7 +103,8 @@ class TakeClaimStepInput(_StepInput):
     """With the step that registers the claim: serial numbers of its lot, as many as tonnes verified."""
 
     def command(self) -> Taken:
-        return replace(self.taken(self.verified), serial=self.serial and self.serial.block())
+        serial = None if self.serial is None else self.serial.block()
+        return replace(self.taken(self.verified), serial=serial)
 
 
 @input_type
