@@ -27,7 +27,7 @@ class Capability:
 
 
 CAPABILITIES: Final = (
-    Capability("backend.kit.jobs", graphql=False),
+    Capability("backend.kit.jobs", graphql=False, jobs=True),
     Capability("tenants"),
     Capability("tenants.work", tables=False),
     Capability("backend.identity"),
@@ -37,7 +37,9 @@ CAPABILITIES: Final = (
     Capability("backend.ledger.reservations", jobs=True),
     Capability("backend.ledger.offsets", jobs=True),
     Capability("backend.ledger.cuts"),
-    Capability("backend.ledger.history"),
+    Capability("backend.ledger.history", jobs=True),
+    Capability("backend.ledger.reminders", jobs=True),
+    Capability("backend.ledger.exceptions"),
     *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )

@@ -12,6 +12,7 @@
 | WORKER_LEASE_S | seconds after which a silent worker's job is given to another, 60 |
 | WORKER_POLL_S | seconds between looks at the queue when nothing rings, 1 |
 | WORKER_GRACE_S | seconds running jobs get to end when the worker must stop, 30 |
+| WORKER_SCHEDULES_OFF | periodic jobs a worker does not start, by name with commas between, or `all`; none |
 | TANHENG_STATE_DIR | where the embedded database lives, `.tanheng` in the project |
 | TANHENG_PUBLIC_URL | the address clients see, http://127.0.0.1:8000 |
 | TANHENG_AUDIENCE | the audience access tokens must name, `tanheng` |
@@ -77,6 +78,10 @@ class WorkerSettings(_Settings):
     lease_s: float = 60.0
     poll_s: float = 1.0
     grace_s: float = 30.0
+    schedules_off: str = ""
+
+    def off(self) -> frozenset[str]:
+        return frozenset(name.strip() for name in self.schedules_off.split(",") if name.strip())
 
     def pace(self) -> Pace:
         return Pace(slots=self.slots, lease_s=self.lease_s, poll_s=self.poll_s, grace_s=self.grace_s)

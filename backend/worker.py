@@ -15,8 +15,10 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database
 from backend.kit.jobs.domain import Pace
 from backend.kit.jobs.queue import Queue
+from backend.kit.jobs.registry import schedules
 from backend.kit.jobs.relay import Relay, listen
 from backend.kit.jobs.run import Runner
+from backend.kit.jobs.scheduler import Scheduler, wanted
 from backend.kit.jobs.transport import Transport
 from backend.kit.objects.store import ObjectStore
 from backend.kit.toolbox import Services, Toolbox
@@ -25,9 +27,10 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Relay, transport and runner on one database (in the worker role), in the event loop that starts it.
+    """Relay, transport, runner and scheduler on one database (in the worker role), in the event loop that starts it.
 
-    `listening`: hear NOTIFY; off behind a pooler in transaction mode.
+    `listening`: hear NOTIFY; off behind a pooler in transaction mode. `schedules_off`: periodic jobs it does not start,
+    by name, or `all`.
     """
 
     def __init__(
@@ -39,13 +42,16 @@ class Worker:
         broker: BrokerSettings,
         listening: bool = True,
         objects: ObjectStore | None = None,
+        schedules_off: frozenset[str] = frozenset(),
     ) -> None:
         self.database = database
+        self.clock = clock
         self.queue = Queue(database, pace)
         self.transport = Transport(broker.url, broker.queue, pace.slots)
         self.relay = Relay(self.queue, self.transport)
         self.runner = Runner(self.queue, Services(Toolbox(database, clock, objects=objects)), self.relay.ring)
         self._listening = listening
+        self._schedules_off = schedules_off
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -56,6 +62,9 @@ class Worker:
         self._tasks.append(asyncio.create_task(self.relay.run()))
         if self._listening:
             self._tasks.append(asyncio.create_task(listen(self.database, self.relay)))
+        periodic = wanted(schedules(), self._schedules_off)
+        scheduler = Scheduler(self.database, self.clock, periodic, self.relay.ring)
+        self._tasks.append(asyncio.create_task(scheduler.run()))
 
     async def stop(self) -> None:
         """Claim nothing more, let running jobs end within the grace, put the others back."""
@@ -146,7 +155,13 @@ def run_worker(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         worker = Worker(
-            open_database(), clock, pace=settings.pace(), broker=broker, listening=listening, objects=objects
+            open_database(),
+            clock,
+            pace=settings.pace(),
+            broker=broker,
+            listening=listening,
+            objects=objects,
+            schedules_off=settings.off(),
         )
         await serve(worker, stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -55,18 +56,37 @@ def export(tenant: Slug, file: Annotated[Path, typer.Argument(help="File to writ
 
 @app.command()
 def anchor(tenant: Slug) -> None:
-    """Anchor the seals of past days (UTC), and print every root made: publish them elsewhere."""
+    """Anchor the seals of past days (UTC) now, and print every root made; the worker does so each day by itself."""
 
     async def work(database: Database) -> list[Anchor]:
-        return await seals.anchor_days(database, await tenant_named(database, tenant), Clock().now().date())
+        key = await tenant_named(database, tenant)
+        return await database.write(key, lambda unit: seals.anchor_days(unit, Clock().now()))
 
-    for made in as_owner(work):
+    _roots(as_owner(work))
+
+
+@app.command()
+def anchors(
+    tenant: Slug,
+    since: Annotated[datetime | None, typer.Option(help="First day (UTC); all when not given.")] = None,
+) -> None:
+    """Print the roots of anchored days: publish them where nobody here can change them."""
+    first = date.min if since is None else since.date()
+
+    async def work(database: Database) -> list[Anchor]:
+        return await seals.anchors(database, await tenant_named(database, tenant), first)
+
+    _roots(as_owner(work))
+
+
+def _roots(found: list[Anchor]) -> None:
+    for made in found:
         console.print(f"{made.day} seals {made.first_seal}-{made.last_seal} root {made.root.hex()}", highlight=False)
 
 
 @app.command()
 def checkpoint(tenant: Slug) -> None:
-    """Note how balances stood, so that those of past days are found quickly; run it daily, it holds up nobody."""
+    """Note how balances stood, so that those of past days are found quickly; the worker does so each day by itself."""
 
     async def work(database: Database) -> int:
         history = HistoryService(Toolbox(database, Clock()))

@@ -12,7 +12,7 @@ from httpx import HTTPError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from backend.cli import database, evidence, explain, files, keys, ledger, operate, schema, tenants, work
+from backend.cli import database, evidence, explain, files, jobs, keys, ledger, operate, schema, tenants, work
 from backend.kit.embedded.errors import EmbeddedError
 from backend.kit.errors import CodedError
 from tenants.examples.api import ApiError
@@ -34,6 +34,7 @@ app.add_typer(schema.app, name="schema")
 app.add_typer(keys.app, name="keys")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(jobs.app, name="jobs")
 operate.register(app)
 work.register(app)
 files.register(app)

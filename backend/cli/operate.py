@@ -70,14 +70,15 @@ def worker() -> None:
 
 
 def _worker(found: Databases) -> Worker:
-    listening = not found.limits.through_pooler
+    settings = WorkerSettings()
     return Worker(
         found.open_worker(),
         Clock(),
-        pace=WorkerSettings().pace(),
+        pace=settings.pace(),
         broker=BrokerSettings(),
-        listening=listening,
+        listening=not found.limits.through_pooler,
         objects=open_objects(Clock()),
+        schedules_off=settings.off(),
     )
 
 

@@ -57,6 +57,7 @@ consolidation_run: Final = tenant_table(
     Index("consolidation_run_of_organisation", "tenant_id", "organisation_id", "id"),
     belongs_to("organisation", "organisation_id"),
     belongs_to("member", "requested_by"),
+    belongs_to("job", "job_id"),
     ForeignKeyConstraint(
         ["tenant_id", "input_sha256"], ["consolidation_input.tenant_id", "consolidation_input.sha256"]
     ),

@@ -7,7 +7,7 @@ reads it without a database.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,9 +18,10 @@ from backend.ledger.repository.seals import Anchor, Seal
 from backend.ledger.verify import Verifier, merkle_path, merkle_root
 
 PAGE: Final = 500
+SETTLED: Final = timedelta(minutes=10)
+"""What was begun so long ago is sealed or never will be: no transaction seals that began five minutes ago."""
 
-
-__all__ = ["Anchor", "anchor_days", "export", "prove", "tenant_named", "verify"]
+__all__ = ["Anchor", "anchor_days", "anchors", "export", "prove", "tenant_named", "verify"]
 
 
 async def tenant_named(database: Database, slug: str) -> UUID:
@@ -60,18 +61,23 @@ async def verify(database: Database, tenant_id: UUID) -> Verifier:
     return verifier
 
 
-async def anchor_days(database: Database, tenant_id: UUID, today: date) -> list[Anchor]:
-    """Make the anchors of past days (UTC) that have none. Publish their roots where nobody here can change them."""
+async def anchor_days(unit: UnitOfWork, now: datetime) -> list[Anchor]:
+    """Make the anchors of past days (UTC) that have none, once nothing of them can still be sealed.
 
-    async def work(unit: UnitOfWork) -> list[Anchor]:
-        made = []
-        for day in await seals.days_to_anchor(unit, today):
-            anchor = Anchor(day.day, day.first_seal, day.last_seal, merkle_root(day.hashes))
-            await seals.insert_anchor(unit, anchor)
-            made.append(anchor)
-        return made
+    Publish their roots where nobody here can change them.
+    """
+    made = []
+    for day in await seals.days_to_anchor(unit, (now - SETTLED).astimezone(UTC).date()):
+        anchor = Anchor(day.day, day.first_seal, day.last_seal, merkle_root(day.hashes))
+        await seals.insert_anchor(unit, anchor)
+        made.append(anchor)
+    return made
 
-    return await database.write(tenant_id, work)
+
+async def anchors(database: Database, tenant_id: UUID, since: date) -> list[Anchor]:
+    """The anchors of a tenant's days from one on, in order."""
+    async with database.read(tenant_id) as session:
+        return [anchor for anchor in await seals.anchors(session) if anchor.day >= since]
 
 
 async def prove(database: Database, tenant_id: UUID, transfer_id: UUID) -> dict[str, Any]:

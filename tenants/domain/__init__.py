@@ -10,6 +10,7 @@ from tenants.domain.boundaries import (
     BoundarySetting,
     ConsolidationApproach,
     EffectiveBoundary,
+    EvidenceKind,
     GwpSet,
 )
 from tenants.domain.organisations import (
@@ -33,6 +34,7 @@ __all__ = [
     "ConsolidationApproach",
     "EffectiveBoundary",
     "EnteringReason",
+    "EvidenceKind",
     "GwpSet",
     "LeavingReason",
     "NewOrganisation",

@@ -45,6 +45,8 @@ class BoundaryKey(StrEnum):
     """What may be left out or wrong, as a fraction of the total."""
     ALLOWANCE_POLICY = "ALLOWANCE_POLICY"
     """Which allowances may offset emissions (8.4.1, 8.4.2)."""
+    EVIDENCE_DOCUMENTS = "EVIDENCE_DOCUMENTS"
+    """For which kinds of records a stored document is demanded before they are submitted (8.2.5.6)."""
 
 
 class ConsolidationApproach(StrEnum):
@@ -118,10 +120,28 @@ class AllowancePolicy(StrEnum):
     """Bought allowances and those the government allocated."""
 
 
+class EvidenceKind(StrEnum):
+    """A kind of record that a boundary may demand a stored document for; a reference in words is not enough then."""
+
+    ENTRY = "ENTRY"
+    """Quantities that were entered. 录入的活动数据"""
+    IMPORT = "IMPORT"
+    """Quantities that were read from a file. 导入的活动数据"""
+    STOCK = "STOCK"
+    """Months of the ledger of purchases, stock and sales. 购产销存台账"""
+    METER = "METER"
+    """Settled months of meters. 计量表结算"""
+    MONITOR = "MONITOR"
+    """Months of measured stacks. 烟气监测"""
+    DECLARED = "DECLARED"
+    """Declared results. 申报结果"""
+
+
 BoundaryValue = (
     ConsolidationApproach
     | tuple[BoundaryCategory, ...]
     | tuple[BoundaryGas, ...]
+    | tuple[EvidenceKind, ...]
     | GwpSet
     | int
     | str
@@ -254,6 +274,10 @@ class EffectiveBoundary:
     def allowance_policy(self) -> AllowancePolicy:
         return cast("AllowancePolicy", self.value(BoundaryKey.ALLOWANCE_POLICY))
 
+    @property
+    def evidence_documents(self) -> tuple[EvidenceKind, ...]:
+        return cast("tuple[EvidenceKind, ...]", self.value(BoundaryKey.EVIDENCE_DOCUMENTS))
+
 
 DEFAULTS: Final[Mapping[BoundaryKey, BoundaryValue | None]] = {
     BoundaryKey.CONSOLIDATION_APPROACH: ConsolidationApproach.OPERATIONAL_CONTROL,
@@ -264,6 +288,7 @@ DEFAULTS: Final[Mapping[BoundaryKey, BoundaryValue | None]] = {
     BoundaryKey.FACTOR_SET: None,
     BoundaryKey.MATERIALITY: Decimal("0.05"),
     BoundaryKey.ALLOWANCE_POLICY: AllowancePolicy.BOUGHT_ONLY,
+    BoundaryKey.EVIDENCE_DOCUMENTS: (),
 }
 
 
@@ -285,6 +310,8 @@ def checked_value(key: BoundaryKey, value: BoundaryValue) -> BoundaryValue:
     """The value in canonical form: lists without repetition in the order of the standard. Errors: INVALID_INPUT."""
     path = ("setting", key.value)
     if isinstance(value, tuple):
+        if not value and key is BoundaryKey.EVIDENCE_DOCUMENTS:
+            return ()
         if not value:
             raise wrong(f"{key} names at least one", f"{key} 至少包含一项", *path)
         return cast("BoundaryValue", tuple(x for x in type(value[0]) if x in value))
@@ -341,4 +368,5 @@ _READERS: Final[Mapping[BoundaryKey, Callable[[Any], Any]]] = {
     BoundaryKey.FACTOR_SET: str,
     BoundaryKey.MATERIALITY: Decimal,
     BoundaryKey.ALLOWANCE_POLICY: AllowancePolicy,
+    BoundaryKey.EVIDENCE_DOCUMENTS: lambda names: tuple(EvidenceKind(x) for x in names),
 }

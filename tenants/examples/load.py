@@ -68,8 +68,16 @@ class Loader:
         # What is due comes before what is surrendered: limits on offsets are shares of it.
         due = [_with(row, organisation=("organisationId", self._at)) for row in self.group.obligations]
         self._send(door.OBLIGATIONS, due, [r["organisation"] for r in self.group.obligations])
+        self._exceptions()
         transfers = [self._transfer(row) for row in self.group.transfers]
         self._send(door.TRANSFERS, transfers, [r["name"] for r in self.group.transfers])
+
+    def _exceptions(self) -> None:
+        """Where the record itself goes beyond a rule, the rule only warns."""
+        rows = [_with(row, organisation=("organisationId", self._at)) for row in self.group.exceptions]
+        if rows:
+            self.api.change("RecordRuleExceptions", {"exceptions": rows})
+            self.loaded.counts["RecordRuleExceptions"] = len(rows)
 
     def _transfer(self, row: Row) -> dict[str, Any]:
         legs = [

@@ -46,4 +46,5 @@ class Group:
     lots: Sequence[Row] = ()
     transfers: Sequence[Row] = ()
     obligations: Sequence[Row] = ()
+    exceptions: Sequence[Row] = ()
     consolidations: Sequence[Wanted] = ()

@@ -26,6 +26,7 @@ from tenants.domain.boundaries import (
     BoundaryKey,
     BoundaryOrigin,
     ConsolidationApproach,
+    EvidenceKind,
     GwpSet,
 )
 from tenants.graphql.types import AnOrganisation, readable
@@ -39,6 +40,7 @@ for each in (
     BoundaryGas,
     GwpSet,
     AllowancePolicy,
+    EvidenceKind,
     BoundaryOrigin,
 ):
     enum_type(each)
@@ -66,10 +68,16 @@ class BoundaryValue:
     """What may be left out or wrong, as a fraction of the total."""
     allowance_policy: AllowancePolicy | None
     """Which allowances may offset emissions."""
+    evidence_documents: list[EvidenceKind]
+    """For which kinds of records a stored document is demanded."""
 
     @classmethod
     def of(cls, key: BoundaryKey, value: domain.BoundaryValue | None) -> BoundaryValue:
-        empty: dict[str, Any] = dict.fromkeys(_FIELDS.values()) | {"categories": [], "gases": []}
+        empty: dict[str, Any] = dict.fromkeys(_FIELDS.values()) | {
+            "categories": [],
+            "gases": [],
+            "evidence_documents": [],
+        }
         shown = list(value) if isinstance(value, tuple) else value
         return cls(**empty | {_FIELDS[key]: shown})
 
@@ -161,6 +169,8 @@ class Boundary:
     """What may be left out or wrong, as a fraction of the total."""
     allowance_policy: AllowancePolicy
     """Which allowances may offset emissions."""
+    evidence_documents: list[EvidenceKind]
+    """For which kinds of records a stored document is demanded before they are submitted; by default none."""
     entries: list[BoundaryEntry]
     """The same values, each with its source."""
 
@@ -172,6 +182,7 @@ class Boundary:
             consolidation_approach=record.approach,
             categories=list(record.categories),
             gases=list(record.gases),
+            evidence_documents=list(record.evidence_documents),
             entries=[BoundaryEntry.of(entry) for entry in record.entries.values()],
         )
 
@@ -196,6 +207,8 @@ class BoundaryValueInput:
     """What may be left out or wrong, as a fraction of the total, such as 0.05."""
     allowance_policy: AllowancePolicy | None = strawberry.UNSET
     """Which allowances may offset emissions (8.4.1, 8.4.2)."""
+    evidence_documents: list[EvidenceKind] | None = strawberry.UNSET
+    """For which kinds of records a stored document is demanded before they are submitted; an empty list: for none."""
 
     def record(self) -> tuple[BoundaryKey, domain.BoundaryValue]:
         """The one that is given; that it is one and not null, the oneOf rule of GraphQL has seen to."""

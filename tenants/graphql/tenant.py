@@ -36,6 +36,14 @@ class TenantSettings:
 
     reporting_zone: str
     """IANA time zone in which its calendar days begin, Asia/Shanghai unless it says otherwise."""
+    deadline_reminder_days: list[int]
+    """How many days before a surrender deadline it is reminded, the farthest first; 90, 30, 7 and 1 unless it says
+    otherwise. When a deadline has passed it is reminded anyway.
+    """
+
+    @classmethod
+    def of(cls, settings: domain.TenantSettings) -> TenantSettings:
+        return build(cls, settings, deadline_reminder_days=list(settings.deadline_reminder_days))
 
 
 @object_type
@@ -55,7 +63,7 @@ class Tenant:
 
     @classmethod
     def of(cls, record: domain.Tenant) -> Tenant:
-        return build(cls, record, settings=build(TenantSettings, record.settings))
+        return build(cls, record, settings=TenantSettings.of(record.settings))
 
 
 @object_type
@@ -217,6 +225,10 @@ class UpdateTenantSettingsInput(MutationInput):
 
     reporting_zone: str
     """IANA time zone in which its calendar days begin, such as Asia/Shanghai."""
+    deadline_reminder_days: list[int] = strawberry.field(default_factory=lambda: [90, 30, 7, 1])
+    """How many days before a surrender deadline it is reminded: at most ten of 1 to 366 days; 90, 30, 7 and 1 when not
+    given.
+    """
 
 
 @object_type
@@ -259,7 +271,7 @@ class TenantMutations:
     @mutation(requires(Permission.TENANT_MANAGE))
     async def update_tenant_settings(self, info: Info, input: UpdateTenantSettingsInput) -> UpdateTenantSettingsPayload:
         """Change the settings of the tenant."""
-        given = domain.TenantSettings(reporting_zone=input.reporting_zone)
+        given = domain.TenantSettings(input.reporting_zone, tuple(input.deadline_reminder_days))
         done = await info.context.use(TenantService).update_settings(info.context.actor(input), given)
         return UpdateTenantSettingsPayload(errors=[], tenant=Tenant.of(done.value), replayed=done.replayed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 from uuid import UUID
@@ -26,9 +26,16 @@ def _tenant(row: Row[Any]) -> Tenant:
         name=row.name,
         status=TenantStatus(row.status),
         suspended_because=row.suspended_because,
-        settings=TenantSettings(**{f.name: row.settings[f.name] for f in _SETTINGS if f.name in row.settings}),
+        settings=_settings(row.settings),
         created_at=row.created_at,
     )
+
+
+def _settings(written: Mapping[str, Any]) -> TenantSettings:
+    known = {f.name: written[f.name] for f in _SETTINGS if f.name in written}
+    if "deadline_reminder_days" in known:
+        known["deadline_reminder_days"] = tuple(known["deadline_reminder_days"])
+    return TenantSettings(**known)
 
 
 async def own_tenant(session: ReadSession) -> Tenant:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from backend.kit.database import ReadSession
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 from tenants.domain.audit import AuditEvent
 from tenants.domain.organisations import wrong
-from tenants.domain.tenant import Tenant, TenantSettings, checked_zone
+from tenants.domain.tenant import Tenant, TenantSettings, checked_days, checked_zone
 from tenants.repository import audit
 from tenants.repository import tenant as repository
 
@@ -27,9 +28,18 @@ class TenantService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.own_tenant(session)
 
+    @staticmethod
+    async def settings(session: ReadSession) -> TenantSettings:
+        """The settings of the tenant a session is bound to: for jobs."""
+        return (await repository.own_tenant(session)).settings
+
     async def update_settings(self, actor: Actor, settings: TenantSettings) -> Done[Tenant]:
         """Errors: FORBIDDEN, INVALID_INPUT."""
-        settings = replace(settings, reporting_zone=checked_zone(settings.reporting_zone))
+        settings = replace(
+            settings,
+            reporting_zone=checked_zone(settings.reporting_zone),
+            deadline_reminder_days=checked_days(settings.deadline_reminder_days),
+        )
 
         async def work(change: Change) -> Tenant:
             await change.require(Permission.TENANT_MANAGE, None)

@@ -66,6 +66,8 @@ class Job(Node):
     """When the last attempt began."""
     finished_at: datetime | None
     """When it ended; null while it has not."""
+    scheduled_for: datetime | None
+    """When it was due, for the run of a schedule; null for what somebody or something asked for."""
 
     @classmethod
     def of(cls, record: domain.Job, locale: Locale) -> Job:
@@ -125,10 +127,13 @@ class Queries:
         first: int | None = None,
         after: str | None = None,
         state: Annotated[JobState | None, strawberry.argument(description="Only jobs in this state.")] = None,
+        scheduled: Annotated[
+            bool | None, strawberry.argument(description="Only runs of schedules, or only what was asked for.")
+        ] = None,
     ) -> Connection[Job]:
         """Background jobs, newest first."""
         service = info.context.use(JobService)
-        page = await service.page(info.context.principal, PageRequest.read(first, after), state)
+        page = await service.page(info.context.principal, PageRequest.read(first, after), state, scheduled=scheduled)
         return Connection.of(page.map(lambda record: Job.of(record, info.context.locale)))
 
 

@@ -11,11 +11,16 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.jobs.domain import CHANNEL, JOB_ALREADY_QUEUED, Job, JobState
-from backend.kit.jobs.tables import job
+from backend.kit.jobs.tables import job, scheduled_run
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 
+_DUE: Final = (
+    select(scheduled_run.c.due_at)
+    .where(scheduled_run.c.tenant_id == job.c.tenant_id, scheduled_run.c.job_id == job.c.id)
+    .scalar_subquery()
+)
 _JOB: Final[Select[Any]] = select(
     job.c.id,
     job.c.name,
@@ -35,6 +40,7 @@ _JOB: Final[Select[Any]] = select(
     job.c.run_at,
     job.c.started_at,
     job.c.finished_at,
+    _DUE.label("scheduled_for"),
 )
 _FREED: Final = {"lease_token": None, "lease_until": None}
 
@@ -57,12 +63,14 @@ async def jobs(session: ReadSession, principal: Principal, keys: Sequence[UUID])
 
 
 async def page_of_jobs(
-    session: ReadSession, principal: Principal, request: PageRequest, state: JobState | None
+    session: ReadSession, principal: Principal, request: PageRequest, state: JobState | None, *, scheduled: bool | None
 ) -> Page[Job]:
-    """Those the caller may see, newest first."""
+    """Those the caller may see, newest first; with `scheduled` only runs of schedules, or only what was asked for."""
     statement = _JOB.where(_visible(principal))
     if state is not None:
         statement = statement.where(job.c.state == state.value)
+    if scheduled is not None:
+        statement = statement.where(_DUE.isnot(None) if scheduled else _DUE.is_(None))
     rows = [_job(row) for row in await session.rows(keyset(statement, request, job.c.id, latest_first=True))]
     return Page.cut(rows, request, lambda j: (j.id,))
 

@@ -25,9 +25,11 @@ class JobService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.jobs(session, principal, keys)
 
-    async def page(self, principal: Principal, request: PageRequest, state: JobState | None) -> Page[Job]:
+    async def page(
+        self, principal: Principal, request: PageRequest, state: JobState | None, *, scheduled: bool | None = None
+    ) -> Page[Job]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await repository.page_of_jobs(session, principal, request, state)
+            return await repository.page_of_jobs(session, principal, request, state, scheduled=scheduled)
 
     async def cancel(self, actor: Actor, key: UUID) -> Done[Job]:
         """A queued job is cancelled at once; a running one is asked to end without effect.

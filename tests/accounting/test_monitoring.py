@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from backend.accounting.domain.monitored import Covered, Reading, month_value, surcharge
-from backend.accounting.domain.monitoring import ParameterKind, templates
+from backend.accounting.domain.monitoring import ParameterKind
+from backend.accounting.domain.plan_templates import templates
 from tenants.access import Role
 from tests.fixtures.accounting import Works
 
@@ -253,3 +254,73 @@ def test_the_correction_follows_the_calibration() -> None:
     assert surcharge(day, required, [good, poor]) * 1000 == 2
     assert surcharge(day, required, [late]) * 1000 == 5
     assert surcharge(day, required, []) * 1000 == 5
+
+
+FROM_TEMPLATE = f"unbound {{ code stream unit }} {PLAN}"
+FROM_PACK = {
+    "CLINKER_OUTPUT": "CLINKER.PROCESS/CLINKER",
+    "COAL_USE": "CLINKER.STATIONARY/COAL",
+    "OIL_USE": "CLINKER.STATIONARY/OIL",
+    "GAS_USE": "CLINKER.STATIONARY/NATURAL_GAS",
+    "VEHICLE_DIESEL_USE": "TRANSPORT.MOBILE/DIESEL",
+    "VEHICLE_GASOLINE_USE": "TRANSPORT.MOBILE/GASOLINE",
+    "ELECTRICITY_INVOICED": "IMPORTED_ENERGY/ELECTRICITY",
+    "STEAM_USE": "IMPORTED_ENERGY/STEAM",
+}
+
+
+async def test_the_template_is_read_from_the_streams_of_the_pack(works: Works) -> None:
+    site = {"organisationId": works.site_id, "packCode": "CEMENT"}
+    await works.engineer.do("createSourcesFromPack", site, "items { code }")
+    given = {"organisationId": works.site_id, "template": "CEMENT", **HEADER}
+    made = await works.engineer.do("createMonitoringPlanFromTemplate", given, FROM_TEMPLATE)
+    query = """query P($id: ID!) { node(id: $id) { ... on MonitoringPlan {
+      parameters { code streamId } } }
+      emissionSources { nodes { id code streams { id code } } } }"""
+    told = await works.engineer.ask(query, id=made["plan"]["id"])
+    sources = {t["id"]: (s, t) for s in told["emissionSources"]["nodes"] for t in s["streams"]}
+    streams = {p["code"]: sources[p["streamId"]] for p in told["node"]["parameters"] if p["streamId"]}
+    assert {code: f"{s['code']}/{t['code']}" for code, (s, t) in streams.items()} == FROM_PACK
+    # The pack leaves them out as long as nobody gives a factor.
+    assert {u["code"] for u in made["unbound"]} == {
+        "ALTERNATIVE_USE", "COOLING_USE", "COMPRESSED_AIR_USE", "FREIGHT",
+    }  # fmt: skip
+    # Every stream of the pack is watched: none is a gap.
+    assert not [g for g in made["plan"]["gaps"] if g["item"] == "DATA_SOURCES"]
+    await _put_in_force(works, made["plan"])
+    kiln, _ = streams["COAL_USE"]
+    for month in ("2024-01", "2024-03"):
+        await works.burn(kiln["id"], month, "5000", "t", stream="COAL")
+    told_of = await found(works, "2024-01-01", "2024-04-30", kinds=["MISSING", "LATE"])
+    missing = {(code, first[:7]) for kind, code, first, _, _, _ in told_of if kind == "MISSING"}
+    assert {month for code, month in missing if code == "COAL_USE"} == {"2024-02", "2024-04"}
+    assert {month for code, month in missing if code == "OIL_USE"} >= {"2024-01", "2024-03"}
+
+
+async def _put_in_force(works: Works, plan: dict[str, Any]) -> None:
+    """Say what a template leaves open, and let somebody else approve."""
+    instrument = await meter(works)
+    quality = [p for row in templates()["CEMENT"].rows for p in row.parameters if p.kind == "QUALITY"]
+    rows = {p.code: r for r in templates()["CEMENT"].rows for p in r.parameters}
+    said = [
+        parameter(
+            p.code, kind="QUALITY", unit=p.unit, frequency=rows[p.code].frequency.value, method="化验", standard="GB/T",
+            instrumentId=instrument,
+        )
+        for p in quality
+    ]  # fmt: skip
+    key = {"planId": plan["id"]}
+    await works.engineer.do("setPlanParameters", {**key, "parameters": said}, PLAN)
+    await works.engineer.do("submitMonitoringPlan", key, PLAN)
+    top = await works.world.caller(Role.TOP_MANAGEMENT)
+    await top.do("approveMonitoringPlan", key, PLAN)
+
+
+async def test_a_site_without_the_pack_reads_all_rows_by_hand(works: Works) -> None:
+    await works.source("CLINKER.STATIONARY", {"code": "COAL", "unit": "GJ", "material": "烟煤"})
+    given = {"organisationId": works.site_id, "startsOn": "2024-01-01", "template": "CEMENT"}
+    made = await works.engineer.do("createMonitoringPlanFromTemplate", given, FROM_TEMPLATE)
+    unbound = {u["code"]: (u["stream"], u["unit"]) for u in made["unbound"]}
+    assert unbound["COAL_USE"] == ("CLINKER.STATIONARY/COAL", "GJ")
+    assert unbound["OIL_USE"] == ("CLINKER.STATIONARY/OIL", None)
+    assert "VEHICLE_DIESEL_USE" not in {p["code"] for p in made["plan"]["parameters"]}

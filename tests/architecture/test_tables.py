@@ -23,6 +23,7 @@ EXCEPTIONS = {
     ("tenant", "provisioning"),  # the owner makes tenants
     ("tenant", "whole_queue"),  # a worker that is bound to no tenant takes jobs of all
     ("job", "whole_queue"),
+    ("scheduled_run", "whole_queue"),
     ("signing_key", "operator"),  # keys are the installation's; the API reads their public part
     ("signing_key", "public_part"),
 }

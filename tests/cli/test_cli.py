@@ -54,6 +54,17 @@ def test_help_names_the_verbs(shell: Shell) -> None:
     )
 
 
+def test_periodic_jobs_are_listed(shell: Shell) -> None:
+    shell.run("tenant", "create", "daily")
+    said = shell.run("jobs", "schedules", "--tenant", "daily", WORKER_SCHEDULES_OFF="ledger.remind")
+    lines = {line.split("│")[2].strip(): line for line in said.splitlines() if "│ ledger." in line or "│ jobs." in line}
+    assert {"ledger.anchor", "ledger.checkpoint", "ledger.remind", "jobs.prune"} <= lines.keys()
+    assert "daily at 00:15 in UTC" in lines["ledger.anchor"]
+    assert " off " in lines["ledger.remind"]
+    assert " off " not in lines["ledger.anchor"]
+    assert "every 1:00:00" in lines["ledger.expire_reservations"]
+
+
 def test_the_life_of_a_tenant(shell: Shell) -> None:
     assert "华东集团" in shell.run("tenant", "create", "life", "--name", "华东集团")
     assert "TENANT_SLUG_TAKEN" in shell.run("tenant", "create", "life", code=1)

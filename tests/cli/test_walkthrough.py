@@ -71,16 +71,19 @@ def test_what_an_import_says(installation: tuple[Shell, int, Path], tmp_path: Pa
         words = ("import", str(file), "--organisation", "HDS-01", "--url", f"http://127.0.0.1:{port}", *options)
         return shell.run(*words, code=code, TANHENG_TOKEN=token)
 
-    head = "排放源,月份,数量,单位\n"
+    def sheet(*rows: str) -> str:
+        return "".join(
+            ["排放源,流,月份,数量,单位\n", *(f"HDS-01-RJ,SHS,2025-0{n},{row}\n" for n, row in enumerate(rows, 2))]
+        )
+
     assert "CreateEvidenceUpload: OBJECT_EMPTY The file is empty" in bring("nothing.csv", "", code=1)
-    assert "This is not a workbook" in bring("text.xlsx", head + "HDS-01-RJ,2025-02,1,t\n", code=1)
-    chinese = bring("bad.csv", head + "HDS-01-RJ,2025-02,1,桶\n", "--language", "zh-CN", code=1)
+    assert "This is not a workbook" in bring("text.xlsx", sheet("1,t"), code=1)
+    chinese = bring("bad.csv", sheet("1,桶"), "--language", "zh-CN", code=1)
     assert "未知单位 '桶'；可用单位：t, kg" in chinese
-    mixed = head + "HDS-01-RJ,2025-02,1,t\nHDS-01-RJ,2025-03,x,t\n"
-    whole = bring("whole.csv", mixed, "--all-or-nothing", code=1)
+    whole = bring("whole.csv", sheet("1,t", "x,t"), "--all-or-nothing", code=1)
     assert "Nothing was stored: all or nothing was asked" in whole
     assert "whole-全部行.csv (every row, the refused ones marked)" in whole
-    good = head + "HDS-01-RJ,2025-04,1,t\n"
+    good = sheet("1,t")
     assert "imported here before" not in bring("good.csv", good, code=0)
     assert "imported here before, on 20" in bring("again.csv", good, code=0)
     assert "1 rows: 0 stored, 1 there already, 0 refused." in bring("spaced.csv", good + "\n", code=0)

@@ -120,6 +120,9 @@ async def test_no_row_is_seen_from_another_tenant(
 async def test_a_run_outlives_its_row_in_the_queue(holding: Holding, database_url: str) -> None:
     run_id = await a_run(holding)
     superuser = await asyncpg.connect(database_url)
+    with pytest.raises(asyncpg.exceptions.ForeignKeyViolationError):
+        await superuser.execute("DELETE FROM job WHERE tenant_id = $1", holding.world.tenant_id)
+    await superuser.execute("SET session_replication_role = replica")
     await superuser.execute("DELETE FROM job")
     await superuser.close()
     auditor = await holding.world.caller(Role.INTERNAL_AUDITOR)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tenants.examples.california.group import as_group
 from tenants.examples.california.manifest import read_manifest
 from tenants.examples.california.records import (
     Instrument,
@@ -304,3 +305,14 @@ def test_the_manifest_quotes_the_record(published: Records) -> None:
         return Counter(replace(row, line=0) for row in rows if row.entity_id in companies)
 
     assert figures(manifest) == figures(published)
+
+
+def test_an_exception_is_recorded_where_the_record_goes_beyond_the_limit(write: Callable[..., Path]) -> None:
+    """E1 used 20 t of offsets for 100 t due and then 1 for 7, E2 exactly 8 of 100."""
+    further = {
+        "obligations_expected": "CP1 2013-2014,E2,Two,100,92,8,100,Fulfilled\n",
+        "surrender_lines": "CP1 2013-2014,E2,OFFSET,2013,LOT-A,8\nCP2 2015-2017,E1,OFFSET,2013,LOT-A,1\n",
+    }
+    found = as_group(read_records(write(**further)), "x").exceptions
+    assert [(x["organisation"], x["year"]) for x in found] == [("E1", 2014), ("E1", 2017)]
+    assert "20 t of offsets for 100 t due" in found[0]["reason"]

@@ -8,9 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tenants.examples.california.group import as_group
+from tenants.examples.california.records import read_records
 from tests.fixtures.shared_data import public_records
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_exceptions_are_the_five_that_the_record_itself_makes() -> None:
+    group = as_group(read_records(public_records("california")), "x")
+    assert [(x["organisation"], x["year"], x["rule"]) for x in group.exceptions] == [
+        (entity, 2017, "CARB-OFFSET-8") for entity in ("CA1095", "CA1165", "CA1275", "CA2358", "CA2579")
+    ]
 
 
 def test_the_published_verdicts_are_reached(tmp_path: Path) -> None:

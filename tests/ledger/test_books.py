@@ -200,7 +200,7 @@ async def test_obligations_are_superseded_once(books: Any, group: Group) -> None
         await group.manager.do("setObligation", owed, "obligation { id }")
     supersede = "UPDATE obligation SET superseded_at = now(), superseded_by_id = id"
     for role, statements in {
-        OWNER: ("UPDATE obligation SET tonnes = 5", supersede, "DELETE FROM obligation", "TRUNCATE obligation"),
+        OWNER: ("UPDATE obligation SET tonnes = 5", supersede, "DELETE FROM obligation", "TRUNCATE obligation CASCADE"),
         APP: (supersede,),
         WORKER: (supersede,),
     }.items():

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from backend.kit.graphql.nodes import from_id
 from backend.ledger import seals
+from backend.ledger.seals import Anchor
 from backend.ledger.verify import BrokenError, climb, merkle_path, merkle_root, verify, verify_proof
 from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
 
@@ -55,6 +56,11 @@ async def superuser(group: Group, database_url: str) -> AsyncIterator[asyncpg.Co
 
 def _check_alone(module: Path, file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-I", module, file], capture_output=True, text=True, check=False)
+
+
+async def anchored(group: Group, now: datetime = datetime(2999, 1, 1, tzinfo=UTC)) -> list[Anchor]:
+    """What is anchored in the owner's name at a moment."""
+    return await group.world.owner.write(group.world.tenant_id, lambda unit: seals.anchor_days(unit, now))
 
 
 async def broken(group: Group) -> str:
@@ -120,9 +126,10 @@ async def test_what_is_slipped_in_is_named(busy: Group, superuser: Any) -> None:
 
 
 async def test_a_ledger_rewritten_as_a_whole_does_not_fit_its_anchor(busy: Group, superuser: Any) -> None:
-    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-    (anchor,) = await seals.anchor_days(busy.world.owner, busy.world.tenant_id, tomorrow)
-    assert await seals.anchor_days(busy.world.owner, busy.world.tenant_id, tomorrow) == []
+    midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
+    assert await anchored(busy, midnight + timedelta(minutes=9)) == [], "something of the day may still be sealed"
+    (anchor,) = await anchored(busy, midnight + timedelta(minutes=11))
+    assert await anchored(busy, midnight + timedelta(minutes=11)) == []
     assert (await seals.verify(busy.world.owner, busy.world.tenant_id)).transfers == 18
     lines = [line async for line in seals.export(busy.world.owner, busy.world.tenant_id)]
     # Everything from the last seal on was cut off, and the anchor moved along: it is over other seals.
@@ -140,7 +147,7 @@ async def test_each_transfer_can_be_proved(busy: Group) -> None:
     found = await busy.manager.ask("{ assetTransfers(first: 100) { nodes { id } } }")
     keys = [from_id(node["id"])[1] for node in found["assetTransfers"]["nodes"]]
     assert verify_proof(await seals.prove(owner, tenant, keys[0]))
-    (anchor,) = await seals.anchor_days(owner, tenant, date(2999, 1, 1))
+    (anchor,) = await anchored(busy)
     for key in keys:
         proof = orjson.loads(orjson.dumps(await seals.prove(owner, tenant, key)))
         assert verify_proof(proof) == anchor.root.hex()
@@ -155,7 +162,7 @@ async def test_each_transfer_can_be_proved(busy: Group) -> None:
 @pytest.mark.parametrize("table", ["asset_seal", "asset_anchor"])
 @pytest.mark.parametrize("role", ["tanheng_app", "tanheng_worker", "tanheng_auditor", "tanheng_owner"])
 async def test_seals_stand(busy: Group, database_url: str, role: str, table: str) -> None:
-    await seals.anchor_days(busy.world.owner, busy.world.tenant_id, date(2999, 1, 1))
+    await anchored(busy)
     connection = await asyncpg.connect(database_url)
     await connection.execute(f"SET ROLE {role}")
     await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(busy.world.tenant_id))

@@ -108,14 +108,25 @@ def test_a_regional_limit_warns_and_asks_for_local_offsets() -> None:
     assert codes == [("OFFSET_LIMIT_EXCEEDED", False), ("LOCAL_SHARE_NOT_SHOWN", False)]
 
 
-def test_limits_that_a_public_record_goes_beyond_warn() -> None:
-    """California published surrenders above 8 % and of later vintages: they are remarked, with what is left."""
+def test_a_limit_that_knows_exceptions_binds_until_there_is_one() -> None:
+    """California accepted surrenders above 8 % of some entities."""
     offset = LotFacts("o", "CARB-OFFSET", AssetClass.CCER, 2014, date(2015, 1, 1))
-    assert found(offset, 81, year=2017, due_t=Decimal(1000)) == [("OFFSET_LIMIT_EXCEEDED", False)]
-    assert found(offset, 80, year=2017, due_t=Decimal(1000)) == []
+    due: dict[str, Any] = {"year": 2017, "due_t": Decimal(1000)}
+    assert found(offset, 80, **due) == []
+    assert found(offset, 81, **due) == [("OFFSET_LIMIT_EXCEEDED", True)]
+    assert found(offset, 81, **due, excepted=frozenset({"CARB-VINTAGE"})) == [("OFFSET_LIMIT_EXCEEDED", True)]
+    assert found(offset, 81, **due, excepted=frozenset({"CARB-OFFSET-8"})) == [("OFFSET_LIMIT_EXCEEDED", False)]
+
+
+def test_rules_of_other_schemes_whose_text_was_not_read_warn() -> None:
     assert found(allowance(2018, "CARB-ALLOWANCE"), year=2017) == [("VINTAGE_NOT_USABLE", False)]
     assert found(allowance(2007, "EUA"), year=2008) == [("VINTAGE_NOT_USABLE", False)]
     assert found(allowance(2012, "EUA"), year=2008) == []
+
+
+def test_only_what_refuses_knows_exceptions_and_none_of_the_national_market() -> None:
+    assert {r.code for r in rulebook().rules() if r.exceptions} == {"CARB-OFFSET-8"}
+    assert all(r.must for r in rulebook().rules() if r.exceptions)
 
 
 def test_nothing_due_means_no_offsets() -> None:

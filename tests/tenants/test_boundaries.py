@@ -27,7 +27,7 @@ from tests.fixtures.organisations import administrator, plant, row, uuid_of
 from tests.fixtures.world import Caller, World
 
 BOUNDARY = """
-  asOf consolidationApproach categories gases gwpSet baseYear factorSet materiality allowancePolicy
+  asOf consolidationApproach categories gases gwpSet baseYear factorSet materiality allowancePolicy evidenceDocuments
   entries { key origin organisation { code } setting { id reason }
             value { consolidationApproach categories baseYear allowancePolicy materiality } }
 """
@@ -59,7 +59,8 @@ async def test_defaults(world: World) -> None:
     assert (len(shown["categories"]), len(shown["gases"]), shown["gwpSet"]) == (6, 7, "AR5")
     assert (shown["baseYear"], shown["factorSet"], shown["materiality"]) == (None, None, "0.05")
     assert {e["origin"] for e in shown["entries"]} == {"DEFAULT"}
-    assert len(shown["entries"]) == 8
+    assert shown["evidenceDocuments"] == []
+    assert len(shown["entries"]) == 9
 
 
 async def test_inheritance_names_its_source(world: World) -> None:

@@ -31,7 +31,7 @@ MONTH_ALREADY_RECORDED = conflict(
 MONTH_IS_DERIVED = conflict(
     "MONTH_IS_DERIVED",
     en="What '{stream}' used in {month} follows from its {cause}; correct or withdraw that instead.",
-    zh="流 '{stream}' 在 {month} 的活动数据由{cause_zh}得出；请更正或撤回该依据。",
+    zh="流 '{stream}' 在 {month_zh} 的活动数据由{cause_zh}得出；请更正或撤回该依据。",
 )
 RECORD_IS_DERIVED = rule(
     "RECORD_IS_DERIVED",

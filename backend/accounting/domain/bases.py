@@ -46,6 +46,8 @@ class StreamBasis:
     recorded_at: datetime
     superseded_at: datetime | None = None
     superseded_because: str | None = None
+    went_back_by: UUID | None = None
+    """Who let a measured parameter go back to a default by this basis, or by superseding it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Where a total comes from: a tree whose children add up to their parent, and what each node rests on.
 
+    a frozen inventory → sources → its lines → the records as they were known when it was submitted
+
     total of an organisation with all below it → its own sources, the organisations directly below → sources →
     stream-months and declared results → records
 
@@ -41,6 +43,8 @@ BAD_YEAR = invalid(
 class ExplainKind(StrEnum):
     """What a node of an explanation is."""
 
+    FROZEN = "FROZEN"
+    """An inventory as it was submitted: its lines, and the records that were known then (提交时的清单)."""
     TOTAL = "TOTAL"
     """An organisation with all below it (组织合计)."""
     OWN = "OWN"
@@ -93,7 +97,7 @@ class ExplainKind(StrEnum):
     """What the laboratory found, as written (检测值)."""
 
 
-SUMMED: Final = (ExplainKind.TOTAL, ExplainKind.OWN, ExplainKind.SOURCE, ExplainKind.STREAM_MONTH)
+SUMMED: Final = (ExplainKind.FROZEN, ExplainKind.TOTAL, ExplainKind.OWN, ExplainKind.SOURCE, ExplainKind.STREAM_MONTH)
 """Kinds of emissions that have children."""
 MADE_OF: Final = (ExplainKind.STOCK_ROW, ExplainKind.METER_MONTH, ExplainKind.STACK_MONTH, ExplainKind.QUALITY_MEAN)
 """Kinds of quantities and means that have children, in their own unit."""
@@ -116,6 +120,14 @@ def named(code: str, zh: str, en: str) -> Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """A submission of an inventory: the first, the second …"""
+
+    inventory_id: UUID
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What is explained: the total of an organisation in a year, put together as consolidation does.
 
@@ -127,6 +139,8 @@ class Frame:
     year: int
     approach: ConsolidationApproach
     categories: tuple[Category, ...]
+    frozen: Frozen | None = None
+    """Of which submission everything is shown; None: as it stands today."""
 
     @property
     def day(self) -> date:
@@ -180,6 +194,8 @@ class Explained:
             frame.categories,
         ]
         parts += [self.month, self.path]
+        if frame.frozen is not None:
+            parts += [str(frame.frozen.inventory_id), frame.frozen.round]
         return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
 
@@ -209,10 +225,12 @@ def read_key(written: str) -> NodeKey:
     refused = INVALID_ID(path=("subject", "node"), value=written[:80], expected="node of an explanation with children")
     try:
         read = orjson.loads(base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)))
-        kind, subject, root, year, approach, categories, month, _ = read
-        frame = Frame(UUID(root), int(year), ConsolidationApproach(approach), tuple(Category(c) for c in categories))
+        kind, subject, root, year, approach, categories, month, _, *submission = read
+        frozen = Frozen(UUID(submission[0]), int(submission[1])) if submission else None
+        terms = tuple(Category(c) for c in categories)
+        frame = Frame(UUID(root), int(year), ConsolidationApproach(approach), terms, frozen)
         made = NodeKey(ExplainKind(kind), UUID(subject), frame, month and date.fromisoformat(month))
-    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, IndexError) as error:
         raise refused from error
     if made.kind not in (*SUMMED, *MADE_OF) or not FIRST_YEAR <= frame.year <= LAST_YEAR:
         raise refused

@@ -26,7 +26,7 @@ in_chinese({
 PERIOD_LOCKED = conflict(
     "PERIOD_LOCKED",
     en="The inventory of this organisation for {period} is {state}; reopen it with a reason before changing records.",
-    zh="该组织 {period} 的清单状态为“{state_zh}”；修改记录前须说明原因并重新打开清单。",
+    zh="该组织 {period_zh} 的清单状态为“{state_zh}”；修改记录前须说明原因并重新打开清单。",
 )
 INVENTORY_OVERLAPS = conflict(
     "INVENTORY_OVERLAPS",
@@ -52,18 +52,6 @@ CHECKER_TOOK_PART = rule(
     "CHECKER_TOOK_PART",
     en="You took an earlier step on this inventory ({steps}); somebody else must take this one.",
     zh="您已办理过该清单的前序步骤（{steps_zh}）；此步骤须由他人办理。",
-)
-EVIDENCE_MISSING = rule(
-    "EVIDENCE_MISSING",
-    en="{count} records lack the evidence their stream requires, the first: {first}. Attach a document or a reference.",
-    zh="{count} 条记录缺少所属流要求的证据，首条：{first}。请附上文件或填写凭证号。",
-)
-NOTHING_COUNTS = rule(
-    "NOTHING_COUNTS",
-    en="In {count} months sources have quantities, but nothing of the class that counts to account them by: {months}. "
-    "Set its basis or choose another class for them, or say in `incompleteReason` why they emit nothing here.",
-    zh="{count} 个月份有活动数据，但所选方法类别没有依据，排放为零：{months}。"
-    "请设置依据或改选类别，或在 incompleteReason 说明原因。",
 )
 INVENTORY_EMPTY = rule(
     "INVENTORY_EMPTY",

@@ -14,11 +14,12 @@ from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
+from backend.accounting.domain.chinese import in_chinese
 from backend.accounting.domain.explain import NO_WORDS, Explained, ExplainKind, Words, ground, named
-from backend.accounting.domain.metering import Meter, MeterMonth, MeterReading
+from backend.accounting.domain.metering import CORRECTED, Meter, MeterMonth, MeterReading, ReadingKind
 from backend.accounting.domain.monitored import Covered
 from backend.accounting.domain.monitoring import Instrument
-from backend.accounting.domain.quality_batches import MaterialBatch, QualityMean, shares
+from backend.accounting.domain.quality_batches import MaterialBatch, QualityBasis, QualityMean, QualityParameter, shares
 from backend.accounting.domain.stack_months import Reduced, brought
 from backend.accounting.domain.stacks import RowStatus, StackKind, StackMonitor, StackMonth
 from backend.accounting.domain.stock_ledger import MINUS, PLUS, StockRow
@@ -55,9 +56,14 @@ def stock_parts(parent: Explained, row: StockRow) -> list[Explained]:
 def meter_month(anchor: Explained, month: MeterMonth, unit: str) -> Explained:
     """A settled month: what was recorded, and what was measured before it was corrected."""
     label = Words(f"计量月结 {month.month:%Y-%m}", f"meters settled {month.month:%Y-%m}")
-    zh = f"计量值 {trimmed(month.measured)} {unit}；{month.explanation}".rstrip("；")
-    en = f"measured {trimmed(month.measured)} {unit}; {month.explanation}".rstrip("; ")
-    return _valued(anchor, ExplainKind.METER_MONTH, month, label, Words(zh, en), month.quantity, unit)
+    corrected = month.explanation.removeprefix(CORRECTED)
+    zh = f"计量值 {trimmed(month.measured)} {unit}；" + (
+        f"校准修正：{corrected.replace(' d)', ' 天)')}" if corrected else ""
+    )
+    en = f"measured {trimmed(month.measured)} {unit}; " + (f"calibration correction: {corrected}" if corrected else "")
+    return _valued(
+        anchor, ExplainKind.METER_MONTH, month, label, Words(zh.rstrip("；"), en.rstrip("; ")), month.quantity, unit
+    )
 
 
 def meter_parts(parent: Explained, month: MeterMonth, meters: dict[UUID, tuple[Meter, Instrument]]) -> list[Explained]:
@@ -75,14 +81,14 @@ def meter_parts(parent: Explained, month: MeterMonth, meters: dict[UUID, tuple[M
     return found
 
 
-def instrument_of(node: Explained, instrument: Instrument, covered: Sequence[Covered], said: str = "") -> Explained:
+def instrument_of(node: Explained, instrument: Instrument, covered: Sequence[Covered], said: Words) -> Explained:
     """What measured, the error allowed to it, and how its calibrations found it."""
     label = named(instrument.code, instrument.name_zh, instrument.name_en)
     known = "; ".join(f"{c.done_on} … {c.valid_until} {_percent(c.actual_error)}" for c in covered)
-    kind = f"{instrument.instrument_type} {said}".strip()
+    kind, kind_zh = (f"{instrument.instrument_type} {text}".strip() for text in (said.en, said.zh))
     allowed = _percent(instrument.required_error)
     detail = Words(
-        f"{kind}，允许误差 {allowed}，校准：{known or '无'}",
+        f"{kind_zh}，允许误差 {allowed}，校准：{known or '无'}",
         f"{kind}, error allowed {allowed}, calibrated: {known or 'never'}",
     )
     return ground(node, ExplainKind.INSTRUMENT, instrument.id, label, detail)
@@ -101,7 +107,7 @@ def readings_of(node: Explained, meter: Meter, readings: Sequence[MeterReading])
             ExplainKind.METER_READING,
             r.id,
             Words(str(r.day), str(r.day)),
-            Words(r.kind, r.kind),
+            Words(in_chinese(ReadingKind, r.kind), r.kind),
             value=trimmed(r.value),
             unit=meter.unit,
             written=r.evidence,
@@ -141,9 +147,10 @@ def stack_hours(parent: Explained, month: StackMonth, monitor: StackMonitor) -> 
 def _measured(counted: Reduced, status: RowStatus | None, *, filled: bool) -> Words:
     values = [round_half_up(v, 6) for v in (counted.concentration, counted.flow, counted.hours)]
     made = f"{trimmed(values[0])} g/m³ × {trimmed(values[1])} m³/h × {trimmed(values[2])} h"
+    told = in_chinese(RowStatus, status) if status else "无数据"
     if not filled:
-        return Words(f"{status}: {made}", f"{status}: {made}")
-    return Words(f"填补（{status or '无数据'}）：{made}", f"filled ({status or 'no data'}): {made}")
+        return Words(f"{told}：{made}", f"{status}: {made}")
+    return Words(f"填补（{told}）：{made}", f"filled ({status or 'no data'}): {made}")
 
 
 def _hour(month: date, position: int, kind: StackKind) -> Words:
@@ -155,10 +162,13 @@ def _hour(month: date, position: int, kind: StackKind) -> Words:
 def quality_mean(anchor: Explained, basis_id: UUID, mean: QualityMean) -> Explained:
     """The mean a method was given, and how many of its batches count by the default."""
     defaulted, untested = sum(1 for b in mean.batches if b.defaulted), ", ".join(mean.untested)
-    what = f"{mean.month:%Y-%m} {mean.parameter}"
+    month = f"{mean.month:%Y-%m}"
     zh = f"{len(mean.batches)} 批，其中缺省 {defaulted}" + (f"，未检测 {untested}" if untested else "")
     en = f"{len(mean.batches)} batches, {defaulted} by default" + (f", untested {untested}" if untested else "")
-    label = Words(f"批次加权平均 {what}", f"mean of batches {what}")
+    label = Words(
+        f"批次加权平均 {month} {in_chinese(QualityParameter, mean.parameter)}",
+        f"mean of batches {month} {mean.parameter}",
+    )
     told = ground(anchor, ExplainKind.QUALITY_MEAN, basis_id, label, Words(zh, en))
     return replace(told, value=trimmed(mean.value), unit=mean.unit)
 
@@ -185,8 +195,8 @@ def lab_values(node: Explained, batch: MaterialBatch) -> list[Explained]:
             node,
             ExplainKind.LAB_VALUE,
             batch.id,
-            Words(r.parameter, r.parameter),
-            Words(r.basis, r.basis),
+            Words(in_chinese(QualityParameter, r.parameter), r.parameter),
+            Words(in_chinese(QualityBasis, r.basis), r.basis),
             value=trimmed(r.value),
             unit=r.unit,
             path=(n,),

@@ -313,6 +313,10 @@ def _day(metered: Metered, day: date) -> Fraction:
     return Fraction(0)
 
 
+CORRECTED: Final = "校准修正 calibration correction: "
+"""What the words for a correction begin with, as they are kept."""
+
+
 def settled(parts: Sequence[MeterPart], names: dict[UUID, str], month: date) -> tuple[Decimal, Decimal, str]:
     """Measured, corrected, and the words for the difference. Errors: NO_METER_IN_MONTH."""
     if not parts:
@@ -324,4 +328,4 @@ def settled(parts: Sequence[MeterPart], names: dict[UUID, str], month: date) -> 
         for p in parts
         if p.corrected != p.measured
     ]
-    return measured, corrected, "校准修正 calibration correction: " + "; ".join(words) if words else ""
+    return measured, corrected, CORRECTED + "; ".join(words) if words else ""

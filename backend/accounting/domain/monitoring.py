@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
-
-from pydantic import TypeAdapter
 
 from backend.accounting.domain.sources import checked_code
 from backend.accounting.domain.units import checked_name
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import tidy
 
-PLANS: Final = Path(__file__).parents[1] / "plans"
 MOST_PARAMETERS: Final = 500
 MOST: Final = Decimal(10) ** 15
 
@@ -309,74 +303,3 @@ def gaps(
     if parameters and used == {None}:
         found.append(Gap(PlanItem.INSTRUMENTS, "instruments"))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateParameter:
-    """A parameter of a template."""
-
-    code: str
-    name_zh: str
-    name_en: str
-    unit: str
-    kind: ParameterKind = ParameterKind.QUANTITY
-    direction: Direction = Direction.INPUT
-    lowest: Decimal | None = None
-    highest: Decimal | None = None
-    partner_code: str | None = None
-    tolerance: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateRow:
-    """A row of Table 3, with a parameter for each quantity it names."""
-
-    number: int
-    item: str
-    data_source: str
-    frequency: Frequency
-    requirement: str
-    proof: str
-    parameters: tuple[TemplateParameter, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A plan to start from."""
-
-    code: str
-    name_zh: str
-    name_en: str
-    rows: tuple[TemplateRow, ...]
-
-    def new_parameters(self) -> list[NewParameter]:
-        return [
-            NewParameter(
-                p.code,
-                p.name_zh,
-                p.unit,
-                row.frequency,
-                p.name_en,
-                row.number,
-                p.kind,
-                p.direction,
-                data_source=row.data_source,
-                method=row.data_source if p.kind is ParameterKind.QUALITY else "",
-                requirement=row.requirement,
-                proof=row.proof,
-                lowest=p.lowest,
-                highest=p.highest,
-                partner_code=p.partner_code,
-                tolerance=p.tolerance,
-            )
-            for row in self.rows
-            for p in row.parameters
-        ]
-
-
-@functools.cache
-def templates() -> dict[str, Template]:
-    """The templates that ship with the product, by code."""
-    adapter = TypeAdapter(Template)
-    made = [adapter.validate_python(tomllib.loads(f.read_text("utf-8"))) for f in sorted(PLANS.glob("*.toml"))]
-    return {template.code: template for template in made}

@@ -39,12 +39,12 @@ NEGATIVE_MEASUREMENT = invalid(
 ALREADY_SUPERSEDED = conflict(
     "ALREADY_SUPERSEDED",
     en="The record was superseded at {at}; supersede its latest version.",
-    zh="该记录已于 {at} 被替换；请对其最新版本操作。",
+    zh="该记录已于 {at_zh} 被替换；请对其最新版本操作。",
 )
 RESULT_OVERLAPS = conflict(
     "RESULT_OVERLAPS",
     en="The source already has a result for {gas} in this time: {earlier}. Supersede it, or use another source.",
-    zh="该排放源在此期间已有 {gas} 的结果：{earlier}。请替换该结果，或使用其他排放源。",
+    zh="该排放源在此期间已有 {gas_zh} 的结果：{earlier_zh}。请替换该结果，或使用其他排放源。",
 )
 
 
@@ -53,6 +53,11 @@ DAY_NOT_OF_MONTH = invalid(
     en="{day} is not a day of {month}; leave the day out, or write one of that month.",
     zh="{day} 不在 {month} 内；请省略日期，或填写该月的日期。",
 )
+
+
+def when_superseded(moment: datetime | None) -> dict[str, str]:
+    """When a record was superseded, for the texts of ALREADY_SUPERSEDED; None: by somebody else in this moment."""
+    return {"at": str(moment or "just now"), "at_zh": str(moment or "刚才")}
 
 
 class BatchOrigin(StrEnum):

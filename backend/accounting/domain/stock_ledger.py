@@ -42,7 +42,7 @@ STOCK_NOT_CONTINUOUS = rule(
 STOCK_MONTH_TAKEN = conflict(
     "STOCK_MONTH_TAKEN",
     en="The ledger has a row for {month} already; supersede that one.",
-    zh="台账在 {month} 已有记录，请替换该记录。",
+    zh="台账在 {month_zh} 已有记录，请替换该记录。",
 )
 
 

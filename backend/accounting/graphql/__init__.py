@@ -32,6 +32,7 @@ from backend.accounting.graphql.deviations import DeviationMutations, DeviationQ
 from backend.accounting.graphql.explain import ExplainQueries
 from backend.accounting.graphql.exports import ExportMutations
 from backend.accounting.graphql.factors import FactorQueries
+from backend.accounting.graphql.gwp_totals import GwpTotalQueries
 from backend.accounting.graphql.imports import ImportMutations, ImportQueries
 from backend.accounting.graphql.inventories import InventoryMutations, InventoryQueries
 from backend.accounting.graphql.judgements import JudgementMutations, JudgementQueries
@@ -73,6 +74,7 @@ class Queries(
     OwnSetQueries,
     CategoryQueries,
     KnownQueries,
+    GwpTotalQueries,
     AdoptionQueries,
     StockQueries,
     StackQueries,

@@ -37,6 +37,7 @@ _TYPES: Final = {
     ExplainKind.PARAMETER: "PlanParameter",
     ExplainKind.DOCUMENT: "Document",
     ExplainKind.INVENTORY: "Inventory",
+    ExplainKind.FROZEN: "Inventory",
     ExplainKind.SIGNATURE: "Member",
     ExplainKind.STOCK_ROW: "StockRow",
     ExplainKind.METER_MONTH: "MeterMonth",
@@ -148,6 +149,8 @@ class ExplainSubject:
     """A total of an organisation."""
     source: ExplainSource | None = UNSET
     """A total of a source."""
+    inventory: strawberry.ID | None = UNSET
+    """A frozen inventory, as it was submitted last: the records and coefficients of then, whatever became of them."""
     node: str | None = UNSET
     """A node of an explanation that has children, by its id."""
 
@@ -172,6 +175,9 @@ class ExplainQueries:
             found = await service.total(principal, subject.total.command())
         elif subject.source:
             found = await service.source(principal, subject.source.command())
+        elif subject.inventory:
+            key = key_of(subject.inventory, "Inventory", "subject", "inventory")
+            found = await service.inventory(principal, key)
         else:
             found = await service.node(principal, read_key(subject.node or ""))
         return ExplainNode.of(found, info)

@@ -13,11 +13,14 @@ import strawberry
 from backend.accounting.domain import inventories as domain
 from backend.accounting.domain.inventories import InventoryState, NewInventory, RestatementCause, Step
 from backend.accounting.graphql.enums import Category, DirectKind
+from backend.accounting.graphql.gwp_totals import GwpTotal, Sets
+from backend.accounting.graphql.inventory_checks import CheckedInventory, InventoryFinding, findings_of
 from backend.accounting.graphql.sources import EmissionSource, EmissionStream, fetch_sources, fetch_streams
 from backend.accounting.service.inventories import InventoryService
+from backend.accounting.service.totals import TotalService
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched, mutation, query
-from backend.kit.graphql.nodes import Node, key_of, to_id
+from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.scalars import Month
@@ -25,6 +28,7 @@ from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
 from tenants.context import Info, requires
+from tenants.domain import GwpSet
 from tenants.graphql import Organisation, fetch_organisations
 from tenants.graphql.members import Member, fetch_members
 from tenants.graphql.types import After, First
@@ -112,10 +116,9 @@ class InventoryEvent:
 
 
 @object_type
-class Inventory(Node):
+class Inventory(CheckedInventory):
     """What an organisation emitted in a period, and how final that is (排放清单)."""
 
-    record: strawberry.Private[domain.Inventory]
     first_month: Month
     """First month of the period."""
     months: int
@@ -153,6 +156,14 @@ class Inventory(Node):
         of = [p.record for p in parents]
         found = await info.context.use(InventoryService).totals(info.context.principal, of)
         return [[build(InventoryTotal, t) for t in found.get(p.record.id, [])] for p in parents]
+
+    @batched
+    async def totals_by_gwp_set(parents: list[AnInventory], info: Info, gwp_sets: Sets = None) -> list[list[GwpTotal]]:
+        """What was submitted last under other sets of warming potentials, from the frozen masses by gas."""
+        wanted = list(GwpSet) if gwp_sets is None else gwp_sets
+        of = [p.record for p in parents]
+        found = await info.context.use(TotalService).of_inventories(info.context.principal, of, wanted)
+        return [[GwpTotal.of(t) for t in found[i.id]] for i in of]
 
     @batched
     async def events(parents: list[AnInventory], info: Info) -> list[list[InventoryEvent]]:
@@ -262,6 +273,9 @@ class CreateInventoryPayload(InventoryPayload):
 class SubmitInventoryPayload(InventoryPayload):
     """The inventory, submitted."""
 
+    findings: list[InventoryFinding]
+    """What of it ought to be looked at all the same."""
+
 
 @object_type
 class ConfirmInventoryPayload(InventoryPayload):
@@ -337,7 +351,9 @@ class InventoryMutations:
         done = await info.context.use(InventoryService).submit(
             info.context.actor(input), key, input.note, input.incomplete_reason
         )
-        return SubmitInventoryPayload(errors=[], inventory=Inventory.of(done.value), replayed=done.replayed)
+        (found,) = await findings_of([done.value], info)
+        inventory = Inventory.of(done.value)
+        return SubmitInventoryPayload(errors=[], inventory=inventory, findings=found, replayed=done.replayed)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def confirm_inventory(self, info: Info, input: ConfirmInventoryInput) -> ConfirmInventoryPayload:

@@ -23,14 +23,15 @@ from backend.accounting.graphql.measured import (
     fetcher,
     listed,
     shown,
-    why,
 )
 from backend.accounting.graphql.methods import StreamBasis
+from backend.accounting.graphql.rows import read_rows, why
 from backend.accounting.service.material_batches import BatchService
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload, UserError
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
@@ -149,7 +150,7 @@ class QualityResultInput:
     """The state of the sample."""
 
 
-@input_type
+@row_type
 class MaterialBatchInput:
     """A batch of a stream."""
 
@@ -296,7 +297,7 @@ class BatchMutations:
         self, info: Info, input: RecordMaterialBatchesInput
     ) -> RecordMaterialBatchesPayload:
         """Record up to 1000 batches with their quality; each row is judged on its own."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = read_rows(input.rows, MaterialBatchInput.command)
         done = await info.context.use(BatchService).record(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )

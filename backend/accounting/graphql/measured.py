@@ -19,10 +19,8 @@ from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.nodes import Node, from_id, key_of, to_id
 from backend.kit.graphql.pages import Connection
-from backend.kit.graphql.payloads import UserError, user_error
 from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
-from tenants.commands import Refused
 from tenants.context import Info
 
 First = Annotated[int | None, strawberry.argument(description="How many rows, 1 to 1000; 50 when not given.")]
@@ -122,8 +120,3 @@ def fetcher(kind: type[K], of: Callable[[K], N]) -> Callable[[Sequence[UUID], In
         return {key: of(record) for key, record in found.items()}
 
     return fetch
-
-
-def why(refusal: Refused | None, info: Info) -> UserError | None:
-    """A refusal of a row as the caller reads it."""
-    return user_error(refusal.error(), info.context.locale) if refusal else None

@@ -11,6 +11,7 @@ from backend.accounting.domain.metering import MeterDirection, NewMeter, NewMete
 from backend.accounting.service.meters import Removal
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type
 
@@ -82,7 +83,7 @@ class RemoveMeterInput(MutationInput):
         return build(Removal, self, meter_id=key_of(self.meter_id, "Meter", "meterId"), successor=successor)
 
 
-@input_type
+@row_type
 class MeterReadingInput:
     """A register reading."""
 

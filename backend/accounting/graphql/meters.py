@@ -25,6 +25,7 @@ from backend.accounting.graphql.measured import (
 )
 from backend.accounting.graphql.meter_inputs import (
     CreateMeterInput,
+    MeterReadingInput,
     RecordMeterReadingsInput,
     RemoveMeterInput,
     SettleMetersInput,
@@ -32,6 +33,7 @@ from backend.accounting.graphql.meter_inputs import (
     SupersedeMeterReadingInput,
 )
 from backend.accounting.graphql.readings import Instrument, fetch_instruments
+from backend.accounting.graphql.rows import read_rows
 from backend.accounting.service.measurements import MeasurementReader
 from backend.accounting.service.meters import MeterService, ReadingOutcome
 from backend.kit.graphql.fields import batched, mutation, query
@@ -265,7 +267,7 @@ class MeterMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_meter_readings(self, info: Info, input: RecordMeterReadingsInput) -> RecordMeterReadingsPayload:
         """Record up to 1000 readings, each judged on its own; months settled by them are settled anew."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = read_rows(input.rows, MeterReadingInput.command)
         done = await info.context.use(MeterService).read(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )

@@ -173,8 +173,23 @@ class CreateMonitoringPlanPayload(MonitoringPlanPayload):
 
 
 @object_type
+class UnboundParameter:
+    """A parameter of a template that is not read from the stream it names; it waits for readings by hand."""
+
+    code: str
+    """The parameter."""
+    stream: str
+    """Codes of the source and stream it looks for, as the pack names them: CLINKER.STATIONARY/COAL."""
+    unit: str | None
+    """The unit of that stream, where it is there but kept in another unit than the parameter; null: it is not there."""
+
+
+@object_type
 class CreateMonitoringPlanFromTemplatePayload(MonitoringPlanPayload):
     """The new draft."""
+
+    unbound: list[UnboundParameter]
+    """Parameters whose stream the organisation does not have."""
 
 
 @object_type
@@ -231,19 +246,19 @@ class MonitoringPlanMutations:
         done = await info.context.use(MonitoringService).create_plan(
             info.context.actor(input), input.header(), copy_of=copied
         )
-        plan = MonitoringPlan.of(done.value)
+        plan = MonitoringPlan.of(done.value.plan)
         return CreateMonitoringPlanPayload(errors=[], plan=plan, replayed=done.replayed)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def create_monitoring_plan_from_template(
         self, info: Info, input: CreateMonitoringPlanFromTemplateInput
     ) -> CreateMonitoringPlanFromTemplatePayload:
-        """Start a new version with the parameters of a template."""
+        """Start a new version with the parameters of a template, read from the streams a pack made where they are."""
         done = await info.context.use(MonitoringService).create_plan(
             info.context.actor(input), input.header(), template=input.template
         )
-        plan = MonitoringPlan.of(done.value)
-        return CreateMonitoringPlanFromTemplatePayload(errors=[], plan=plan, replayed=done.replayed)
+        plan, unbound = MonitoringPlan.of(done.value.plan), [build(UnboundParameter, u) for u in done.value.unbound]
+        return CreateMonitoringPlanFromTemplatePayload(errors=[], plan=plan, unbound=unbound, replayed=done.replayed)
 
     @mutation(requires(Permission.EMISSION_MANAGE))
     async def set_plan_parameters(self, info: Info, input: SetPlanParametersInput) -> SetPlanParametersPayload:

@@ -19,6 +19,7 @@ from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
+from backend.kit.graphql.rows import all_rows, row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
@@ -77,7 +78,7 @@ class ProductOutput(Node):
         return build(cls, record, id=own, record=record, unit_id=unit, device_id=device)
 
 
-@input_type
+@row_type
 class NewProductOutputInput:
     """An output to record."""
 
@@ -242,7 +243,7 @@ class OutputMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_product_outputs(self, info: Info, input: RecordProductOutputsInput) -> RecordProductOutputsPayload:
         """Record up to 1000 outputs, all or none."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = all_rows("rows", input.rows, NewProductOutputInput.command)
         done = await info.context.use(OutputService).record(info.context.actor(input), rows)
         outputs = [ProductOutput.of(o) for o in done.value.made]
         return RecordProductOutputsPayload(errors=[], outputs=outputs, replayed=done.replayed)

@@ -11,6 +11,7 @@ from backend.accounting.domain.own_sets import NewSet, NewValue
 from backend.accounting.service.own_sets import SetStep
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.types import build, input_type
 
 
@@ -89,7 +90,7 @@ class RemoveOwnFactorsInput(OwnFactorSetStepInput):
     """The values, at most 1000."""
 
 
-@input_type
+@row_type
 class NewOwnFactorInput:
     """A value of the tenant's own. What it is the one value of in a version: material, parameter, region, year and
     technology.

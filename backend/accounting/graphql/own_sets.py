@@ -17,17 +17,19 @@ from backend.accounting.graphql.own_set_inputs import (
     ApproveOwnFactorSetInput,
     CreateOwnFactorSetInput,
     DraftOwnFactorSetInput,
+    NewOwnFactorInput,
     ProposeOwnFactorSetInput,
     RecordOwnFactorsInput,
     RejectOwnFactorSetInput,
     RemoveOwnFactorsInput,
     WithdrawOwnFactorSetInput,
 )
+from backend.accounting.graphql.rows import read_rows, why
 from backend.accounting.service.own_sets import OwnSetService
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
-from backend.kit.graphql.payloads import Payload, UserError, user_error
+from backend.kit.graphql.payloads import Payload, UserError
 from backend.kit.graphql.types import build, enum_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
@@ -210,7 +212,7 @@ class OwnSetMutations:
         done = await info.context.use(OwnSetService).record(
             info.context.actor(input),
             input.step(),
-            [row.command() for row in input.rows],
+            read_rows(input.rows, NewOwnFactorInput.command),
             all_or_nothing=input.all_or_nothing,
         )
         made: list[Factor] = [o.factor for o in done.value.outcomes if o.factor]
@@ -218,7 +220,7 @@ class OwnSetMutations:
         outcomes = [
             OwnFactorOutcome(
                 factor=types[o.factor.id] if o.factor else None,
-                error=user_error(o.refusal.error(), info.context.locale) if o.refusal else None,
+                error=why(o.refusal, info),
             )
             for o in done.value.outcomes
         ]

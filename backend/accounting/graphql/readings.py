@@ -20,6 +20,7 @@ from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
+from backend.kit.graphql.rows import all_rows, row_type
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.ids import uuid7
 from backend.kit.pages import PageRequest
@@ -211,7 +212,7 @@ class RecordCalibrationPayload(Payload):
     """The calibration."""
 
 
-@input_type
+@row_type
 class ReadingInput:
     """A reading of a parameter of a plan in force."""
 
@@ -331,7 +332,7 @@ class ReadingMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_readings(self, info: Info, input: RecordReadingsInput) -> RecordReadingsPayload:
         """Record readings of parameters of plans in force, all or none."""
-        given = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        given = all_rows("rows", input.rows, ReadingInput.command)
         done = await info.context.use(MonitoringService).record(info.context.actor(input), given)
         readings = [ParameterReading.of(r) for r in done.value]
         return RecordReadingsPayload(errors=[], readings=readings, replayed=done.replayed)

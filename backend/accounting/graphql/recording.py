@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from backend.accounting.domain.factors import DEFAULT_GWP_SET
-from backend.accounting.domain.records import NewActivity, RecordFilter
+from backend.accounting.domain.records import RecordFilter
 from backend.accounting.graphql.records import (
     ActivityChangeInput,
     ActivityRecord,
@@ -17,17 +17,16 @@ from backend.accounting.graphql.records import (
     NewActivityInput,
     NewDeclaredResultInput,
 )
+from backend.accounting.graphql.rows import read_rows, why
 from backend.accounting.service.activity import ActivityService
 from backend.accounting.service.declared import DeclaredResultService
-from backend.kit.errors import CodedError
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.pages import Connection
-from backend.kit.graphql.payloads import MutationInput, Payload, UserError, user_error
+from backend.kit.graphql.payloads import MutationInput, Payload, UserError
 from backend.kit.graphql.types import input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
-from tenants.commands import Refused
 from tenants.context import Info, requires
 from tenants.domain import GwpSet
 
@@ -134,18 +133,6 @@ class SupersedeDeclaredResultPayload(Payload):
     """The new version, or the withdrawn result."""
 
 
-def _read(row: NewActivityInput) -> NewActivity | Refused:
-    """The row, or why it cannot be read: one wrong id does not stop the others."""
-    try:
-        return row.command()
-    except CodedError as error:
-        return Refused.of(error)
-
-
-def _shown(refusal: Refused | None, info: Info) -> UserError | None:
-    return user_error(refusal.error(), info.context.locale) if refusal else None
-
-
 @object_type
 class RecordQueries:
     """Records."""
@@ -180,12 +167,12 @@ class RecordMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_activity(self, info: Info, input: RecordActivityInput) -> RecordActivityPayload:
         """Record up to 1000 quantities; each row is judged on its own unless all or nothing is asked."""
-        rows = [_read(row) for row in input.rows]
+        rows = read_rows(input.rows, NewActivityInput.command)
         done = await info.context.use(ActivityService).record(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )
         outcomes = [
-            ActivityOutcome(record=ActivityRecord.of(o.record) if o.record else None, error=_shown(o.refusal, info))
+            ActivityOutcome(record=ActivityRecord.of(o.record) if o.record else None, error=why(o.refusal, info))
             for o in done.value.outcomes
         ]
         return RecordActivityPayload(errors=[], outcomes=outcomes, replayed=done.replayed)
@@ -195,14 +182,12 @@ class RecordMutations:
         self, info: Info, input: RecordDeclaredResultsInput
     ) -> RecordDeclaredResultsPayload:
         """Record up to 1000 results; each row is judged on its own unless all or nothing is asked."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = read_rows(input.rows, NewDeclaredResultInput.command)
         done = await info.context.use(DeclaredResultService).record(
             info.context.actor(input), rows, gwp_set=input.gwp_set, all_or_nothing=input.all_or_nothing
         )
         outcomes = [
-            DeclaredResultOutcome(
-                result=DeclaredResult.of(o.result) if o.result else None, error=_shown(o.refusal, info)
-            )
+            DeclaredResultOutcome(result=DeclaredResult.of(o.result) if o.result else None, error=why(o.refusal, info))
             for o in done.value.outcomes
         ]
         return RecordDeclaredResultsPayload(errors=[], outcomes=outcomes, replayed=done.replayed)

@@ -35,6 +35,7 @@ from backend.accounting.service.measurements import MeasurementReader
 from backend.evidence.graphql import Document, attached
 from backend.kit.graphql.fields import batched
 from backend.kit.graphql.nodes import Node, key_of, to_id
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from tenants.context import Info
@@ -203,7 +204,7 @@ class EmissionRecordFilter:
         )
 
 
-@input_type
+@row_type
 class NewActivityInput:
     """A quantity of a stream in a month, as it is written on the paper."""
 
@@ -228,7 +229,7 @@ class NewActivityInput:
         return build(NewActivity, self, source_id=key_of(self.source_id, "EmissionSource", *path, "sourceId"))
 
 
-@input_type
+@row_type
 class NewDeclaredResultInput:
     """A mass of one gas over a period."""
 

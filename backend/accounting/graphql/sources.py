@@ -26,6 +26,7 @@ from backend.accounting.graphql.methods import (
     pieces_of,
 )
 from backend.accounting.graphql.results import MonthlyResult
+from backend.accounting.graphql.rows import read_rows, why
 from backend.accounting.service.coefficients import CoefficientService
 from backend.accounting.service.comparison import ComparisonService
 from backend.accounting.service.results import ResultService
@@ -33,7 +34,8 @@ from backend.accounting.service.sources import SourceService
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
-from backend.kit.graphql.payloads import MutationInput, Payload, UserError, user_error
+from backend.kit.graphql.payloads import MutationInput, Payload, UserError
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.types import build, input_type, object_type
 from backend.kit.pages import PageRequest
 from tenants.access import Permission
@@ -226,7 +228,7 @@ class NewEmissionStreamInput:
         return build(NewStream, self, own_factor=own, method=self.method.basis() if self.method else None)
 
 
-@input_type
+@row_type
 class NewEmissionSourceInput:
     """A source to add, with its streams."""
 
@@ -353,14 +355,14 @@ class SourceMutations:
         self, info: Info, input: CreateEmissionSourcesInput
     ) -> CreateEmissionSourcesPayload:
         """Add up to 1000 emission sources; each row is judged on its own unless all or nothing is asked."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = read_rows(input.rows, NewEmissionSourceInput.command)
         done = await info.context.use(SourceService).create_many(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )
         outcomes = [
             EmissionSourceOutcome(
                 source=EmissionSource.of(o.source) if o.source else None,
-                error=user_error(o.refusal.error(), info.context.locale) if o.refusal else None,
+                error=why(o.refusal, info),
             )
             for o in done.value.outcomes
         ]

@@ -32,11 +32,11 @@ from backend.accounting.graphql.measured import (
 )
 from backend.accounting.service.measurements import MeasurementReader
 from backend.accounting.service.stacks import StackService
-from backend.kit.errors import CodedError
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload
+from backend.kit.graphql.rows import all_rows, row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
@@ -232,7 +232,7 @@ class SetStackMonitorPayload(Payload):
     """The monitor as it now stands."""
 
 
-@input_type
+@row_type
 class StackHourInput:
     """An hour, or a sample."""
 
@@ -257,11 +257,8 @@ class StackHourInput:
     status: RowStatus = RowStatus.NORMAL
     """What it is worth."""
 
-    def command(self, month: Month, *path: str) -> StackRow:
-        try:
-            return build(StackRow, self, position=position_of(month, self.day, self.hour))
-        except CodedError as error:
-            raise error.at(*path) from None
+    def command(self, month: Month) -> StackRow:
+        return build(StackRow, self, position=position_of(month, self.day, self.hour))
 
 
 @input_type
@@ -280,7 +277,7 @@ class RecordStackHoursInput(MutationInput):
     """Why hours that are recorded already are replaced."""
 
     def command(self) -> list[StackRow]:
-        given = [row.command(self.month, "rows", str(i)) for i, row in enumerate(self.rows)]
+        given = all_rows("rows", self.rows, lambda row: row.command(self.month))
         return given + (read_hours(self.csv, self.month) if self.csv else [])
 
 

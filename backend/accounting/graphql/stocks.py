@@ -20,14 +20,15 @@ from backend.accounting.graphql.measured import (
     fetcher,
     listed,
     shown,
-    why,
 )
+from backend.accounting.graphql.rows import read_rows, why
 from backend.accounting.graphql.sources import EmissionStream, fetch_streams
 from backend.accounting.service.stocks import StockService
 from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import MutationInput, Payload, UserError
+from backend.kit.graphql.rows import row_type
 from backend.kit.graphql.scalars import Month
 from backend.kit.graphql.types import build, input_type, object_type
 from backend.kit.pages import PageRequest
@@ -123,7 +124,7 @@ class StockPartsInput:
         return build(domain.Parts, self)
 
 
-@input_type
+@row_type
 class StockRowInput:
     """A month of the ledger of a stream."""
 
@@ -253,7 +254,7 @@ class StockMutations:
     @mutation(requires(Permission.EMISSION_RECORD))
     async def record_stocks(self, info: Info, input: RecordStocksInput) -> RecordStocksPayload:
         """Record up to 1000 months of ledgers with the activity that follows; each row is judged on its own."""
-        rows = [row.command("rows", str(i)) for i, row in enumerate(input.rows)]
+        rows = read_rows(input.rows, StockRowInput.command)
         done = await info.context.use(StockService).record(
             info.context.actor(input), rows, all_or_nothing=input.all_or_nothing
         )

@@ -22,6 +22,7 @@ from backend.accounting.domain.inventories import (
     RestatementCause,
     digest,
 )
+from backend.accounting.domain.inventory_checks import EVIDENCE_MISSING
 from backend.accounting.domain.results import CategoryTotal
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.accounting.tables.inventories import inventory, inventory_event, inventory_line
@@ -51,7 +52,12 @@ async def insert(unit: UnitOfWork, made: Inventory) -> None:
 
 
 async def change(unit: UnitOfWork, key: UUID, **values: Any) -> None:
-    await unit.execute(inventory.update().where(inventory.c.id == key).values(**values))
+    """Errors: EVIDENCE_MISSING when evidence was taken away at the same time."""
+    try:
+        await unit.execute(inventory.update().where(inventory.c.id == key).values(**values))
+    except DBAPIError as error:
+        gone = EVIDENCE_MISSING(path=("id",), count=1, first="…")
+        raise translate(error, {"evidence_before_submission": lambda: gone}) from error
 
 
 async def note(unit: UnitOfWork, key: UUID, state: InventoryState, text: str, sha256: str | None, member: UUID) -> None:

@@ -1,4 +1,4 @@
-"""SQL of what an inventory is asked before it is submitted, and of what was known of it at a moment."""
+"""SQL of what was known of inventories at a moment, and of what restatements changed."""
 
 from __future__ import annotations
 
@@ -12,49 +12,12 @@ from sqlalchemy import select
 from backend.accounting.domain.inventories import Inventory, InventoryKnown, InventoryState, InventoryTotal
 from backend.accounting.domain.sources import Category, DirectKind
 from backend.accounting.repository.inventories import as_inventory
-from backend.accounting.repository.results import months_without_result
 from backend.accounting.tables.inventories import inventory
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from tenants.access import Permission, Principal, within
 
-# Of streams whose records need evidence, and of declared results of sources that do.
-_UNPROVEN: Final = """
-SELECT t.code, p.month AS first_month
-FROM stream_month m
-JOIN emission_source o ON o.tenant_id = m.tenant_id AND o.id = m.source_id
-JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
-  AND (t.evidence_required OR o.evidence_required)
-JOIN activity_pack p ON p.tenant_id = m.tenant_id AND p.stream_id = m.stream_id AND p.month = m.month
-JOIN activity_batch b ON b.tenant_id = p.tenant_id AND b.id = p.batch_id AND b.evidence = ''
-CROSS JOIN LATERAL generate_series(p.first_line, p.first_line + cardinality(p.days) - 1) AS line
-WHERE m.organisation_id = :organisation AND m.month >= :first_month AND m.month < :after
-  AND NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = p.tenant_id
-    AND w.batch_id = p.batch_id AND w.line = line)
-  AND NOT EXISTS (SELECT FROM document_link l JOIN document d ON d.tenant_id = l.tenant_id
-      AND d.id = l.document_id AND d.state = 'STORED'
-    WHERE l.subject_type = 'ActivityRecord'
-      AND l.subject_id = (left(b.id::text, 28) || lpad(to_hex(line), 8, '0'))::uuid)
-UNION ALL
-SELECT o.code || ' ' || d.gas, d.first_month
-FROM declared_result d
-JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id AND o.evidence_required
-WHERE o.organisation_id = :organisation AND d.superseded_at IS NULL AND d.evidence = ''
-  AND d.first_month >= :first_month AND d.first_month < :after
-  AND NOT EXISTS (SELECT FROM document_link l JOIN document c ON c.tenant_id = l.tenant_id
-      AND c.id = l.document_id AND c.state = 'STORED'
-    WHERE l.subject_type = 'DeclaredResult' AND l.subject_id = d.id)
-ORDER BY first_month, code
-"""
-_CUT: Final = """
-SELECT o.code, d.gas, d.first_month, d.months
-FROM declared_result d JOIN emission_source o ON o.tenant_id = d.tenant_id AND o.id = d.source_id
-WHERE o.organisation_id = :organisation AND d.superseded_at IS NULL
-  AND d.first_month < :after AND d.first_month + make_interval(months => d.months) > :first_month
-  AND NOT (d.first_month >= :first_month AND d.first_month + make_interval(months => d.months) <= :after)
-ORDER BY d.first_month, o.code
-"""
 _KNOWN: Final = """
 SELECT i.*, e.state AS then_state, e.sha256 AS then_sha256, s.round AS then_round
 FROM inventory i
@@ -99,27 +62,6 @@ GROUP BY o.category, o.direct_kind ORDER BY o.category, o.direct_kind
 
 def _period(of: Inventory) -> dict[str, object]:
     return {"organisation": of.organisation_id, "first_month": of.first_month, "after": of.after}
-
-
-async def unproven(session: ReadSession, of: Inventory) -> list[str]:
-    """Records that need evidence and have none: neither a reference nor a document."""
-    return [f"{r.code} {r.first_month:%Y-%m}" for r in await session.rows(_UNPROVEN, _period(of))]
-
-
-async def cut(session: ReadSession, of: Inventory) -> list[str]:
-    """Declared results that lie partly in the months of the inventory: neither in it nor beside it."""
-    rows = await session.rows(_CUT, _period(of))
-    return [f"{r.code} {r.gas} {r.first_month:%Y-%m} ({r.months})" for r in rows]
-
-
-async def without_result(session: ReadSession, of: Inventory) -> list[str]:
-    """Months of its sources in which there are quantities, none of which counts."""
-    found = await session.rows(
-        "SELECT id, code FROM emission_source WHERE organisation_id = :key", {"key": of.organisation_id}
-    )
-    codes = {r.id: r.code for r in found}
-    lacking = await months_without_result(session, list(codes), of.first_month, of.each_month[-1])
-    return sorted(f"{codes[key]} {month:%Y-%m}" for key, months in lacking.items() for month in months)
 
 
 async def known_at(session: ReadSession, organisation_id: UUID, moment: datetime) -> list[InventoryKnown]:

@@ -70,15 +70,19 @@ _CHILDREN: Final[Mapping[type[Kept], _Children]] = {
 }
 # What a broken constraint means when two writers met; everything else was looked at before.
 _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
-    "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time"),
+    "stock_row_current": lambda: STOCK_MONTH_TAKEN(path=("rows",), month="this time", month_zh="此期间"),
     **dict.fromkeys(
         ("quality_score_current", "stream_uncertainty_current", "allocation_current"),
         lambda: JUST_STATED(path=("year",)),
     ),
     "material_batch_current": lambda: BATCH_TAKEN(path=("rows",), code="?", day="this day"),
     "stack_monitor_current": lambda: MONITOR_TAKEN(path=("streamId",)),
-    "stack_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="MONITOR"),
-    "meter_month_current": lambda: MONTH_IS_DERIVED(path=("month",), stream="-", month="this time", cause="METER"),
+    "stack_month_current": lambda: MONTH_IS_DERIVED(
+        path=("month",), stream="-", month="this time", month_zh="此期间", cause="MONITOR"
+    ),
+    "meter_month_current": lambda: MONTH_IS_DERIVED(
+        path=("month",), stream="-", month="this time", month_zh="此期间", cause="METER"
+    ),
     "meter_reading_current": lambda: METER_READING_TAKEN(path=("rows",), day="this day"),
     "meter_removed_once": lambda: METER_READING_TAKEN(path=("rows",), day="its removal"),
     "registers_count_up": lambda: METER_COUNTS_BACK(

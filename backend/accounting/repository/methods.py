@@ -48,6 +48,7 @@ def _basis(row: Row[Any]) -> StreamBasis:
         recorded_at=row.recorded_at,
         superseded_at=row.superseded_at,
         superseded_because=row.superseded_because,
+        went_back_by=row.went_back_by,
     )
 
 
@@ -70,6 +71,7 @@ async def insert_bases(unit: UnitOfWork, made: Sequence[StreamBasis], recorded_b
             "reason": b.reason,
             "evidence": b.evidence,
             "recorded_by": recorded_by,
+            "went_back_by": b.went_back_by,
         }
         for b in made
     ]
@@ -103,7 +105,7 @@ async def bases_of(
     return found
 
 
-async def supersede(unit: UnitOfWork, table: Table, keys: Sequence[UUID], because: str) -> int:
+async def supersede(unit: UnitOfWork, table: Table, keys: Sequence[UUID], because: str, **more: Any) -> int:
     """Mark rows that hold as superseded now; how many did.
 
     A row of a transaction that began after this one, and ended before, is superseded at the moment it was recorded.
@@ -111,13 +113,14 @@ async def supersede(unit: UnitOfWork, table: Table, keys: Sequence[UUID], becaus
     statement = (
         table.update()
         .where(table.c.id.in_(keys), table.c.superseded_at.is_(None))
-        .values(superseded_at=func.greatest(func.now(), table.c.recorded_at), superseded_because=because)
+        .values(superseded_at=func.greatest(func.now(), table.c.recorded_at), superseded_because=because, **more)
     )
     return await unit.execute(statement)
 
 
-async def supersede_bases(unit: UnitOfWork, keys: Sequence[UUID], because: str) -> int:
-    return await supersede(unit, stream_basis, keys, because)
+async def supersede_bases(unit: UnitOfWork, keys: Sequence[UUID], because: str, went_back_by: UUID | None) -> int:
+    more = {} if went_back_by is None else {"went_back_by": went_back_by}
+    return await supersede(unit, stream_basis, keys, because, **more)
 
 
 def _choice(row: Row[Any]) -> SourceMethod:

@@ -24,6 +24,7 @@ from backend.accounting.domain.monitoring import (
     PlanParameter,
     PlanState,
 )
+from backend.accounting.domain.plan_templates import StreamThere
 from backend.accounting.repository.units import at_or_below
 from backend.accounting.tables.monitoring import (
     calibration,
@@ -144,6 +145,19 @@ async def streams_at(session: ReadSession, organisation_id: UUID) -> dict[UUID, 
         {"at": organisation_id},
     )
     return {r.id: r.name for r in rows}
+
+
+async def streams_by_code(session: ReadSession, organisation_id: UUID) -> dict[str, StreamThere]:
+    """The streams of an organisation by the codes of source and stream: `CLINKER.STATIONARY/COAL`."""
+    rows = await session.rows(
+        """
+        SELECT s.code || '/' || t.code AS name, t.id, t.unit FROM emission_stream t
+        JOIN emission_source s ON s.tenant_id = t.tenant_id AND s.id = t.source_id
+        WHERE s.organisation_id = :at
+        """,
+        {"at": organisation_id},
+    )
+    return {r.name: StreamThere(r.id, r.unit) for r in rows}
 
 
 async def remove_parameters(unit: UnitOfWork, plan_id: UUID, codes: Sequence[str]) -> int:

@@ -134,7 +134,9 @@ def overlap_coded() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        clash = RESULT_OVERLAPS(path=("rows",), gas="the same gas", earlier="recorded just now")
+        clash = RESULT_OVERLAPS(
+            path=("rows",), gas="the same gas", gas_zh="同一气体", earlier="recorded just now", earlier_zh="刚刚记录"
+        )
         names = ("one_origin_per_gas_and_month", "declared_result_no_overlap")
         codes = dict.fromkeys(names, lambda: clash) | {
             "period_is_open": _locked,
@@ -144,11 +146,13 @@ def overlap_coded() -> Iterator[None]:
 
 
 def _locked() -> CodedError:
-    return PERIOD_LOCKED(path=("rows",), period="this time", state="submitted")
+    return PERIOD_LOCKED(path=("rows",), period="this time", period_zh="此期间", state="SUBMITTED")
 
 
 def _derived() -> CodedError:
-    return MONTH_IS_DERIVED(path=("rows",), stream="-", month="this time", cause="STOCK / METER / MONITOR")
+    return MONTH_IS_DERIVED(
+        path=("rows",), stream="-", month="this time", month_zh="此期间", cause="STOCK / METER / MONITOR"
+    )
 
 
 async def share(unit: UnitOfWork) -> None:

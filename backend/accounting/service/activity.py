@@ -15,6 +15,7 @@ from backend.accounting.domain.records import (
     RecordFilter,
     checked_month,
     checked_reason,
+    when_superseded,
 )
 from backend.accounting.domain.sources import EmissionSource, Stream, check_sign, pick_stream
 from backend.accounting.repository import activity as rows
@@ -25,6 +26,7 @@ from backend.accounting.service.batches import (
     common_organisation,
     reach_record,
     reach_sources,
+    read_apart,
     refused_rows,
     sift,
     stop_if_refused,
@@ -83,8 +85,7 @@ class ActivityService:
     async def _judge(
         self, change: Change, new: Sequence[NewActivity | Refused]
     ) -> tuple[dict[int, Understood], Errors]:
-        errors: Errors = {i: row.error() for i, row in enumerate(new) if isinstance(row, Refused)}
-        read = {i: row for i, row in enumerate(new) if isinstance(row, NewActivity)}
+        read, errors = read_apart(new)
         today = self.toolbox.clock.today()
         look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in read.values()))
         streams = await source_rows.streams_of(change.unit, sorted({n.source_id for n in read.values()}))
@@ -125,7 +126,7 @@ class ActivityService:
             old, source = await self._own(change, key)
             member = change.actor.principal.member_id
             if old.superseded_at or not await rows.withdraw(change.unit, old, because, member):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             stream = (await source_rows.streams(change.unit, [old.stream_id]))[old.stream_id]
             new = await self._replace(change, old, source, stream, changed) if changed else None
             latest = new or (await rows.records(change.unit, [key]))[key]

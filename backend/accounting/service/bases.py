@@ -164,9 +164,9 @@ async def set_basis(change: Change, source: EmissionSource, stream: Stream, new:
     if before and not made.reason:
         months = ", ".join(str(b.span) for b in before)
         raise BASIS_OVERLAPS(path=("reason",), method=made.method, months=months)
-    await _measured_once(change, source, stream, held, made.span, made, made.reason)
-    await _replace(change, before, made.span, made.reason)
-    await keep_bases(change, [made])
+    by = await _measured_once(change, source, stream, held, made.span, made, made.reason)
+    await _replace(change, before, made.span, made.reason, by)
+    await keep_bases(change, [replace(made, went_back_by=by)])
     changes = await _follow(change, stream, made.method, made.span, made.reason)
     kept = (await rows.bases(change.unit, [made.id]))[made.id]
     await change.audit("StreamBasis", made.id, source.organisation_id, before=before, after=kept)
@@ -183,8 +183,8 @@ async def withdraw_basis(
     await result_rows.alone(change.unit)
     await refuse_frozen(change.unit, source.organisation_id, basis.span)
     held = (await rows.bases_of(change.unit, [stream.id])).get(stream.id, [])
-    await _measured_once(change, source, stream, held, basis.span, None, reason)
-    await _replace(change, [basis], basis.span, reason)
+    by = await _measured_once(change, source, stream, held, basis.span, None, reason)
+    await _replace(change, [basis], basis.span, reason, by)
     changes = await _follow(change, stream, basis.method, basis.span, reason)
     await change.audit("StreamBasis", basis.id, source.organisation_id, before=basis, after={"reason": reason})
     return BasisSet(None, changes)
@@ -193,24 +193,28 @@ async def withdraw_basis(
 async def _measured_once(
     change: Change, source: EmissionSource, stream: Stream, held: Sequence[StreamBasis], span: Span,
     new: StreamBasis | None, reason: str,
-) -> None:  # fmt: skip
-    """A measured parameter stays measured, but where somebody who may approve emissions says why it does not.
+) -> UUID | None:  # fmt: skip
+    """A measured parameter stays measured, but where somebody who may approve emissions says why it does not: who.
 
-    Errors: MEASURED_STAYS_MEASURED.
+    The database holds the same, and takes such a change only with that name. Errors: MEASURED_STAYS_MEASURED.
     """
     if not stream.material:
-        return
+        return None
     try:
         check_measured_once(held, span, new)
     except CodedError:
         refused = await change.refusals(Permission.EMISSION_APPROVE, [source.organisation_id])
         if refused or not reason:
             raise
+        return change.actor.principal.member_id
+    return None
 
 
-async def _replace(change: Change, before: Sequence[StreamBasis], span: Span, reason: str) -> None:
+async def _replace(
+    change: Change, before: Sequence[StreamBasis], span: Span, reason: str, went_back_by: UUID | None
+) -> None:
     """Supersede bases; what they held outside the span they go on holding."""
-    await rows.supersede_bases(change.unit, [b.id for b in before], reason or REPLACED)
+    await rows.supersede_bases(change.unit, [b.id for b in before], reason or REPLACED, went_back_by)
     rest = [replace(b, id=uuid7(), span=left) for b in before for left in b.span.without(span)]
     await keep_bases(change, rest)
 

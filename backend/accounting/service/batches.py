@@ -30,6 +30,12 @@ T = TypeVar("T")
 Errors = dict[int, CodedError]
 
 
+def read_apart(new: Sequence[A | Refused]) -> tuple[dict[int, A], Errors]:
+    """The rows that could be read, and the errors of those that could not, each under its position."""
+    read = {i: row for i, row in enumerate(new) if not isinstance(row, Refused)}
+    return read, {i: row.error() for i, row in enumerate(new) if isinstance(row, Refused)}
+
+
 def sift(rows: Mapping[int, A], check: Callable[[A], B], errors: Errors) -> dict[int, B]:
     """What `check` makes of each row; where it raises, the error goes to `errors` under the row's position."""
     passed: dict[int, B] = {}

@@ -21,6 +21,7 @@ from backend.accounting.domain.records import (
     checked_reason,
     checked_result,
     weigh,
+    when_superseded,
 )
 from backend.accounting.domain.sources import EmissionSource
 from backend.accounting.repository import factors as factor_rows
@@ -31,6 +32,7 @@ from backend.accounting.service.batches import (
     common_organisation,
     reach_record,
     reach_sources,
+    read_apart,
     refuse_locked,
     refused_rows,
     sift,
@@ -82,7 +84,7 @@ class DeclaredResultService:
     async def record(
         self,
         actor: Actor,
-        new: Sequence[NewDeclaredResult],
+        new: Sequence[NewDeclaredResult | Refused],
         *,
         gwp_set: GwpSet = DEFAULT_GWP_SET,
         all_or_nothing: bool = False,
@@ -105,12 +107,12 @@ class DeclaredResultService:
         return await perform(self.toolbox, actor, "recordDeclaredResults", body, DeclaredBatch, work)
 
     async def _judge(
-        self, change: Change, new: Sequence[NewDeclaredResult], gwp_set: GwpSet
+        self, change: Change, new: Sequence[NewDeclaredResult | Refused], gwp_set: GwpSet
     ) -> tuple[dict[int, _Line], Errors]:
-        errors: Errors = {}
+        read, errors = read_apart(new)
         today = self.toolbox.clock.today()
         library = await factor_rows.library(change.unit)
-        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in new))
+        look_up = await reach_sources(change, Permission.EMISSION_RECORD, (n.source_id for n in read.values()))
 
         def line(row: NewDeclaredResult) -> _Line:
             source = look_up(row.source_id)
@@ -118,7 +120,7 @@ class DeclaredResultService:
             check_sign_of_result(checked.mass_t, checked.method, source.direct_kind)
             return _Line(checked, source, weigh(checked.gas, checked.mass_t, gwp_set, library), gwp_set)
 
-        lines = sift(dict(enumerate(new)), line, errors)
+        lines = sift(read, line, errors)
         spans = {i: (x.source.organisation_id, x.period) for i, x in lines.items()}
         for i, error in (await refuse_locked(change.unit, spans)).items():
             errors[i] = error
@@ -160,7 +162,7 @@ class DeclaredResultService:
             found = (await rows.declared(change.unit, [key])).get(key)
             old, source = await reach_record(change, Permission.EMISSION_RECORD, "DeclaredResult", key, found)
             if old.superseded_at or not await rows.supersede(change.unit, key, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             new = await self._replace(change, old, source, changed) if changed else None
             latest = new or (await rows.declared(change.unit, [key]))[key]
             await change.audit("DeclaredResult", latest.id, source.organisation_id, before=old, after=latest)

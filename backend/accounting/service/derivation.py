@@ -14,7 +14,13 @@ from uuid import UUID
 
 from backend.accounting.domain.activity import record_id
 from backend.accounting.domain.measured import Cause, OfStream
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, ActivityRecord, BatchOrigin, NewActivity
+from backend.accounting.domain.records import (
+    ALREADY_SUPERSEDED,
+    ActivityRecord,
+    BatchOrigin,
+    NewActivity,
+    when_superseded,
+)
 from backend.accounting.domain.sources import EmissionSource, Stream
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import measurements as rows
@@ -106,7 +112,7 @@ async def follow_one(
 async def take_back(change: Change, cause: Cause, because: str) -> ActivityRecord:
     """Supersede a cause and withdraw its record; the record as it was. Errors: ALREADY_SUPERSEDED, PERIOD_LOCKED."""
     if cause.superseded_at or not await rows.supersede(change.unit, cause, because):
-        raise ALREADY_SUPERSEDED(path=("id",), at=str(cause.superseded_at or "just now"))
+        raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(cause.superseded_at))
     key = record_id(cause.batch_id, 1)
     record = (await activity_rows.records(change.unit, [key]))[key]
     await activity_rows.withdraw(change.unit, record, because, change.actor.principal.member_id)

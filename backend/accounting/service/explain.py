@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from backend.accounting.domain.activity import record_id
 from backend.accounting.domain.explain import (
     HIDDEN,
     MADE_OF,
     OWN_SOURCES,
+    SUMMED,
     Explained,
     ExplainKind,
     Frame,
@@ -27,7 +26,8 @@ from backend.accounting.domain.explain import (
 from backend.accounting.domain.sources import Category
 from backend.accounting.repository import explain as rows
 from backend.accounting.repository import sources as source_rows
-from backend.accounting.service import made_of
+from backend.accounting.service import frozen, made_of
+from backend.accounting.service.summands import month_of, pages_of, record_of, source_of
 from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND
 from backend.kit.pages import Page, PageRequest
@@ -83,10 +83,17 @@ class ExplainService:
             frame = Frame(owner, subject.year, ConsolidationApproach.OPERATIONAL_CONTROL, categories)
             return await _source(session, frame, owner, subject.source_id)
 
+    async def inventory(self, principal: Principal, inventory_id: UUID) -> Explained:
+        """As it was submitted last. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE before it is submitted."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await frozen.submitted(session, principal, inventory_id)
+
     async def node(self, principal: Principal, key: NodeKey) -> Explained:
         """A node that has children, found again by its id. Errors: NOT_FOUND, FORBIDDEN."""
         frame, subject = key.frame, key.subject_id
         async with self.toolbox.database.read(principal.tenant_id) as session:
+            if frame.frozen is not None and key.kind in SUMMED:
+                return await frozen.again(session, principal, key)
             await _require_totals(session, principal, [frame.root_id])
             if key.kind in {ExplainKind.TOTAL, ExplainKind.OWN}:
                 await _require_totals(session, principal, [subject])
@@ -123,10 +130,11 @@ class ExplainService:
             for place, parent in enumerate(parents):
                 if not seen.opens(parent):
                     answer[place] = None
-                elif parent.kind in _CHILDREN:
+                elif parent.kind in _CHILDREN or parent.kind in frozen.CHILDREN:
                     groups.setdefault((parent.kind, parent.frame), []).append(place)
             for (kind, frame), places in groups.items():
-                pages = await _CHILDREN[kind](session, frame, [parents[i] for i in places], request)
+                level = frozen.CHILDREN if frame.frozen and kind in frozen.CHILDREN else _CHILDREN
+                pages = await level[kind](session, frame, [parents[i] for i in places], request)
                 for place, page in zip(places, pages, strict=True):
                     answer[place] = page
             return await _hide(session, principal, answer)
@@ -244,7 +252,7 @@ async def _organisations(
         kind = ExplainKind.TOTAL if row.rank else ExplainKind.OWN
         return _of_organisation(frame, known[row.id], kind, parent.value)
 
-    return _pages(parents, listed, request, node, lambda row: (row.rank, row.code))
+    return pages_of(parents, listed, request, node, lambda row: (row.rank, row.code))
 
 
 async def _sources(
@@ -252,84 +260,19 @@ async def _sources(
 ) -> list[Page[Explained]]:
     listed = await rows.sources_of(session, frame, [p.subject_id for p in parents], request, only)
 
-    def node(parent: Explained, row: Row[Any]) -> Explained:
-        kind = f" / {row.direct_kind}" if row.direct_kind else ""
-        return replace(
-            parent,
-            kind=ExplainKind.SOURCE,
-            subject_id=row.id,
-            label=named(row.code, row.name_zh, row.name_en),
-            detail=Words(f"{row.category}{kind}", f"{row.category}{kind}"),
-            value=trimmed(parent.part * row.co2e_t),
-            whole=parent.value,
-            records=row.records,
-        )
-
-    return _pages(parents, listed, request, node, lambda row: (row.code,))
+    return pages_of(parents, listed, request, source_of, lambda row: (row.code,))
 
 
 async def _months(
     session: ReadSession, frame: Frame, parents: Nodes, request: PageRequest, only: UUID | None = None
 ) -> list[Page[Explained]]:
     listed = await rows.months_of(session, frame, [p.subject_id for p in parents], request, only)
-    return _pages(parents, listed, request, _month, lambda row: (row.first_month, row.rank, row.id))
-
-
-def _month(parent: Explained, row: Row[Any]) -> Explained:
-    declared = bool(row.rank)
-    when = f"{row.first_month:%Y-%m}" + (f" +{row.months - 1}" if row.months > 1 else "")
-    name = named(row.code, row.name_zh, row.name_en)
-    times = f"{trimmed(row.quantity)} {row.unit} × {trimmed(row.co2e_per_unit)} {row.coefficient_unit}"
-    method = f" ({row.method})" if declared else ""
-    return replace(
-        parent,
-        kind=ExplainKind.DECLARED_RESULT if declared else ExplainKind.STREAM_MONTH,
-        subject_id=row.id,
-        label=Words(f"{when} {name.zh}", f"{when} {name.en}"),
-        detail=Words(times + method, times + method),
-        value=trimmed(parent.part * row.co2e_t),
-        whole=parent.value,
-        records=row.records,
-        month=None if declared else row.first_month,
-        coefficient_id=row.coefficient_id,
-        factor_id=row.factor_id,
-        written=row.evidence,
-    )
+    return pages_of(parents, listed, request, month_of, lambda row: (row.first_month, row.rank, row.id))
 
 
 async def _records(session: ReadSession, _frame: Frame, parents: Nodes, request: PageRequest) -> list[Page[Explained]]:
     listed = await rows.records_of(session, [(p.subject_id, p.month) for p in parents], request)
-    return _pages(parents, listed, request, _record, lambda row: (row.batch_id, row.line))
-
-
-def _record(parent: Explained, row: Row[Any]) -> Explained:
-    quantity = f"{trimmed(row.quantity)} {row.unit}"
-    at = f"{row.recorded_at:%Y-%m-%d}"
-    return replace(
-        parent,
-        kind=ExplainKind.RECORD,
-        subject_id=record_id(row.batch_id, row.line),
-        label=Words(f"{row.day} {quantity}", f"{row.day} {quantity}"),
-        detail=Words(f"以 {row.entered_unit} 填报，记录于 {at}", f"entered in {row.entered_unit}, recorded {at}"),
-        value=trimmed(parent.part * row.co2e_t),
-        whole=parent.value,
-        records=1,
-        month=None,
-        coefficient_id=None,
-        written=row.evidence,
-    )
-
-
-def _pages(
-    parents: Nodes,
-    listed: rows.Placed,
-    request: PageRequest,
-    node: Callable[[Explained, Row[Any]], Explained],
-    key: Callable[[Row[Any]], tuple[Any, ...]],
-) -> list[Page[Explained]]:
-    return [
-        Page.cut(listed.get(place, []), request, key).map(partial(node, parent)) for place, parent in enumerate(parents)
-    ]
+    return pages_of(parents, listed, request, record_of, lambda row: (row.batch_id, row.line))
 
 
 _Level = Callable[[ReadSession, Frame, Nodes, PageRequest], Awaitable[list[Page[Explained]]]]

@@ -9,9 +9,16 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from backend.accounting.domain.chinese import in_chinese
 from backend.accounting.domain.derivation import Step
 from backend.accounting.domain.explain import NO_WORDS, Explained, ExplainKind, Words, ground, named
-from backend.accounting.domain.factors import Factor
+from backend.accounting.domain.factors import Factor, Parameter, Provenance
+from backend.accounting.domain.inventories import Inventory, InventoryState
+from backend.accounting.domain.library_words import remark
+from backend.accounting.domain.methods.kinds import MethodKind
+from backend.accounting.domain.methods.registry import METHODS
+from backend.accounting.domain.monitoring import Frequency
+from backend.accounting.domain.records import Method
 from backend.accounting.repository import explain as rows
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -81,7 +88,7 @@ class GroundService:
                 by = Words(member.display_name, member.display_name) if member else Words("一名成员", "a member")
                 at = f"{event.at:%Y-%m-%d %H:%M}Z"
                 said = f"{at} {event.note}".strip()
-                label = Words(f"{event.state} {by.zh}", f"{event.state} {by.en}")
+                label = Words(f"{in_chinese(InventoryState, event.state)} {by.zh}", f"{event.state} {by.en}")
                 told = ground(node, ExplainKind.SIGNATURE, event.member_id, label, Words(said, said), path=(event.n,))
                 found.setdefault(place, []).append(told)
 
@@ -105,8 +112,9 @@ async def _coefficients(session: ReadSession, nodes: dict[int, Explained], found
         made, row = known[key]
         period = f"{row.first_month:%Y-%m} … {row.last_month:%Y-%m}"
         how = f"{row.method} / {row.kind}"
+        how_zh = f"{in_chinese(Method, row.method)}／{METHODS[MethodKind(row.kind)].name_zh}"
         why_zh, why = (f"，{row.reason}", f", {row.reason}") if row.reason else ("", "")
-        detail = Words(f"{how}，{row.gwp_set}，{period}{why_zh}", f"{how}, {row.gwp_set}, {period}{why}")
+        detail = Words(f"{how_zh}，{row.gwp_set}，{period}{why_zh}", f"{how}, {row.gwp_set}, {period}{why}")
         told = ground(nodes[place], ExplainKind.COEFFICIENT, key, Words("排放系数", "Coefficient"), detail)
         told = replace(told, value=trimmed(made.value), unit=made.unit, coefficient=made)
         told = replace(told, basis_id=row.basis_id, written=row.evidence or "")
@@ -130,14 +138,15 @@ def _step(node: Explained, step: Step, place: int) -> Explained:
     gas = f" ({step.gas})" if step.gas else ""
     label = Words(step.label("zh-CN") + gas, step.label("en") + gas)
     ratio = step.written if "/" in step.written and not step.formula else ""
-    told_by = " ".join(x for x in (step.symbol, step.formula and f"= {step.formula}", ratio, step.source) if x)
-    told = ground(node, ExplainKind.STEP, node.subject_id, label, Words(told_by, told_by), step=step)
+    read = (step.source, remark(step.source))
+    en, zh = (" ".join(x for x in (step.symbol, step.formula and f"= {step.formula}", ratio, s) if x) for s in read)
+    told = ground(node, ExplainKind.STEP, node.subject_id, label, Words(zh, en), step=step)
     told = replace(told, path=(*node.path, place))
     return replace(told, value=step.shown, unit=step.unit, factor_id=step.factor_id)
 
 
 async def _parameters(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
-    streams = {i: n.subject_id for i, n in nodes.items() if n.kind is ExplainKind.STREAM_MONTH}
+    streams = {i: n.subject_id for i, n in nodes.items() if n.kind is ExplainKind.STREAM_MONTH and not n.frame.frozen}
     if not streams:
         return
     watched: dict[UUID, list[Row[Any]]] = {}
@@ -145,11 +154,10 @@ async def _parameters(session: ReadSession, nodes: dict[int, Explained], found: 
         watched.setdefault(row.stream_id, []).append(row)
     for place, key in streams.items():
         for row in watched.get(key, []):
-            by = f"{row.frequency} {row.instrument or ''} {row.instrument_type or ''}".strip()
+            meter = f"{row.instrument or ''} {row.instrument_type or ''}".strip()
+            by = Words(f"{in_chinese(Frequency, row.frequency)} {meter}".strip(), f"{row.frequency} {meter}".strip())
             label = named(row.code, row.name_zh, row.name_en)
-            found.setdefault(place, []).append(
-                ground(nodes[place], ExplainKind.PARAMETER, row.id, label, Words(by, by))
-            )
+            found.setdefault(place, []).append(ground(nodes[place], ExplainKind.PARAMETER, row.id, label, by))
 
 
 async def _factors(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
@@ -165,14 +173,22 @@ async def _factors(session: ReadSession, nodes: dict[int, Explained], found: Gro
 
 def _factor(node: Explained, factor: Factor) -> Explained:
     when = f" {factor.year}" if factor.year else ""
-    detail = f"{factor.set_code}{when} {factor.region} [{factor.provenance}] {factor.basis} {factor.source}"
-    detail = " ".join(detail.split())
-    label = Words(f"{factor.name_zh} {factor.parameter}", f"{factor.name_en} {factor.parameter}")
-    told = ground(node, ExplainKind.FACTOR, factor.id, label, Words(detail, detail))
+    of = f"{factor.set_code}{when} {factor.region}"
+    attested = in_chinese(Provenance, factor.provenance)
+    zh = f"{of} [{attested}] {remark(factor.basis)} {remark(factor.source)}"
+    en = f"{of} [{factor.provenance}] {factor.basis} {factor.source}"
+    label = Words(f"{factor.name_zh} {in_chinese(Parameter, factor.parameter)}", f"{factor.name_en} {factor.parameter}")
+    detail = Words(" ".join(zh.split()), " ".join(en.split()))
+    told = ground(node, ExplainKind.FACTOR, factor.id, label, detail)
     return replace(told, value=trimmed(factor.value), unit=factor.unit)
 
 
 async def _inventories(session: ReadSession, nodes: dict[int, Explained], found: Grounds) -> None:
+    submitted = {i: n for i, n in nodes.items() if n.kind is ExplainKind.FROZEN}
+    if submitted:
+        kept = await inventory_rows.inventories(session, [n.subject_id for n in submitted.values()])
+        for place, node in submitted.items():
+            found.setdefault(place, []).append(_inventory(node, kept[node.subject_id]))
     for frame in {n.frame for n in nodes.values() if n.kind is ExplainKind.OWN}:
         places = {i: n for i, n in nodes.items() if n.kind is ExplainKind.OWN and n.frame == frame}
         owners = [n.organisation_id for n in places.values()]
@@ -183,10 +199,11 @@ async def _inventories(session: ReadSession, nodes: dict[int, Explained], found:
             found.setdefault(place, []).extend(_inventory(node, row) for row in known.get(node.organisation_id, []))
 
 
-def _inventory(node: Explained, row: Row[Any]) -> Explained:
+def _inventory(node: Explained, row: Row[Any] | Inventory) -> Explained:
     period = f"{row.first_month:%Y-%m} ({row.months})"
     label = Words(
-        f"排放清单 {period} 第 {row.version} 版 {row.state}", f"inventory {period} version {row.version} {row.state}"
+        f"排放清单 {period} 第 {row.version} 版 {in_chinese(InventoryState, row.state)}",
+        f"inventory {period} version {row.version} {row.state}",
     )
     digest = Words(f"sha256 {row.sha256}", f"sha256 {row.sha256}") if row.sha256 else NO_WORDS
     return ground(node, ExplainKind.INVENTORY, row.id, label, digest)

@@ -9,13 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.inventories import (
-    EVIDENCE_MISSING,
     INVENTORY_EMPTY,
     INVENTORY_MONTHS,
     INVENTORY_STATE,
-    NOTHING_COUNTS,
     REOPENING_REASON,
-    RESULT_CUT,
     SIGNED_AS,
     Inventory,
     InventoryEvent,
@@ -33,6 +30,7 @@ from backend.accounting.domain.records import checked_month, checked_reason
 from backend.accounting.repository import inventories as rows
 from backend.accounting.repository import inventory_history as history
 from backend.accounting.repository.results import alone
+from backend.accounting.service import inventory_checks as checks
 from backend.accounting.service.reach import reach
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
@@ -41,7 +39,6 @@ from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
-MOST_NAMED: Final = 12
 NEEDS: Final = {
     Step.REVIEW: Permission.EMISSION_MANAGE,
     Step.APPROVE: Permission.EMISSION_APPROVE,
@@ -84,7 +81,7 @@ class InventoryService:
 
         `incomplete_reason`: why months with quantities of which nothing counts are submitted all the same; it stands
         in the step with those months. Errors: NOT_FOUND, FORBIDDEN, INVENTORY_STATE, RESULT_CUT, EVIDENCE_MISSING,
-        NOTHING_COUNTS, INVENTORY_EMPTY.
+        DOCUMENT_MISSING, NOTHING_COUNTS, INVENTORY_EMPTY.
         """
 
         async def work(change: Change) -> Inventory:
@@ -92,13 +89,9 @@ class InventoryService:
             if found.state is not InventoryState.OPEN:
                 raise INVENTORY_STATE(path=("id",), state=found.state, needed=InventoryState.OPEN)
             await alone(change.unit)
-            cut = await history.cut(change.unit, found)
-            if cut:
-                raise RESULT_CUT(path=("id",), count=len(cut), first=cut[0])
-            unproven = await history.unproven(change.unit, found)
-            if unproven:
-                raise EVIDENCE_MISSING(path=("id",), count=len(unproven), first=unproven[0])
-            said = await _incomplete(change, found, tidy(incomplete_reason))
+            await checks.check_cut(change.unit, found)
+            await checks.check_evidence(change.unit, found)
+            said = await checks.incomplete(change.unit, found, tidy(incomplete_reason))
             sha256 = await rows.freeze(change.unit, found, found.round + 1)
             if sha256 is None:
                 raise INVENTORY_EMPTY(path=("id",), period=found.period)
@@ -261,12 +254,3 @@ class InventoryService:
                     totals = frozen.get(known.inventory.id, [])
                 answer.append((known, totals))
             return answer
-
-
-async def _incomplete(change: Change, found: Inventory, reason: str) -> str:
-    """What is said of months in which nothing counts; nothing when there are none. Errors: NOTHING_COUNTS."""
-    lacking = await history.without_result(change.unit, found)
-    shown = ", ".join(lacking[:MOST_NAMED]) + (" …" if len(lacking) > MOST_NAMED else "")
-    if lacking and not reason:
-        raise NOTHING_COUNTS(path=("incompleteReason",), count=len(lacking), months=shown, source="8.2.5")
-    return f"[{shown}: {reason}]" if lacking else ""

@@ -11,9 +11,10 @@ from uuid import UUID
 from backend.accounting.domain import made_of as nodes_of
 from backend.accounting.domain.activity import batch_and_line
 from backend.accounting.domain.bases import StreamBasis
+from backend.accounting.domain.chinese import in_chinese
 from backend.accounting.domain.explain import MADE_OF, Explained, ExplainKind, Frame, NodeKey, Words
 from backend.accounting.domain.measured import Cause
-from backend.accounting.domain.metering import Meter, MeterMonth, MeterReading
+from backend.accounting.domain.metering import Meter, MeterDirection, MeterMonth, MeterReading
 from backend.accounting.domain.monitoring import Instrument
 from backend.accounting.domain.quality_batches import MEAN_OF_BATCHES, TAKES, MaterialBatch, QualityMean, means
 from backend.accounting.domain.sources import Stream
@@ -133,7 +134,9 @@ async def details(session: ReadSession, nodes: Mapping[int, Explained], found: G
 async def _of_meter(session: ReadSession, node: Explained) -> list[Explained]:
     meter = (await rows.by_ids(session, Meter, [node.subject_id]))[node.subject_id]
     readings = await rows.current(session, MeterReading, ("day",), meter_id=[meter.id])
-    measured = await _instrument(session, node, meter.instrument_id, f"× {meter.multiplier} {meter.direction}")
+    times = f"× {meter.multiplier}"
+    way = Words(f"{times} {in_chinese(MeterDirection, meter.direction)}", f"{times} {meter.direction}")
+    measured = await _instrument(session, node, meter.instrument_id, way)
     return [measured, *nodes_of.readings_of(node, meter, readings)]
 
 
@@ -142,10 +145,10 @@ async def _of_stack(session: ReadSession, node: Explained) -> list[Explained]:
     monitor = (await rows.by_ids(session, StackMonitor, [month.monitor_id]))[month.monitor_id]
     if monitor.instrument_id is None:
         return []
-    return [await _instrument(session, node, monitor.instrument_id, monitor.code)]
+    return [await _instrument(session, node, monitor.instrument_id, Words(monitor.code, monitor.code))]
 
 
-async def _instrument(session: ReadSession, node: Explained, key: UUID, said: str) -> Explained:
+async def _instrument(session: ReadSession, node: Explained, key: UUID, said: Words) -> Explained:
     known = await meter_rows.instruments_of(session, node.organisation_id)
     covered = await monitoring_rows.covered(session, [key])
     return nodes_of.instrument_of(node, known[key], covered.get(key, ()), said)

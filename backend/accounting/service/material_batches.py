@@ -23,16 +23,16 @@ from backend.accounting.domain.quality_batches import (
     checked_batch,
     means,
 )
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason
+from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason, when_superseded
 from backend.accounting.domain.results import MonthChange
 from backend.accounting.domain.sources import Stream
 from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.bases import set_basis
-from backend.accounting.service.batches import check_size, refused_rows, sift, stop_if_refused
+from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
 from backend.accounting.service.derivation import reach, reach_streams
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
@@ -69,7 +69,9 @@ class BatchService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    async def record(self, actor: Actor, new: Sequence[NewBatch], *, all_or_nothing: bool) -> Done[MaterialBatches]:
+    async def record(
+        self, actor: Actor, new: Sequence[NewBatch | Refused], *, all_or_nothing: bool
+    ) -> Done[MaterialBatches]:
         """Record up to 1000 batches, each judged on its own unless all or nothing is asked.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, BATCH_TAKEN, BAD_BATCH, QUALITY_UNIT, QUALITY_RANGE,
@@ -78,10 +80,12 @@ class BatchService:
         check_size(len(new))
 
         async def work(change: Change) -> MaterialBatches:
-            errors: dict[int, CodedError] = {}
-            find = await reach_streams(change, Permission.EMISSION_RECORD, (n.stream_id for n in new))
-            streams = sorted({n.stream_id for n in new})
-            kept = await rows.current(change.unit, MaterialBatch, ("id",), stream_id=streams, day=[n.day for n in new])
+            read, errors = read_apart(new)
+            find = await reach_streams(change, Permission.EMISSION_RECORD, (n.stream_id for n in read.values()))
+            streams = sorted({n.stream_id for n in read.values()})
+            kept = await rows.current(
+                change.unit, MaterialBatch, ("id",), stream_id=streams, day=[n.day for n in read.values()]
+            )
             taken = {(b.stream_id, b.day, b.code) for b in kept}
 
             def judged(row: NewBatch) -> MaterialBatch:
@@ -91,7 +95,7 @@ class BatchService:
                 taken.add((made.stream_id, made.day, made.code))
                 return made
 
-            made = sift(dict(enumerate(new)), judged, errors)
+            made = sift(read, judged, errors)
             refused = refused_rows(errors)
             stop_if_refused(errors, all_or_nothing, lambda: _batch(len(new), {}, refused))
             if made:
@@ -118,7 +122,7 @@ class BatchService:
             because = checked_reason(reason)
             old, place = await reach(change, Permission.EMISSION_RECORD, MaterialBatch, key)
             if old.superseded_at or not await rows.supersede(change.unit, old, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             latest = (await rows.by_ids(change.unit, MaterialBatch, [key]))[key]
             if new is not None:
                 if new.stream_id != old.stream_id:

@@ -29,11 +29,18 @@ from backend.accounting.domain.metering import (
     touched,
 )
 from backend.accounting.domain.months import months_between, next_month
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, BAD_PERIOD, BatchOrigin, checked_month, checked_reason
+from backend.accounting.domain.records import (
+    ALREADY_SUPERSEDED,
+    BAD_PERIOD,
+    BatchOrigin,
+    checked_month,
+    checked_reason,
+    when_superseded,
+)
 from backend.accounting.domain.sources import Flow
 from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import metering as meter_rows
-from backend.accounting.service.batches import check_size, refused_rows, sift, stop_if_refused
+from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
 from backend.accounting.service.derivation import Place, follow_one, line_of, reach, reach_streams, take_back
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
@@ -137,7 +144,9 @@ class MeterService:
 
         return await perform(self.toolbox, actor, "removeMeter", removal, Meter, work)
 
-    async def read(self, actor: Actor, new: Sequence[NewMeterReading], *, all_or_nothing: bool) -> Done[ReadingBatch]:
+    async def read(
+        self, actor: Actor, new: Sequence[NewMeterReading | Refused], *, all_or_nothing: bool
+    ) -> Done[ReadingBatch]:
         """Record up to 1000 readings, each judged on its own; settled months they touch are settled anew.
 
         Errors: BATCH_SIZE, PERIOD_LOCKED; per row NOT_FOUND, FORBIDDEN, BAD_METER, METER_COUNTS_BACK …
@@ -145,8 +154,8 @@ class MeterService:
         check_size(len(new))
 
         async def work(change: Change) -> ReadingBatch:
-            errors: dict[int, CodedError] = {}
-            meters = await rows.by_ids(change.unit, Meter, [n.meter_id for n in new])
+            read, errors = read_apart(new)
+            meters = await rows.by_ids(change.unit, Meter, [n.meter_id for n in read.values()])
             find = await reach_streams(change, Permission.EMISSION_RECORD, (m.stream_id for m in meters.values()))
             known = await self._known(change, list(meters))
 
@@ -164,7 +173,7 @@ class MeterService:
                 known[meter.id].append(reading)
                 return reading
 
-            in_order = sorted(enumerate(new), key=lambda x: (x[1].day, x[0]))
+            in_order = sorted(read.items(), key=lambda x: (x[1].day, x[0]))
             made = sift(dict(in_order), judged, errors)
             refused = refused_rows(errors)
             stop_if_refused(errors, all_or_nothing, lambda: _batch(len(new), {}, refused))
@@ -193,7 +202,7 @@ class MeterService:
             because = checked_reason(reason)
             old, place = await reach(change, Permission.EMISSION_RECORD, MeterReading, key)
             if old.superseded_at or not await rows.supersede(change.unit, old, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             meter = (await rows.by_ids(change.unit, Meter, [old.meter_id]))[old.meter_id]
             latest = (await rows.by_ids(change.unit, MeterReading, [key]))[key]
             known = await self._known(change, [meter.id])

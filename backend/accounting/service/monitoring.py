@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -30,8 +30,8 @@ from backend.accounting.domain.monitoring import (
     checked_header,
     checked_parameters,
     gaps,
-    templates,
 )
+from backend.accounting.domain.plan_templates import Template, Unbound, templates
 from backend.accounting.domain.sources import checked_code
 from backend.accounting.domain.units import checked_name
 from backend.accounting.repository import monitoring as rows
@@ -48,6 +48,14 @@ from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
 
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """A new plan, and what of its template did not find its stream."""
+
+    plan: MonitoringPlan
+    unbound: tuple[Unbound, ...]
+
+
 class MonitoringService:
     """What is to be measured, what was, and the difference."""
 
@@ -56,13 +64,15 @@ class MonitoringService:
 
     async def create_plan(
         self, actor: Actor, header: PlanHeader, *, template: str | None = None, copy_of: UUID | None = None
-    ) -> Done[MonitoringPlan]:
+    ) -> Done[PlanMade]:
         """A new version as a draft, empty, from a template, or with the parameters of an earlier version.
+
+        Parameters of a template are read from the streams it names, where the organisation has them.
 
         Errors: NOT_FOUND, FORBIDDEN, PLAN_ALREADY_OPEN, UNKNOWN_PLAN_TEMPLATE.
         """
 
-        async def work(change: Change) -> MonitoringPlan:
+        async def work(change: Change) -> PlanMade:
             at = header.organisation_id
             await change.require(Permission.EMISSION_MANAGE, at)
             await _exists(change, at)
@@ -70,8 +80,9 @@ class MonitoringService:
             for open_ in (p for p in versions if p.state in {PlanState.DRAFT, PlanState.SUBMITTED}):
                 raise PLAN_ALREADY_OPEN(path=("organisationId",), version=open_.version)
             parameters: Sequence[NewParameter] = []
+            unbound: Sequence[Unbound] = ()
             if template is not None:
-                parameters = _template(template)
+                parameters, unbound = _template(template).bound(await rows.streams_by_code(change.unit, at))
             if copy_of is not None:
                 source = await _reach(change, "plan", copy_of, "copyOfPlanId", Permission.EMISSION_READ)
                 if source.organisation_id != at:
@@ -88,11 +99,11 @@ class MonitoringService:
             await rows.insert(change.unit, "plan", [made])
             await _keep(change, made, parameters)
             await change.audit("MonitoringPlan", made.id, at, after=made)
-            return made
+            return PlanMade(made, tuple(unbound))
 
         operation = "createMonitoringPlanFromTemplate" if template is not None else "createMonitoringPlan"
         body = {"header": header, "template": template, "copy_of": copy_of}
-        return await perform(self.toolbox, actor, operation, body, MonitoringPlan, work)
+        return await perform(self.toolbox, actor, operation, body, PlanMade, work)
 
     async def set_parameters(
         self, actor: Actor, plan_id: UUID, given: Sequence[NewParameter], removed: Sequence[str]
@@ -307,11 +318,11 @@ def _bad(en: str, zh: str, *path: str) -> CodedError:
     return BAD_PARAMETER(path=path, reason=en, reason_zh=zh)
 
 
-def _template(code: str) -> list[NewParameter]:
+def _template(code: str) -> Template:
     found = templates().get(clean(code))
     if found is None:
         raise UNKNOWN_TEMPLATE(path=("template",), code=code[:60], known=", ".join(templates()))
-    return found.new_parameters()
+    return found
 
 
 def _must_be(plan: MonitoringPlan, state: PlanState) -> None:

@@ -20,7 +20,7 @@ from backend.accounting.domain.outputs import (
     canonical_output,
     intensities,
 )
-from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason
+from backend.accounting.domain.records import ALREADY_SUPERSEDED, checked_month, checked_reason, when_superseded
 from backend.accounting.repository import outputs as rows
 from backend.accounting.repository.outputs import OUTPUTS
 from backend.accounting.service.batches import check_size
@@ -114,7 +114,7 @@ class OutputService:
             found = (await OUTPUTS.by_ids(change.unit, [key], lock=True)).get(key)
             old = await reach(change, Permission.EMISSION_RECORD, "ProductOutput", key, found)
             if old.superseded_at or not await OUTPUTS.supersede(change.unit, key, because):
-                raise ALREADY_SUPERSEDED(path=("id",), at=str(old.superseded_at or "just now"))
+                raise ALREADY_SUPERSEDED(path=("id",), **when_superseded(old.superseded_at))
             if changed is None:
                 gone = (await OUTPUTS.by_ids(change.unit, [key]))[key]
                 await change.audit("ProductOutput", key, old.organisation_id, before=old, after=gone)

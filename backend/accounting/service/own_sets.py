@@ -12,7 +12,7 @@ from backend.accounting.domain.own_sets import Draft, NewSet, NewValue, OwnSet, 
 from backend.accounting.domain.units import checked_name
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import own_sets as rows
-from backend.accounting.service.batches import Errors, check_size, refused_rows, sift, stop_if_refused
+from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
 from backend.kit.errors import NOT_FOUND, REASON_MISSING
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
@@ -93,7 +93,7 @@ class OwnSetService:
         return await perform(self.toolbox, actor, "draftOwnFactorSet", step, OwnSet, work)
 
     async def record(
-        self, actor: Actor, step: SetStep, given: Sequence[NewValue], *, all_or_nothing: bool
+        self, actor: Actor, step: SetStep, given: Sequence[NewValue | Refused], *, all_or_nothing: bool
     ) -> Done[Recorded]:
         """Record up to 1000 values in the draft, each judged on its own unless all or nothing is asked.
 
@@ -105,9 +105,9 @@ class OwnSetService:
             of, version = await self._in_draft(change, step)
             held = {domain.key_of(f): f for f in await rows.values_in(change.unit, of.id, version.version)}
             draft = Draft(of, version.version, await factor_rows.library(change.unit), held)
-            errors: Errors = {}
+            read, errors = read_apart(given)
             ended: list[Factor] = []
-            made = sift(dict(enumerate(given)), lambda new: _take(draft, new, ended), errors)
+            made = sift(read, lambda new: _take(draft, new, ended), errors)
             refused = refused_rows(errors)
             stop_if_refused(errors, all_or_nothing, lambda: _recorded(of, len(given), {}, refused))
             if made:

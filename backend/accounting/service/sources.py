@@ -29,6 +29,7 @@ from backend.accounting.service.batches import (
     check_size,
     common_organisation,
     reach_sources,
+    read_apart,
     refused_rows,
     sift,
     stop_if_refused,
@@ -89,7 +90,9 @@ class SourceService:
 
         return await perform(self.toolbox, actor, "createEmissionSource", new, EmissionSource, work)
 
-    async def create_many(self, actor: Actor, new: Sequence[NewSource], *, all_or_nothing: bool) -> Done[SourceBatch]:
+    async def create_many(
+        self, actor: Actor, new: Sequence[NewSource | Refused], *, all_or_nothing: bool
+    ) -> Done[SourceBatch]:
         """Add up to 1000 sources, each judged on its own unless all or nothing is asked. Errors: BATCH_SIZE."""
         check_size(len(new))
 
@@ -106,12 +109,12 @@ class SourceService:
         body = {"rows": list(new), "all_or_nothing": all_or_nothing}
         return await perform(self.toolbox, actor, "createEmissionSources", body, SourceBatch, work)
 
-    async def _judge(self, change: Change, new: Sequence[NewSource]) -> tuple[dict[int, _Ready], Errors]:
-        errors: Errors = {}
-        seen = await libraries(change.unit, {n.organisation_id for n in new})
-        verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in new})
-        known = await rows.organisations_known(change.unit, {n.organisation_id for n in new})
-        checked = sift(dict(enumerate(new)), checked_source, errors)
+    async def _judge(self, change: Change, new: Sequence[NewSource | Refused]) -> tuple[dict[int, _Ready], Errors]:
+        read, errors = read_apart(new)
+        seen = await libraries(change.unit, {n.organisation_id for n in read.values()})
+        verdicts = await change.refusals(Permission.EMISSION_MANAGE, {n.organisation_id for n in read.values()})
+        known = await rows.organisations_known(change.unit, {n.organisation_id for n in read.values()})
+        checked = sift(read, checked_source, errors)
         taken = await rows.codes_taken(change.unit, [(n.organisation_id, n.code) for n in checked.values()])
 
         def ready(row: NewSource) -> _Ready:

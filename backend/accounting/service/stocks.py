@@ -27,6 +27,7 @@ from backend.accounting.service.batches import (
     Errors,
     check_size,
     common_organisation,
+    read_apart,
     refused_rows,
     sift,
     stop_if_refused,
@@ -74,7 +75,9 @@ class StockService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    async def record(self, actor: Actor, new: Sequence[NewStockRow], *, all_or_nothing: bool) -> Done[StockBatch]:
+    async def record(
+        self, actor: Actor, new: Sequence[NewStockRow | Refused], *, all_or_nothing: bool
+    ) -> Done[StockBatch]:
         """Record up to 1000 rows, each judged on its own unless all or nothing is asked.
 
         Errors: BATCH_SIZE; per row NOT_FOUND, FORBIDDEN, BAD_STOCK_PART, STOCK_BELOW_ZERO, STOCK_NOT_CONTINUOUS,
@@ -83,11 +86,12 @@ class StockService:
         check_size(len(new))
 
         async def work(change: Change) -> StockBatch:
-            lines, errors = await self._judge(change, new)
+            read, errors = read_apart(new)
+            lines = await self._judge(change, read, errors)
             records = await follow(change, lines, errors, BatchOrigin.STOCK)
             refused = refused_rows(errors)
             stop_if_refused(errors, all_or_nothing, lambda: _batch(len(new), {}, refused))
-            made = {i: _row(new[i], lines[i], record) for i, record in records.items()}
+            made = {i: _row(read[i], lines[i], record) for i, record in records.items()}
             if made:
                 await rows.insert(change.unit, list(made.values()), actor.principal.member_id)
                 about = common_organisation([line.source for line in lines.values()])
@@ -97,11 +101,10 @@ class StockService:
         body = {"rows": list(new), "all_or_nothing": all_or_nothing}
         return await perform(self.toolbox, actor, "recordStocks", body, StockBatch, work)
 
-    async def _judge(self, change: Change, new: Sequence[NewStockRow]) -> tuple[dict[int, Understood], Errors]:
+    async def _judge(self, change: Change, new: dict[int, NewStockRow], errors: Errors) -> dict[int, Understood]:
         """In the order of months, so that the rows of a call are neighbours of one another."""
-        errors: Errors = {}
-        find = await reach_streams(change, Permission.EMISSION_RECORD, (n.stream_id for n in new))
-        known = await _known(change, [(n.stream_id, n.month) for n in new])
+        find = await reach_streams(change, Permission.EMISSION_RECORD, (n.stream_id for n in new.values()))
+        known = await _known(change, [(n.stream_id, n.month) for n in new.values()])
         today = self.toolbox.clock.today()
 
         def judged(row: NewStockRow) -> Understood:
@@ -113,8 +116,8 @@ class StockService:
             known[row.stream_id, row.month] = (row.parts.opening, row.parts.closing, tidy(row.unit))
             return line
 
-        in_order = sorted(enumerate(new), key=lambda x: (x[1].stream_id, x[1].month, x[0]))
-        return sift(dict(in_order), judged, errors), errors
+        in_order = sorted(new.items(), key=lambda x: (x[1].stream_id, x[1].month, x[0]))
+        return sift(dict(in_order), judged, errors)
 
     async def supersede(self, actor: Actor, key: UUID, reason: str, changed: StockChange | None) -> Done[StockRow]:
         """Replace a row and its record by new versions, or (without a change) withdraw both.

@@ -29,6 +29,7 @@ activity_import = tenant_table(
     belongs_to("organisation", "organisation_id"),
     belongs_to("document", "document_id"),
     belongs_to("document", "error_document_id"),
+    belongs_to("job", "job_id"),
 )
 
 import_refusal = tenant_table(
@@ -57,4 +58,5 @@ activity_export = tenant_table(
     Column("finished_at", DateTime(timezone=True)),
     belongs_to("organisation", "organisation_id"),
     belongs_to("document", "document_id"),
+    belongs_to("job", "job_id"),
 )

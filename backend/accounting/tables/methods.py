@@ -33,6 +33,7 @@ stream_basis = tenant_table(
     Column("last_month", Date),
     text_or_empty("reason"),
     text_or_empty("evidence"),
+    Column("went_back_by", Uuid),
     *superseded_columns(),
     belongs_to("emission_stream", "stream_id"),
 )

@@ -25,7 +25,9 @@ from graphql import (
 from backend.kit.errors import CodedError
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.limits import DEFAULT_LIMITS, Limits, check_size
+from backend.kit.graphql.rows import MOST_PROBLEMS, Problem, RowExecutor, problems, set_aside
 from backend.kit.graphql.text import check_document, check_variables
+from backend.kit.graphql.wording import coded_cause, worded
 
 log = structlog.get_logger()
 
@@ -101,21 +103,43 @@ class Executor:
             check_variables(variables)
         except CodedError as error:
             return self._refused((_of(error),), context)
+        result = await self._execute(prepared.document, request, context, variables)
+        if _not_begun(result):
+            wrong = problems(self.schema, prepared.document, request.operation_name, variables)
+            aside = set_aside(self.schema, prepared.document, request.operation_name, variables, wrong)
+            if aside is None:
+                return self._refused(result.errors or (), context, wrong)
+            result = await self._execute(
+                prepared.document, request, context, aside.variables, executor_class=RowExecutor, aside=aside
+            )
+        return GraphQLResponse(result.data, [formatted(e, context) for e in result.errors or ()])
+
+    async def _execute(
+        self,
+        document: DocumentNode,
+        request: GraphQLRequest,
+        context: RequestContext,
+        variables: dict[str, Any],
+        **how: Any,
+    ) -> ExecutionResult:
         started = execute(
             self.schema,
-            prepared.document,
+            document,
             context_value=context,
             variable_values=variables,
             operation_name=request.operation_name,
+            **how,
         )
         result = await started if inspect.isawaitable(started) else started
         assert isinstance(result, ExecutionResult)
-        if result.data is None and result.errors and all(e.path is None for e in result.errors):
-            return self._refused(result.errors, context)
-        return GraphQLResponse(result.data, [formatted(e, context) for e in result.errors or ()])
+        return result
 
-    def _refused(self, errors: Sequence[GraphQLError], context: RequestContext) -> GraphQLResponse:
-        return GraphQLResponse(None, [formatted(e, context) for e in errors], request_error=True)
+    def _refused(
+        self, errors: Sequence[GraphQLError], context: RequestContext, wrong: Sequence[Problem] = ()
+    ) -> GraphQLResponse:
+        """What is wrong with values is named one by one, with the way to each; otherwise the errors as they are."""
+        shown = [_value_error(p, context) for p in wrong[:MOST_PROBLEMS]] or [formatted(e, context) for e in errors]
+        return GraphQLResponse(None, shown, request_error=True)
 
     def _parse_and_validate(self, query: str) -> _Prepared:
         try:
@@ -135,6 +159,18 @@ class Executor:
         return _Prepared(None, tuple(errors)) if errors else _Prepared(document)
 
 
+def _not_begun(result: ExecutionResult) -> bool:
+    """Whether the request was refused before anything of it was executed."""
+    return result.data is None and bool(result.errors) and all(e.path is None for e in result.errors or ())
+
+
+def _value_error(problem: Problem, context: RequestContext) -> dict[str, Any]:
+    name, *path = problem.path
+    code = problem.error.code
+    extensions = {"code": code.name, "retryable": code.retryable, "variable": name, "path": [str(x) for x in path]}
+    return {"message": problem.error.message(context.locale), "extensions": extensions}
+
+
 def _of(error: CodedError) -> GraphQLError:
     return GraphQLError(str(error), original_error=error)
 
@@ -150,13 +186,13 @@ def formatted(error: GraphQLError, context: RequestContext) -> dict[str, Any]:
 
 
 def _meaning(error: GraphQLError, context: RequestContext) -> dict[str, Any]:
-    cause = error.original_error
-    if isinstance(cause, CodedError):
-        extensions = {"code": cause.code.name, "retryable": cause.code.retryable}
-        return {"message": cause.message(context.locale), "extensions": extensions}
+    cause, expected = error.original_error, coded_cause(error)
+    if expected is not None:
+        extensions = {"code": expected.code.name, "retryable": expected.code.retryable}
+        return {"message": expected.message(context.locale), "extensions": extensions}
     if cause is None or isinstance(cause, GraphQLError):
         code = (error.extensions or {}).get("code") or _code_of(error)
-        return {"message": error.message, "extensions": {"code": code}}
+        return {"message": worded(error.message, context.locale), "extensions": {"code": code}}
     log.error("unexpected failure", exc_info=cause, path=error.path)
     extensions = {"code": INTERNAL, "correlationId": context.correlation_id}
     return {"message": MASK[context.locale], "extensions": extensions}

@@ -59,7 +59,12 @@ def mutation(guard: Guard) -> Callable[[Callable[..., Awaitable[Any]]], Any]:
                 guard.check(info.context)
                 return await resolver(self, info, **arguments)
             except CodedError as error:
-                return refusal(payload, error, info.context.locale)
+                return refusal(payload, [error], info.context.locale)
+            except ExceptionGroup as several:
+                coded, others = several.split(CodedError)
+                if others is not None or coded is None:
+                    raise
+                return refusal(payload, [e for e in coded.exceptions if isinstance(e, CodedError)], info.context.locale)
 
         return strawberry.mutation(resolver=guarded, description=_doc(resolver), metadata={GUARD: guard})
 
@@ -81,14 +86,14 @@ def subscription(guard: Guard) -> Callable[[Callable[..., AsyncIterator[Any]]], 
     return make
 
 
-def refusal(payload: type[P], error: CodedError, locale: Any) -> P:
-    """An empty payload that carries one error."""
+def refusal(payload: type[P], errors: Sequence[CodedError], locale: Any) -> P:
+    """An empty payload that carries errors."""
     empty: dict[str, Any] = {
         f.python_name: [] if str(f.type).startswith("<strawberry.types.base.StrawberryList") else None
         for f in get_object_definition(payload, strict=True).fields
         if f.python_name not in {"errors", "replayed"}
     }
-    return payload(errors=[user_error(error, locale)], **empty)
+    return payload(errors=[user_error(e, locale) for e in errors], **empty)
 
 
 def batched(resolver: R) -> Any:

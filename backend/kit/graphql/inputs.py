@@ -21,6 +21,8 @@ from strawberry.types.base import (
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.unset import UNSET
 
+from backend.kit.graphql.rows import Unread
+
 Convert = Callable[[Any, InputContext], Any]
 
 
@@ -75,6 +77,8 @@ def _list_of(item: Convert | None) -> Convert:
     def convert(values: Any, context: InputContext) -> Any:
         if values is None or values is UNSET:
             return values
-        return list(values) if item is None else [item(value, context) for value in values]
+        if item is None:
+            return list(values)
+        return [value if type(value) is Unread else item(value, context) for value in values]
 
     return convert

@@ -9,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NewType
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
+
+from backend.kit.graphql.wording import unreadable
 
 Month = NewType("Month", date)
 """The first day of a calendar month; on the wire `YYYY-MM`."""
@@ -28,17 +29,34 @@ FIRST_YEAR: Final = 1000
 LAST_YEAR: Final = 9998
 _DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
+_DECIMAL_FORM: Final = (
+    'a Decimal is plain digits without separators, such as "-12.345".',
+    '十进制数（Decimal）须为不带分隔符的数字，例如 "-12.345"。',
+)
+_DATE_FORM: Final = (
+    'a Date is a day of the calendar, written "YYYY-MM-DD".',
+    "日期（Date）须为日历中的一天，写作 YYYY-MM-DD。",
+)
+_MOMENT_FORM: Final = (
+    'a DateTime is RFC 3339 with its offset from UTC: "2024-07-01T08:00:00Z" or "…+08:00".',
+    "时刻（DateTime）按 RFC 3339 书写并带时区，例如 2024-07-01T08:00:00Z 或 …+08:00。",
+)
+
 
 def _decimal(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise GraphQLError('Decimal must be written as a string such as "12.345"; floating point loses digits.')
+        raise unreadable(
+            value,
+            'a Decimal is written as a string such as "12.345"; floating point loses digits.',
+            '十进制数（Decimal）须写成文本，例如 "12.345"；浮点数会丢失位数。',
+        )
     written = str(value).strip()
     if len(written) > 60 or not _DECIMAL.fullmatch(written):
-        raise GraphQLError(f'Decimal cannot read "{written[:60]}"; write plain digits such as "-12.345".')
+        raise unreadable(written, *_DECIMAL_FORM)
     try:
         return Decimal(written)
     except InvalidOperation as error:
-        raise GraphQLError(f'Decimal cannot read "{written[:60]}".') from error
+        raise unreadable(written, *_DECIMAL_FORM) from error
 
 
 def _plain(value: Decimal) -> str:
@@ -48,13 +66,21 @@ def _plain(value: Decimal) -> str:
 def _month_in(value: object) -> Month:
     match = _MONTH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise GraphQLError(f'Month must be written as "YYYY-MM", for example "2024-07"; got "{value!s:.30}".')
+        raise unreadable(
+            value,
+            'a Month is written "YYYY-MM", for example "2024-07".',
+            "月份（Month）写作 YYYY-MM，例如 2024-07。",
+        )
     return Month(date(_year(int(match[1])), int(match[2] or match[3]), 1))
 
 
 def _year(year: int) -> int:
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise GraphQLError(f"The year must lie between {FIRST_YEAR} and {LAST_YEAR}; got {year:04}.")
+        raise unreadable(
+            f"{year:04}",
+            f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}.",
+            f"年份须在 {FIRST_YEAR} 至 {LAST_YEAR} 之间。",
+        )
     return year
 
 
@@ -64,21 +90,20 @@ def _month_out(value: date) -> str:
 
 def _tonnes_in(value: object) -> Tonnes:
     if isinstance(value, bool) or not isinstance(value, str | int) or not _DIGITS.fullmatch(str(value)):
-        raise GraphQLError(f'Tonnes are whole numbers such as "1200"; got "{value!s:.30}".')
+        raise unreadable(value, 'Tonnes are whole numbers such as "1200".', '吨数（Tonnes）须为整数，例如 "1200"。')
     number = int(value)
     if abs(number) > MAX_TONNES:
-        raise GraphQLError(f"Tonnes must lie within ±{MAX_TONNES}.")
+        raise unreadable(value, f"Tonnes must lie within ±{MAX_TONNES}.", f"吨数（Tonnes）须在 ±{MAX_TONNES} 以内。")
     return Tonnes(number)
 
 
 def _date_in(value: object) -> date:
-    refused = GraphQLError(f'Date must be written as "YYYY-MM-DD"; got "{value!s:.30}".')
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise refused
+        raise unreadable(value, *_DATE_FORM)
     try:
         day = date.fromisoformat(value)
     except ValueError as error:
-        raise refused from error
+        raise unreadable(value, *_DATE_FORM) from error
     _year(day.year)
     return day
 
@@ -87,9 +112,9 @@ def _datetime_in(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError as error:
-        raise GraphQLError(f'DateTime must be RFC 3339, "2024-07-01T08:00:00Z"; got "{value!s:.40}".') from error
+        raise unreadable(value, *_MOMENT_FORM) from error
     if moment.tzinfo is None:
-        raise GraphQLError("DateTime needs its offset from UTC, such as Z or +08:00.")
+        raise unreadable(value, *_MOMENT_FORM)
     _year(moment.year)
     return moment
 

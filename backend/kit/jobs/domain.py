@@ -77,7 +77,9 @@ JOB_ALREADY_QUEUED = conflict(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as its owner sees it. `lease` and arguments are the worker's business."""
+    """A job as its owner sees it. `lease` and arguments are the worker's business. `scheduled_for`: when a
+    schedule had it due, for the run of one.
+    """
 
     id: UUID
     name: str
@@ -97,6 +99,7 @@ class Job:
     run_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    scheduled_for: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

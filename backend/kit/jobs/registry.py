@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from backend.kit.jobs.domain import JOB_BAD_ARGUMENTS, JOB_UNKNOWN
+from backend.kit.jobs.schedules import Schedule
 
 Answer = Mapping[str, Any] | None
 Run = Callable[..., Awaitable[Answer]]
@@ -21,12 +22,15 @@ _HANDLERS: Final[dict[str, Handler]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """The function behind a name; its arguments are read back into the types it declares."""
+    """The function behind a name; its arguments are read back into the types it declares. With a schedule it is also
+    started by itself, for every tenant.
+    """
 
     name: str
     run: Run
     arguments: type[BaseModel]
     time_limit_s: float
+    schedule: Schedule | None = None
 
     def read(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """The keyword arguments for `run`. Errors: JOB_BAD_ARGUMENTS."""
@@ -39,18 +43,22 @@ class Handler:
         return {name: getattr(read, name) for name in self.arguments.model_fields}
 
 
-def job(name: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> Callable[[R], R]:
+def job(name: str, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S, schedule: Schedule | None = None) -> Callable[[R], R]:
     """Register `async def run(context: JobContext, **arguments)` as the way to do `name` ("slice.verb").
 
     What it returns (a JSON object or None) is kept as the result. An effect that must be there exactly once goes
-    through `context.finish`; anything else the function does may be done again by a later attempt.
+    through `context.finish`; anything else the function does may be done again by a later attempt. What has a
+    `schedule` must go without arguments.
     """
 
     def register(run: R) -> R:
         if name in _HANDLERS:
             message = f"two functions want to do the job {name}"
             raise RuntimeError(message)
-        _HANDLERS[name] = Handler(name, run, _arguments(name, run), time_limit_s)
+        made = Handler(name, run, _arguments(name, run), time_limit_s, schedule)
+        if schedule is not None:
+            made.read({})
+        _HANDLERS[name] = made
         return run
 
     return register
@@ -62,6 +70,11 @@ def handler_of(name: str) -> Handler:
     if found is None:
         raise JOB_UNKNOWN(name=name)
     return found
+
+
+def schedules() -> dict[str, Schedule]:
+    """The jobs that are started by themselves, and when."""
+    return {name: found.schedule for name, found in _HANDLERS.items() if found.schedule is not None}
 
 
 def _arguments(name: str, run: Run) -> type[BaseModel]:

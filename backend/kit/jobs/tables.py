@@ -1,8 +1,10 @@
-"""The table of jobs. The migration holds its constraints, its policies and the order of its states."""
+"""The table of jobs, and which of them are runs of a schedule. The migrations hold constraints, policies and the order
+of states.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, Uuid, func
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKeyConstraint, Integer, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.kit.tables import belongs_to, tenant_table
@@ -43,4 +45,13 @@ job = tenant_table(
     _moment("finished_at"),
     belongs_to("organisation", "organisation_id"),
     belongs_to("member", "created_by"),
+)
+
+scheduled_run = tenant_table(
+    "scheduled_run",
+    Column("schedule", Text),
+    Column("due_at", DateTime(timezone=True)),
+    Column("job_id", Uuid, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "job_id"], ["job.tenant_id", "job.id"], ondelete="CASCADE"),
+    keys=("schedule", "due_at"),
 )

@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
+from backend.ledger.domain import Obligation
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import floor
 
@@ -282,3 +283,5 @@ class Due:
     days_left: int
     open_t: Decimal | None
     rule: Rule
+    obligation: Obligation | None = None
+    """What is owed; None when it concerns every entity of the market."""

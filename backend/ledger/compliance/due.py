@@ -39,7 +39,7 @@ def _open_surrenders(
         at, year = obligation.organisation_id, obligation.to_year
         open_t = obligation.tonnes - met.get((at, year), 0)
         if year == rule.years[1] and rule.market == (obligation.market or usual) and open_t > Decimal(0):
-            yield Due(at, rule.market, year, DueEvent.SURRENDER, day, (day - today).days, open_t, rule)
+            yield Due(at, rule.market, year, DueEvent.SURRENDER, day, (day - today).days, open_t, rule, obligation)
 
 
 def _dated() -> Iterator[tuple[Rule, DueEvent, date]]:

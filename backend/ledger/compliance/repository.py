@@ -160,13 +160,12 @@ async def _page(
 
 
 async def obligations_due(
-    session: ReadSession, principal: Principal, years: Collection[int], organisation_id: UUID | None
+    session: ReadSession, principal: Principal | None, years: Collection[int], organisation_id: UUID | None
 ) -> list[Obligation]:
-    """Obligations in force whose period ends in one of these years."""
-    visible = within(principal, Permission.ASSET_READ, obligation.c.organisation_id)
-    statement = select(obligation).where(
-        visible, obligation.c.superseded_at.is_(None), obligation.c.to_year.in_(list(years))
-    )
+    """Obligations in force whose period ends in one of these years; with a principal, those it may read."""
+    statement = select(obligation).where(obligation.c.superseded_at.is_(None), obligation.c.to_year.in_(list(years)))
+    if principal is not None:
+        statement = statement.where(within(principal, Permission.ASSET_READ, obligation.c.organisation_id))
     if organisation_id is not None:
         statement = statement.where(obligation.c.organisation_id == organisation_id)
     rows = await session.rows(statement.order_by(obligation.c.to_year, obligation.c.organisation_id))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from backend.accounting.domain.sources import Category
 from backend.accounting.service.results import EmissionReader
+from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
@@ -228,18 +229,10 @@ class ComplianceService:
         """
         today = on or self.toolbox.clock.today()
         until = today + timedelta(days=min(max(within_days, 0), 3660))
-        years = surrender_years(until)
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             if organisation_id is not None:
                 await require(session, principal, Permission.ASSET_READ, organisation_id)
-            owed = await repository.obligations_due(session, principal, years, organisation_id)
-            owing = [o.organisation_id for o in owed]
-            used = await holdings.used(session, owing, min(years), max(years)) if owing else []
-        met: Counter[tuple[UUID, int]] = Counter()
-        for u in used:
-            if u.use is Use.SURRENDERED:
-                met[u.organisation_id, u.for_year] += u.quantity_t
-        return due_days(owed, met, today, until)
+            return await what_is_due(session, principal, today, until, organisation_id)
 
     async def allocations(
         self, principal: Principal, request: PageRequest, organisation_id: UUID | None
@@ -252,6 +245,21 @@ class ComplianceService:
     ) -> Page[CarryOver]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.page_of_carry_overs(session, principal, request, organisation_id)
+
+
+async def what_is_due(
+    session: ReadSession, principal: Principal | None, today: date, until: date, organisation_id: UUID | None = None
+) -> list[Due]:
+    """What is due by a day, and late surrenders that are open yet; without a principal (for jobs) of all entities."""
+    years = surrender_years(until)
+    owed = await repository.obligations_due(session, principal, years, organisation_id)
+    owing = [o.organisation_id for o in owed]
+    used = await holdings.used(session, owing, min(years), max(years)) if owing else []
+    met: Counter[tuple[UUID, int]] = Counter()
+    for u in used:
+        if u.use is Use.SURRENDERED:
+            met[u.organisation_id, u.for_year] += u.quantity_t
+    return due_days(owed, met, today, until)
 
 
 def _year(year: int) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN
 from backend.kit.ids import uuid7
+from backend.kit.jobs.outbox import enqueue
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
@@ -17,13 +18,13 @@ from backend.ledger.domain import Balance, Lot, Transfer
 from backend.ledger.history import repository
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
+from backend.ledger.seals import SETTLED
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 
-SETTLED: Final = timedelta(minutes=10)
-"""What was recorded so long ago is in the books or never will be: no transaction posts that began five minutes ago."""
 SLICE: Final = 50_000
 """Transfers that one checkpoint takes in, about."""
+CHECKPOINT_JOB: Final = "ledger.checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class HistoryService:
             return await repository.balances(session, organisation_id, as_of, below=below, zero=zero)
 
     async def close(self, actor: Actor, given: ClosePeriod) -> Done[ClosedPeriod]:
-        """Close all days up to one: nothing takes effect in them any more.
+        """Close all days up to one: nothing takes effect in them any more. A checkpoint follows by itself.
 
         Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY.
         """
@@ -94,12 +95,21 @@ class HistoryService:
             await closings.close(change.unit, given.through, reason)
             made = ClosedPeriod(given.through)
             await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=made)
+            # So that the opening balances of the next period are at hand, as soon as all of this one is settled.
+            run_at = self.toolbox.clock.now() + SETTLED + timedelta(minutes=1)
+            by, closed = actor.principal.member_id, f"closed {given.through}"
+            await enqueue(
+                change.unit, CHECKPOINT_JOB, {}, organisation_id=None, created_by=by, deduplication_key=closed,
+                run_at=run_at,
+            )  # fmt: skip
             return made
 
         return await perform(self.toolbox, actor, "closeAssetPeriod", given, ClosedPeriod, work)
 
     async def checkpoint(self, tenant_id: UUID, older_than: timedelta = SETTLED) -> int:
-        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For the operator."""
+        """Bring the checkpoints of a tenant up to date, a slice at a time; how many were made. For its job and the
+        operator.
+        """
         made = 0
         while await self.toolbox.database.write(
             tenant_id, lambda unit: repository.make_checkpoint(unit, older_than, SLICE)

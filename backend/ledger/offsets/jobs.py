@@ -1,12 +1,15 @@
-"""The job that takes an offset surrender as far as it goes by itself."""
+"""The job that takes an offset surrender as far as it goes by itself, and the one that sees to those left standing."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from backend.kit.database import UnitOfWork
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.registry import job
+from backend.kit.jobs.schedules import Every
 from backend.ledger.offsets.service import ADVANCE_JOB, OffsetService
 
 
@@ -19,3 +22,15 @@ async def advance_offset_surrender(context: JobContext, surrender_id: UUID) -> d
         taken.append(step.value)
         context.check()
     return {"taken": taken}
+
+
+@job("ledger.resume_offset_surrenders", schedule=Every(timedelta(hours=1)))
+async def resume_offset_surrenders(context: JobContext) -> dict[str, Any] | None:
+    """Have surrenders go on whose next step waits for nobody."""
+    service = context.services.get(OffsetService)
+
+    async def effect(unit: UnitOfWork) -> dict[str, Any]:
+        return {"resumed": await service.resume(unit)}
+
+    answer = await context.finish(effect)
+    return None if answer is None else dict(answer)

@@ -17,6 +17,11 @@ from backend.ledger.offsets.tables import offset_surrender, offset_surrender_ste
 from tenants.access import Permission, Principal, within
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('offset surrender ' || :name, 0))"
+_UNFINISHED: Final = """
+SELECT s.id FROM offset_surrender s WHERE NOT EXISTS (
+  SELECT FROM offset_surrender_step e
+  WHERE e.tenant_id = s.tenant_id AND e.surrender_id = s.id AND e.step IN ('SURRENDERED', 'VOIDED'))
+"""
 _step = offset_surrender_step
 _STATE: Final = (
     select(_step.c.step)
@@ -53,6 +58,12 @@ async def surrenders(
     if principal is not None:
         statement = statement.where(_visible(principal))
     return {s.id: s for s in await _with_steps(session, await session.rows(statement))}
+
+
+async def unfinished(session: ReadSession) -> list[OffsetSurrender]:
+    """Those that have not come to an end."""
+    keys = [row.id for row in await session.rows(_UNFINISHED)]
+    return list((await surrenders(session, keys)).values())
 
 
 async def page_of_surrenders(

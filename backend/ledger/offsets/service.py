@@ -145,6 +145,20 @@ class OffsetService:
 
         return await self.toolbox.database.write(tenant_id, back)
 
+    async def resume(self, unit: UnitOfWork) -> int:
+        """Ask again for the steps that wait for nobody and were not taken: their job was cancelled, or failed.
+
+        How many surrenders go on. For its job.
+        """
+        now = self.toolbox.clock.now()
+        stuck = [s for s in await repository.unfinished(unit) if domain.next_step(s, now) is not None]
+        for found in stuck:
+            await enqueue(
+                unit, ADVANCE_JOB, {"surrender_id": found.id}, organisation_id=found.organisation_id,
+                deduplication_key=f"resumed {found.id}",
+            )  # fmt: skip
+        return len(stuck)
+
     async def _step(self, change: Change, found: OffsetSurrender, step: OffsetStep) -> None:
         if step is OffsetStep.TURNED_BACK:
             late = f"not decided by {found.deadline}"

@@ -28,6 +28,12 @@ SELECT leg, available_t, recorded_at
 FROM ledger_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::uuid[], $14::uuid[], $15::uuid[],
                     $16::bigint[])
 """
+_OVERDUE: Final = """
+SELECT r.id FROM asset_reservation r
+WHERE r.expires_at <= now() AND NOT EXISTS (
+  SELECT FROM asset_reservation_end e WHERE e.tenant_id = r.tenant_id AND e.reservation_id = r.id)
+ORDER BY r.expires_at
+"""
 _END: Final = "SELECT ledger_end_reservation($1, $2, $3, $4, $5, $6, $7)"
 _end = asset_reservation_end
 _STATE: Final = func.coalesce(_end.c.outcome, ReservationState.ACTIVE.value)
@@ -118,6 +124,11 @@ async def end(unit: UnitOfWork, ending: Ending) -> bool:
         if getattr(error, "constraint_name", "") == "offset_reservation_is_bound":
             raise codes.RESERVATION_OF_OFFSET(path=("reservationId",)) from error
         raise
+
+
+async def overdue(session: ReadSession) -> list[UUID]:
+    """Reservations that stand beyond their deadline, by the clock of the database, which lets none end before it."""
+    return [row.id for row in await session.rows(_OVERDUE)]
 
 
 async def reservations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -96,6 +97,13 @@ class ReservationService:
     async def expire(unit: UnitOfWork, reservation_id: UUID) -> bool:
         """End a reservation whose deadline has passed; False when it had ended before. For its job."""
         return await repository.end(unit, Ending(reservation_id, ReservationState.EXPIRED))
+
+    async def expire_overdue(self, tenant_id: UUID) -> int:
+        """End what should have ended and stands yet, one by one: its own job was cancelled, or failed. How many."""
+        async with self.toolbox.database.read(tenant_id) as session:
+            keys = await repository.overdue(session)
+        ended = [await self.toolbox.database.write(tenant_id, partial(self.expire, reservation_id=k)) for k in keys]
+        return sum(ended)
 
     async def reservations_by_ids(self, principal: Principal, keys: Collection[UUID]) -> dict[UUID, Reservation]:
         """Those the caller may read."""

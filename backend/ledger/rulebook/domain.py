@@ -131,6 +131,8 @@ class Rule:
     mode: str | None = None
     least_t: int | None = None
     most_t: int | None = None
+    exceptions: bool = False
+    """Whether the market let entities go beyond it, so that a recorded exception makes it warn for one of them."""
 
     def binds(self, year: int, on: date) -> bool:
         """Whether it holds for a compliance year on a day."""

@@ -88,6 +88,8 @@ class MarketRule:
     """What falls due; null unless it is a deadline."""
     first_vintage: int | None
     """First vintage it allows."""
+    exceptions: bool
+    """Whether a recorded exception makes it only warn for one entity and year."""
 
     @classmethod
     def of(cls, rule: domain.Rule) -> MarketRule:

@@ -6,7 +6,7 @@ Pure: everything known about the lots, the obligation and what was used before i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
@@ -35,7 +35,8 @@ class LotFacts:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the beneficiary stands for the year: what is due (None: not recorded), of which market, what was
-    allocated, what offsets were surrendered, and what it holds of the classes that 8.4.2 ranks (bought allowances).
+    allocated, what offsets were surrendered, what it holds of the classes that 8.4.2 ranks (bought allowances), and the
+    codes of rules from which an exception stands for it.
     """
 
     market: str = ""
@@ -43,6 +44,7 @@ class Standing:
     allocated_t: int = 0
     offsets_t: int = 0
     held: Mapping[AssetClass, int] = field(default_factory=dict)
+    excepted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Finding:
 
     error: CodedError
     must: bool
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +96,17 @@ def headroom(rule: Rule, standing: Standing) -> Headroom:
 
 
 def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
-    """Every rule that the use does not meet, those that refuse first. A use that no market knows meets them all."""
+    """Every rule that the use does not meet, those that refuse first; one with an exception only warns. A use that no
+    market knows meets them all.
+    """
     if use.kind is TransferKind.RETIRE:
         found = list(_out_of_order(use, standing, book))
     elif use.kind is TransferKind.SURRENDER:
         found = list(_surrendered(use, standing, book))
     else:
         found = []
-    return tuple(sorted(found, key=lambda f: not f.must))
+    lowered = [replace(f, must=False) if f.rule in standing.excepted else f for f in found]
+    return tuple(sorted(lowered, key=lambda f: not f.must))
 
 
 def market_of(use: Use, standing: Standing, book: Rulebook) -> str:
@@ -180,4 +186,4 @@ def _out_of_order(use: Use, standing: Standing, book: Rulebook) -> Iterator[Find
 
 
 def _finding(rule: Rule, code: Code, path: tuple[str, ...], **said: object) -> Finding:
-    return Finding(code(path=path, rule=rule.code, source=rule.source, **said), rule.must)
+    return Finding(code(path=path, rule=rule.code, source=rule.source, **said), rule.must, rule.code)

@@ -46,7 +46,9 @@ SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
                                        AND e.step IN ('OFFER_VOIDED', 'SURRENDERED'))), 0) AS offsets_t,
        coalesce((SELECT sum(o.quantity_t) FROM asset_lot o
                  WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
-                   AND o.withdrawn_by IS NULL), 0) AS allocated_t
+                   AND o.withdrawn_by IS NULL), 0) AS allocated_t,
+       ARRAY(SELECT x.rule FROM rule_exception x
+             WHERE x.organisation_id = k.organisation_id AND x.year = k.year AND x.withdrawn_at IS NULL) AS excepted
 FROM (SELECT DISTINCT organisation_id, year
       FROM unnest(CAST(:organisations AS uuid[]), CAST(:years AS int[])) AS x (organisation_id, year)) AS k
 LEFT JOIN obligation d ON d.organisation_id = k.organisation_id AND d.to_year = k.year AND d.superseded_at IS NULL
@@ -101,7 +103,7 @@ async def facts(session: ReadSession, lots: Collection[UUID], served: Collection
         held[row.organisation_id][AssetClass(row.asset_class)] = int(row.quantity_t)
     standings = {
         (r.organisation_id, r.year): Standing(
-            r.market, r.tonnes, int(r.allocated_t), int(r.offsets_t), held[r.organisation_id]
+            r.market, r.tonnes, int(r.allocated_t), int(r.offsets_t), held[r.organisation_id], frozenset(r.excepted)
         )
         for r in await session.rows(_STANDINGS, asked)
     }

@@ -8,6 +8,8 @@ Decisions, none of them about a single row:
   surrendered of it; allowances cannot be overdrawn here, offsets can: each offset lot is issued once, with its
   published quantity, the buffer contribution is set aside, and every line takes from what is left.
 - A compliance period is named by its last year. Obligations are entered as published.
+- Where the published lines hold more offsets than 8 % of what was due, or nothing was due, an exception from that limit
+  is recorded for the entity and period; everywhere else the limit refuses.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
@@ -28,6 +31,7 @@ NOTICE: Final = (
     "Public records of the California Air Resources Board (CARB), 2013-2017, attributed; figures as published."
 )
 BEGIN: Final = "2012-01-01"
+OFFSET_LIMIT: Final = ("CARB-OFFSET-8", Decimal("0.08"))
 
 
 def as_group(records: Records, slug: str) -> Group:
@@ -44,6 +48,7 @@ def as_group(records: Records, slug: str) -> Group:
         lots=[*_offset_lots(records), *_allowance_lots(records)],
         transfers=[*_buffers(records), *_surrenders(records)],
         obligations=[_obligation(o.entity_id, o.period, o.obligation_t) for o in records.obligations],
+        exceptions=list(_exceptions(records)),
         consolidations=[Wanted(PROGRAMME, p.first_year, p.last_year) for p in periods(records)],
     )
 
@@ -183,3 +188,18 @@ def _obligation(entity_id: str, period: Period, tonnes: int) -> dict[str, Any]:
         "tonnes": str(tonnes),
         "source": f"CARB compliance report {period.code}",
     }
+
+
+def _exceptions(records: Records) -> Iterator[dict[str, Any]]:
+    rule, share = OFFSET_LIMIT
+    used: Counter[tuple[str, Period]] = Counter()
+    for line in records.surrenders:
+        if line.instrument is not Instrument.ALLOWANCE:
+            used[line.entity_id, line.period] += line.quantity_t
+    due = {(o.entity_id, o.period): o.obligation_t for o in records.obligations}
+    for (entity_id, period), offsets_t in used.items():
+        owed_t = due.get((entity_id, period), 0)
+        if offsets_t > owed_t * share:
+            reason = f"the public record has {offsets_t} t of offsets for {owed_t} t due"
+            told = {"reason": reason, "evidence": f"CARB compliance report {period.code}"}
+            yield {"organisation": entity_id, "year": period.last_year, "rule": rule, **told}

@@ -102,7 +102,8 @@ async def test_a_worker_works_beside_the_api_in_a_thread_of_its_own(
 
     def make() -> Worker:
         database, deaf = connect(database_url, role=WORKER), Pace(poll_s=30)
-        return Worker(database, Clock(), pace=deaf, broker=BrokerSettings(), listening=False)
+        return Worker(database, Clock(), pace=deaf, broker=BrokerSettings(), listening=False,
+                      schedules_off=frozenset({"all"}))  # fmt: skip
 
     thread = WorkerThread(make)
     await thread.start()
@@ -131,6 +132,7 @@ def worker_process(database_url: str, broker: str | None, log: Path, queue: str)
         "BROKER_QUEUE": queue,
         "WORKER_LEASE_S": "1.5",
         "WORKER_POLL_S": "0.2",
+        "WORKER_SCHEDULES_OFF": "all",
         "PYTHONPATH": str(ROOT),
     }
     environment |= {"BROKER_URL": broker} if broker else {}
