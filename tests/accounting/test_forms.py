@@ -54,8 +54,8 @@ def fuel(name: str, heat: str, carbon: str, oxidation: str = "1", **more: Any) -
     return {"material": name, **more}, product(heat, carbon, oxidation) * K
 
 
-def by(kind: str, unit: str, /, stream: dict[str, Any] | None = None, **given: str) -> dict[str, Any]:
-    return {"unit": unit, "method": method(kind, **given), **(stream or {})}
+def by(kind: str, unit: str, /, **given: str) -> dict[str, Any]:
+    return {"unit": unit, "method": method(kind, **given)}
 
 
 def fuels() -> Iterator[Form]:

@@ -57,10 +57,10 @@ def read_owners(folder: Path, units: Iterable[UnitYear]) -> Owners:
         generators.setdefault((line.plant, line.generator), []).append(line)
     known = {key: split for key, lines in generators.items() if (split := _split(lines, traps))}
     plants = {plant for plant, _ in known}
-    splits = {}
+    splits: dict[tuple[str, str], Split] = {}
     for unit in units:
-        if split := known.get((unit.plant, unit.unit)):
-            splits[unit.plant, unit.code] = split
+        if (unit.plant, unit.unit) in known:
+            splits[unit.plant, unit.code] = known[unit.plant, unit.unit]
         elif unit.plant in plants:
             message = f"unit {unit.unit} of plant {unit.plant} is none of the generators whose owners are on record"
             traps.append(Trap("units_2021.csv", unit.line, "OWNERS_UNKNOWN", message))
