@@ -44,6 +44,16 @@ SERIAL_LENGTH = invalid(
     en="The serial block {first}-{last} has {length} numbers; a lot of {quantity} t needs exactly {quantity}.",
     zh="序列号段 {first}-{last} 共 {length} 个编号；{quantity} 吨的批次应恰有 {quantity} 个。",
 )
+SERIALS_LENGTH = invalid(
+    "SERIALS_LENGTH",
+    en="The serial numbers {first} to {last} are {length} units; the leg says {quantity} t.",
+    zh="序列号 {first} 至 {last} 共 {length} 个单位；分录写明 {quantity} 吨。",
+)
+SERIALS_ALL_OR_NOTHING = invalid(
+    "SERIALS_ALL_OR_NOTHING",
+    en="A list with serial numbers is posted all or nothing, for lots are cut for it; set allOrNothing.",
+    zh="含序列号的列表须全部成功或全部不执行，因其需拆分批次；请设置 allOrNothing。",
+)
 ORIGIN_DOES_NOT_FIT = invalid(
     "ORIGIN_DOES_NOT_FIT",
     en="A lot of class {asset_class} cannot have the origin {origin}; it can have {fitting}.",

@@ -229,12 +229,19 @@ class AccountRef:
 
 @dataclass(frozen=True, slots=True)
 class LegOrder:
-    """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER."""
+    """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER.
+
+    `expected`, `expected_there`: the versions of the balances on either side that the leg was decided on. `serials`:
+    which units, from the first number to the last; they are cut out of the lot.
+    """
 
     lot: LotRef
     quantity_t: int
     source: AccountRef
     destination: AccountRef | None = None
+    expected: UUID | None = None
+    expected_there: UUID | None = None
+    serials: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +327,12 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Units of a lot that rest in an account."""
+    """Units of a lot that rest in an account; `version` names what last touched them, unless they are of the past."""
 
     account_id: UUID
     lot_id: UUID
     quantity_t: int
+    version: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

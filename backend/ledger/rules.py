@@ -191,7 +191,7 @@ def checked_order(order: Order, today: date) -> Order:
     """The order in canonical form, its day filled in; what needs the books to judge is judged later.
 
     Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
-    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE.
+    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
     """
     effective_on = order.effective_on or today
     if effective_on > today:
@@ -205,6 +205,7 @@ def checked_order(order: Order, today: date) -> Order:
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
+        _check_serials(leg, ("legs", str(number), "serials"))
     # Made anew rather than by `replace`, which costs a posting as much as all its checks.
     return Order(
         kind=order.kind,
@@ -272,6 +273,15 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
     else:
         return
     raise _wrong_destination(kind, (*path, side), need)
+
+
+def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
+    if leg.serials is not None:
+        first, last = leg.serials
+        if last - first + 1 != leg.quantity_t:
+            raise codes.SERIALS_LENGTH(
+                path=path, first=first, last=last, length=last - first + 1, quantity=leg.quantity_t
+            )
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:

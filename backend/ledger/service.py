@@ -14,6 +14,7 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
+from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -38,6 +39,7 @@ from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
+from backend.ledger.rulebook.repository import not_open
 from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -146,11 +148,12 @@ class LedgerService:
             except CodedError as error:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
         accounts = await _receiving_accounts(change, [new for _, new in sound])
+        shut = await not_open(change.unit, [a.id for a in accounts.values()]) if accounts else {}
         for index, new in sound:
-            if _receiver(new) not in accounts:
-                missing = codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
-                rows[index] = LotOutcome(refusal=Refusal.of(missing))
-        sound = [(index, new) for index, new in sound if _receiver(new) in accounts]
+            barred = _not_received(new, accounts.get(_receiver(new)), shut)
+            if barred is not None:
+                rows[index] = LotOutcome(refusal=Refusal.of(barred))
+        sound = [(index, new) for index, new in sound if rows[index].refusal is None]
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
         refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
@@ -296,6 +299,15 @@ def _lot(new: NewLot) -> Lot:
         serial=new.serial,
         issued_by=uuid7(),
     )
+
+
+def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]) -> CodedError | None:
+    if account is None:
+        return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
+    if account.id in shut:
+        named = f"{account.code} ({account.id})"
+        return ACCOUNT_NOT_OPEN(path=("accountCode",), account=named, state=shut[account.id])
+    return None
 
 
 def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:

@@ -24,7 +24,7 @@ from backend.ledger.compliance.service import ComplianceService
 from backend.ledger.domain import LegOrder, UsedAsset
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import AssetClass
-from backend.ledger.graphql_inputs import UsedLegInput, organisation
+from backend.ledger.graphql_legs import UsedLegInput, organisation
 from backend.ledger.graphql_types import Obligation
 from backend.ledger.rulebook.domain import DueEvent
 from backend.ledger.rulebook.graphql import MarketRule, OffsetLimit

@@ -57,9 +57,9 @@ class OffsetService:
             Aim.PENDING, new.legs, TransferKind.SURRENDER, new.beneficiary_id, new.for_year, new.purpose, new.evidence,
             new.deadline,
         )  # fmt: skip
-        checked, order = reserving.checked(reservation, clock.now(), clock.today())
 
         async def work(change: Change) -> OffsetSurrender:
+            checked, order = reserving.checked(reservation, clock.now(), clock.today())
             # The deadline is the surrender's: it takes the offer back before the units.
             held = await reserve_within(change, replace(checked, expires_at=None), order)
             await _only_offsets(change, held)

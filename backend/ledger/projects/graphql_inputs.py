@@ -12,7 +12,7 @@ from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, input_type
-from backend.ledger.graphql_inputs import organisation
+from backend.ledger.graphql_legs import organisation
 from backend.ledger.projects.domain import Claim, NewProject, Taken
 from backend.ledger.projects.sinks import Round, Stand
 

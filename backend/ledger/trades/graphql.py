@@ -19,7 +19,7 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import AccountRefInput, LotRefInput, organisation
+from backend.ledger.graphql_legs import AccountRefInput, LotRefInput, organisation
 from backend.ledger.rulebook.graphql import TransferRemark
 from backend.ledger.trades import domain
 from backend.ledger.trades.costs import CostMethod
