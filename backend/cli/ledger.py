@@ -36,7 +36,7 @@ def verify(tenant: Slug) -> None:
     try:
         found = as_owner(work)
     except BrokenError as broken:
-        console.print(f"[red]BROKEN[/]: {broken}", highlight=False)
+        console.print(f"[red]BROKEN[/]: {broken}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     head = found.hashes[-1].hex() if found.hashes else "-"
     console.print(f"whole: {found.transfers} transfers under {len(found.hashes)} seals; head {head}", highlight=False)

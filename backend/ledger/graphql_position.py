@@ -53,7 +53,9 @@ class AssetPosition:
     obligation: Obligation | None
     """What it owes for the period that ends with the year."""
     shortfall: Decimal | None
-    """Tonnes of the obligation not surrendered yet; null without an obligation."""
+    """Tonnes of the obligation not surrendered yet, to the fraction that is owed (`compliancePosition` says how many
+    whole units that takes, and leaves out offsets beyond their limit); null without an obligation.
+    """
 
     @classmethod
     def of(cls, position: Position) -> AssetPosition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +13,7 @@ from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
+from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
@@ -37,6 +39,7 @@ from backend.ledger.domain import (
 from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
+from backend.ledger.projects.codes import LOTS_COME_FROM_CLAIMS
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
 from backend.ledger.rulebook.repository import not_open
@@ -124,18 +127,24 @@ class LedgerService:
 
     async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
         """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
-        LOT_ALREADY_ISSUED, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT, FORBIDDEN, …
+        LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT,
+        FORBIDDEN, …
         """
         check_size(len(batch.lots), "lots")
 
         async def work(change: Change) -> Issued:
-            rows = await self.issue_within(change, batch.lots)
+            claimed = await names.projects_named(change.unit, {tidy(lot.project) for lot in batch.lots if lot.project})
+            rows = await self.issue_within(change, batch.lots, claimed)
             return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
-    async def issue_within(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
-        """Issue lots in a unit of work that is open, each judged on its own."""
+    async def issue_within(
+        self, change: Change, lots: Sequence[NewLot], claimed: AbstractSet[str] = frozenset()
+    ) -> list[LotOutcome]:
+        """Issue lots in a unit of work that is open, each judged on its own; those of projects that are `claimed` of
+        are refused.
+        """
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
         closed = await closings.closed_through(change.unit)
@@ -143,6 +152,8 @@ class LedgerService:
             try:
                 checked = checked_lot(new)
                 self._check_issue_day(checked, closed)
+                if checked.project in claimed:
+                    raise LOTS_COME_FROM_CLAIMS(path=("project",), project=checked.project)
                 await require_manager(change, checked.issued_to)
                 sound.append((index, checked))
             except CodedError as error:

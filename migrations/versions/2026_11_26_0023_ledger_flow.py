@@ -208,8 +208,8 @@ def _commit() -> None:
         # The postings of many callers of one tenant in one round trip and one transaction, which the call is. It only
         # says yes: nothing is written and `again` numbers those that cannot be told without looking closer: their key has
         # been used, an account may not move, their caller does not reach the organisation they are taken from (`c_*`:
-        # one row for each posting, organisation and node on which the caller has the right), or what all together take
-        # from a balance is not there. Else `quantities` are each posting's balances as it left them, in the order of
+        # one row for each posting, organisation and node on which the caller has the right), or in its turn a balance
+        # does not cover it. Else `quantities` are each posting's balances as it left them, in the order of
         # posting, account and lot; `t_balances` counts them. They are kept under the keys with the transfers' ids.
         # Balances that are missing are made when `opening`, before any is locked; else the statement breaks.
         f"""
@@ -286,15 +286,26 @@ def _commit() -> None:
             RAISE EXCEPTION 'a posting needs balances that are not there yet' USING ERRCODE = 'TH006';
           END IF;
           IF NOT covered THEN
-            SELECT array_agg(DISTINCT x.n) INTO again
-            FROM unnest(l_posting, l_from, l_lot) AS x (n, account, lot)
-            JOIN (
-              SELECT account, lot FROM unnest(l_from, l_lot, l_quantity) AS x (account, lot, asked)
-              CROSS JOIN LATERAL (
-                SELECT * FROM asset_balance b
-                WHERE b.tenant_id = for_tenant AND b.account_id = x.account AND b.lot_id = x.lot OFFSET 0) b
-              GROUP BY account, lot, b.issuing, b.quantity_t, b.reserved_t
-              HAVING NOT b.issuing AND b.quantity_t - b.reserved_t < sum(asked)) short USING (account, lot);
+            -- Each in its turn, against what those before it leave: so one that is too large costs its neighbours nothing.
+            FOR turn IN 1 .. cardinality(t_id) LOOP
+              IF EXISTS (
+                SELECT FROM (SELECT account, lot, sum(asked) AS asked
+                             FROM unnest(l_posting, l_from, l_lot, l_quantity) AS x (n, account, lot, asked)
+                             WHERE n = turn GROUP BY 1, 2) k
+                CROSS JOIN LATERAL (
+                  SELECT * FROM asset_balance b
+                  WHERE b.tenant_id = for_tenant AND b.account_id = k.account AND b.lot_id = k.lot OFFSET 0) b
+                WHERE NOT b.issuing AND b.quantity_t - b.reserved_t + coalesce((
+                  SELECT sum(CASE WHEN source = k.account THEN -moved ELSE moved END)
+                  FROM unnest(l_posting, l_from, l_to, l_lot, l_quantity) AS x (n, source, destination, lot, moved)
+                  WHERE n < turn AND n <> ALL (again) AND x.lot = k.lot AND k.account IN (source, destination)), 0)
+                  < k.asked) THEN
+                again := again || turn;
+              END IF;
+            END LOOP;
+            IF cardinality(again) = 0 THEN
+              again := ARRAY(SELECT n FROM generate_series(1, cardinality(t_id)) AS n);
+            END IF;
             RETURN;
           END IF;
 

@@ -148,7 +148,8 @@ def test_broken_books_are_said_in_a_line(shell: Shell) -> None:
     said = shell.run("ledger", "verify", "forged", code=1)
     assert "BROKEN: the balance of account" in said
     assert "says 5 t; its legs come to 0 t" in said
-    assert "tenant forged: the balance of" in shell.run("doctor", code=1)
+    examined = " ".join(shell.run("doctor", code=1).split())
+    assert "tenant forged: the balance of" in examined
     shell.tamper(
         "INSERT INTO asset_seal (tenant_id, number, sealed_at, transfer_ids, leaves, previous, hash) "
         "SELECT id, n, now(), ARRAY[gen_random_uuid()], '', '', sha256('') FROM tenant, generate_series(2, 3) n "

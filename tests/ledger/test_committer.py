@@ -55,8 +55,14 @@ class Books:
         return [Landed(datetime.now(UTC)) for _ in batch]
 
 
+async def at_rest(committer: Committer) -> None:
+    """Nobody takes anything to the books any more; the other way may have been opening still."""
+    await asyncio.gather(*(t for line in committer._lines.values() for t in line.tasks), return_exceptions=True)
+
+
 async def outcomes(committer: Committer, *keys: str | None) -> list[str]:
     answers = await asyncio.gather(*(committer.post(TENANT, asked(k)) for k in keys), return_exceptions=True)
+    await at_rest(committer)
     return [type(a).__name__ for a in answers]
 
 
@@ -109,6 +115,7 @@ async def test_a_cancelled_caller_is_dropped_from_the_line_and_harms_nobody(data
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(a).__name__ for a in answers] == ["CancelledError", "Landed", "Landed", "CancelledError", "Landed"]
     assert books.calls == [["a", "b"], ["c"], ["e"]]
+    await at_rest(committer)
 
 
 async def test_a_key_that_is_under_way_goes_by_itself(database: Database) -> None:
@@ -123,6 +130,7 @@ async def test_a_key_that_is_under_way_goes_by_itself(database: Database) -> Non
     books.gate.set()
     answers = await asyncio.gather(first, again, other, return_exceptions=True)
     assert [type(a).__name__ for a in answers] == ["Landed", "NotTaken", "Landed"]
+    await at_rest(committer)
 
 
 async def test_many_go_in_halves(database: Database) -> None:

@@ -131,14 +131,19 @@ async def test_position_and_deadlines(group: Group) -> None:
     offsets = {"legs": [used(group.steel, 40, "ZL-1", "CCER")], "beneficiaryId": group.steel, "forYear": 2024}
     await group.manager.do("surrenderAssets", offsets, POSTED)
     document = """query Q($o: ID!) { compliancePosition(organisationId: $o, year: 2024) { market shortfall deadline
-      surrendered { assetClass quantity } offsetLimits { limit used headroom } } }"""
+      offsetsBeyondLimit surrendered { assetClass quantity } offsetLimits { limit used headroom } } }"""
     assert (await group.manager.ask(document, o=group.steel))["compliancePosition"] == {
         "market": "CN",
         "shortfall": "61",
+        "offsetsBeyondLimit": "0",
         "deadline": "2025-12-31",
         "surrendered": [{"assetClass": "ALLOWANCE", "quantity": "800"}, {"assetClass": "CCER", "quantity": "40"}],
         "offsetLimits": [{"limit": "45", "used": "40", "headroom": "5"}],
     }
+    await group.owe(group.steel, "700")
+    lowered = (await group.manager.ask(document, o=group.steel))["compliancePosition"]
+    assert (lowered["offsetsBeyondLimit"], lowered["shortfall"]) == ("5", "0")
+    await group.owe(group.steel, "900.2")
     due = """query Q($d: Date, $n: Int!) { complianceDeadlines(on: $d, withinDays: $n)
       { event year day daysLeft open organisationId } }"""
     soon = (await group.manager.ask(due, d="2025-12-01", n=30))["complianceDeadlines"]

@@ -141,7 +141,11 @@ class CompliancePosition:
     surrendered: list[SurrenderedUnits]
     """What was surrendered, by class."""
     shortfall: Tonnes | None
-    """Units still to surrender, a fraction of a tonne taking one more; null without an obligation."""
+    """Units still to surrender, a fraction of a tonne taking one more; null without an obligation. Offsets beyond their
+    limit do not count.
+    """
+    offsets_beyond_limit: Tonnes
+    """Offsets that were surrendered beyond a limit that binds (超出抵销比例)."""
     offset_limits: list[OffsetLimit]
     """Limits on offsets and what is left of them."""
     deadline: date | None
@@ -156,6 +160,7 @@ class CompliancePosition:
             obligation=None if position.obligation is None else Obligation.of(position.obligation),
             surrendered=_by_class(position.surrendered),
             shortfall=None if position.shortfall_t is None else Tonnes(position.shortfall_t),
+            offsets_beyond_limit=Tonnes(position.beyond_limit_t),
             offset_limits=[OffsetLimit.of(room) for room in position.offsets],
             deadline=position.deadline,
         )

@@ -61,7 +61,9 @@ CLAW_BACK: Final = "CLAW_BACK"
 
 @dataclass(frozen=True, slots=True)
 class CompliancePosition:
-    """Where an entity stands for a year: tonnes due, surrendered by class, lacking; room for offsets; the deadline."""
+    """Where an entity stands for a year: tonnes due, surrendered by class, lacking; room for offsets, and those beyond
+    it, which meet nothing; the deadline.
+    """
 
     organisation_id: UUID
     year: int
@@ -70,6 +72,13 @@ class CompliancePosition:
     surrendered: Sequence[UsedAsset]
     offsets: Sequence[Headroom]
     deadline: date | None
+    excepted: frozenset[str] = frozenset()
+
+    @property
+    def beyond_limit_t(self) -> int:
+        """Offsets above a limit that binds: what is due was lowered, or taken back, after they were surrendered."""
+        binding = (r for r in self.offsets if r.rule.must and r.rule.code not in self.excepted)
+        return max((r.used_t - r.limit_t for r in binding if r.limit_t is not None and r.used_t > r.limit_t), default=0)
 
     @property
     def surrendered_t(self) -> int:
@@ -78,7 +87,9 @@ class CompliancePosition:
     @property
     def shortfall_t(self) -> int | None:
         """Whole units still to surrender: a fraction of a tonne takes one more."""
-        return None if self.obligation is None else max(ceiling(self.obligation.tonnes) - self.surrendered_t, 0)
+        if self.obligation is None:
+            return None
+        return max(ceiling(self.obligation.tonnes) - self.surrendered_t + self.beyond_limit_t, 0)
 
 
 class ComplianceService:
@@ -221,6 +232,7 @@ class ComplianceService:
             [u for u in used if u.use is Use.SURRENDERED],
             [headroom(rule, standing) for rule in rules],
             deadlines[0] if deadlines else None,
+            standing.excepted,
         )
 
     async def due(

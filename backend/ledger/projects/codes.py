@@ -83,6 +83,18 @@ VERIFIED_MORE = invalid(
     en="Verified were {verified} t; it must be 1 to the {claimed} t claimed.",
     zh="核查量 {verified} 吨须为 1 至申报的 {claimed} 吨。",
 )
+MEASURED_LESS = rule(
+    "MEASURED_LESS",
+    en="The monitoring rounds count {counted} t from {first} to {last}; {verified} t cannot be verified. Record the "
+    "rounds that are missing, or verify less.",
+    zh="{first} 至 {last} 的监测轮次仅计 {counted} 吨，不能核查 {verified} 吨；请补录监测轮次或减少核查量。",
+)
+LOTS_COME_FROM_CLAIMS = rule(
+    "LOTS_COME_FROM_CLAIMS",
+    en="'{project}' is a project entered here; its lots come from its registered claims. Use claimReductions and "
+    "takeClaimStep.",
+    zh="“{project}”是已登记的项目，其批次只由登记的减排量申报产生；请使用 claimReductions 与 takeClaimStep。",
+)
 BAD_STAND = invalid(
     "BAD_STAND",
     en="{what} must lie from {least} to {most} with at most {places} decimals; got {value}.",

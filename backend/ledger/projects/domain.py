@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from backend.kit.text import clean
 from backend.ledger.domain import SerialBlock
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
@@ -213,6 +214,11 @@ def check_step(regime: Regime, step: Step, taken: Taken, events: Sequence[Event]
                                      source=regime.source)  # fmt: skip
     if step.names is not None and not taken.body:
         raise codes.BODY_MISSING(path=("body",), step=step.code)
+
+
+def same_body(one: str, other: str) -> bool:
+    """Whether two names are of one body: letters count alike in either case and width."""
+    return clean(one).casefold() == clean(other).casefold()
 
 
 def check_registrable(regime: Regime, project: Project) -> None:

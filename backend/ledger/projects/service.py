@@ -34,8 +34,9 @@ from backend.ledger.projects.domain import (
     checked_project,
     methodologies,
     regimes,
+    same_body,
 )
-from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, removals
+from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, countable_t, removals
 from backend.ledger.rules import check_quantity
 from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal
@@ -124,7 +125,8 @@ class ProjectService:
     async def take_claim_step(self, actor: Actor, claim_id: UUID, taken: Taken) -> Done[Claim]:
         """Take a step of a claim; the one that registers it issues its lot in the same transaction.
 
-        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, SERIAL_OF_NEW_LOT, CLAIM_OUTSIDE, those of issuing.
+        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, MEASURED_LESS, SERIAL_OF_NEW_LOT, CLAIM_OUTSIDE, those of
+        issuing.
         """
 
         async def work(change: Change) -> Claim:
@@ -152,11 +154,13 @@ class ProjectService:
         regime, project, step = at
         moved = replace(claim, state=step.to, version=claim.version + 1)
         if step.names == "VERIFIER":
-            if taken.body == project.validator:
+            if same_body(taken.body, project.validator):
                 raise codes.SAME_BODY(path=("body",), body=taken.body, source=regime.source)
             verified_t = claim.quantity_t if taken.verified_t is None else taken.verified_t
             if not 1 <= verified_t <= claim.quantity_t:
                 raise codes.VERIFIED_MORE(path=("verified",), verified=verified_t, claimed=claim.quantity_t)
+            if methodologies()[project.methodology].sink:
+                await _check_measured(change.unit, project, claim, verified_t)
             moved = replace(moved, verifier=taken.body, verified_t=verified_t)
         if taken.serial is not None and step.to != REGISTERED:
             raise SERIAL_OF_NEW_LOT(path=("serial",), what=f"the step {step.code}", what_zh=f"步骤 {step.code} ")
@@ -250,6 +254,16 @@ class ProjectService:
             p.id: Sink(stands.get(p.id, []), rounds.get(p.id, []), removals(rounds.get(p.id, []), by[p.methodology]))
             for p in shown
         }
+
+
+async def _check_measured(session: ReadSession, project: Project, claim: Claim, verified_t: int) -> None:
+    """A sink is verified for no more than its rounds count. Errors: MEASURED_LESS."""
+    rounds = (await repository.rounds_of(session, [project.id])).get(project.id, [])
+    found = removals(rounds, methodologies()[project.methodology])
+    counted = countable_t(found, claim.period_from, claim.period_to)
+    if verified_t > counted:
+        raise codes.MEASURED_LESS(path=("verified",), verified=verified_t, counted=counted,
+                                  first=str(claim.period_from), last=str(claim.period_to))  # fmt: skip
 
 
 async def _project(change: Change, project_id: UUID, field: str) -> Project:

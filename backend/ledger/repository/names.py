@@ -42,6 +42,10 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS asked (id, organisation_id, c
 JOIN organisation o ON o.id = asked.organisation_id
 ORDER BY o.id ON CONFLICT DO NOTHING
 """
+_PROJECTS: Final = """
+SELECT x.text FROM unnest(CAST(:texts AS text[])) AS x (text)
+WHERE EXISTS (SELECT FROM carbon_project p WHERE x.text IN (p.code, p.name, p.code || ' ' || p.name))
+"""
 _ORGANISATIONS: Final = "SELECT id FROM organisation WHERE id = ANY ($1::uuid[])"
 
 
@@ -163,6 +167,12 @@ async def organisations(session: ReadSession, keys: Collection[UUID]) -> frozens
     driver = (await session.connection.get_raw_connection()).driver_connection
     assert driver is not None
     return frozenset(row["id"] for row in await driver.fetch(_ORGANISATIONS, list(keys)))
+
+
+async def projects_named(session: ReadSession, texts: Collection[str]) -> frozenset[str]:
+    """Those of some texts that name a project of the tenant: by code, by name, or by both."""
+    rows = await session.rows(_PROJECTS, {"texts": list(texts)}) if texts else []
+    return frozenset(r.text for r in rows)
 
 
 async def insert_account(unit: UnitOfWork, new: NewAccount) -> Account:

@@ -18,9 +18,17 @@ _NOT_OPEN: Final = """
 SELECT DISTINCT ON (account_id) account_id, state FROM account_state
 WHERE account_id = ANY (CAST(:accounts AS uuid[])) ORDER BY account_id, number DESC
 """
+# A lot that was cut out of another has no claim of its own: those of its project and vintage speak for it.
 _LOTS: Final = """
-SELECT id, asset_class, scheme, issue_reference, vintage, issued_on FROM asset_lot
-WHERE id = ANY (CAST(:lots AS uuid[]))
+SELECT o.id, o.asset_class, o.scheme, o.issue_reference, o.vintage, o.issued_on,
+       coalesce(p.in_allowance_scheme, false) AS in_scheme,
+       (SELECT coalesce(min(k.period_from) FILTER (WHERE k.lot_id = o.id), min(k.period_from)) FROM project_claim k
+        WHERE k.tenant_id = p.tenant_id AND k.project_id = p.id AND k.lot_id IS NOT NULL
+          AND extract(year FROM k.period_to - 1) = o.vintage) AS reduced_from
+FROM asset_lot o
+LEFT JOIN carbon_project p ON o.project <> '' AND p.tenant_id = o.tenant_id
+  AND o.project IN (p.code, p.name, p.code || ' ' || p.name)
+WHERE o.id = ANY (CAST(:lots AS uuid[]))
 """
 # One after the other in one order, so that no two spend the same headroom and none wait in a circle.
 _LOCK: Final = """
@@ -113,7 +121,15 @@ async def facts(session: ReadSession, lots: Collection[UUID], served: Collection
 async def lot_facts(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, LotFacts]:
     rows = await session.rows(_LOTS, {"lots": list(lots)})
     return {
-        r.id: LotFacts(f"{r.scheme} {r.issue_reference}", r.scheme, AssetClass(r.asset_class), r.vintage, r.issued_on)
+        r.id: LotFacts(
+            f"{r.scheme} {r.issue_reference}",
+            r.scheme,
+            AssetClass(r.asset_class),
+            r.vintage,
+            r.issued_on,
+            r.reduced_from,
+            r.in_scheme,
+        )
         for r in rows
     }
 
