@@ -152,7 +152,8 @@ def test_broken_books_are_said_in_a_line(shell: Shell) -> None:
     assert "tenant forged: the balance of" in examined
     shell.tamper(
         "INSERT INTO asset_seal (tenant_id, number, sealed_at, transfer_ids, leaves, previous, hash) "
-        "SELECT id, n, now(), ARRAY[gen_random_uuid()], '', '', sha256('') FROM tenant, generate_series(2, 3) n "
+        "SELECT id, n, now(), ARRAY[gen_random_uuid()], sha256('a'), sha256('b'), sha256('c') "
+        "FROM tenant, generate_series(2, 3) n "
         "WHERE slug = 'forged'"
     )
     assert shell.run("ledger", "verify", "forged", code=1).strip() == "BROKEN: seal 1 is missing; seal 2 follows"
