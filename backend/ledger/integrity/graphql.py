@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 import orjson
 import strawberry
@@ -19,6 +19,7 @@ from tenants.access import Permission
 from tenants.context import Info, requires
 
 _AUDIT: Final = requires(Permission.AUDIT_READ)
+OfTransfer = Annotated[strawberry.ID, strawberry.argument(description="The transfer.")]
 
 
 @object_type
@@ -121,13 +122,13 @@ class Queries:
         return None if found is None else AssetSeal.of(found)
 
     @query(_AUDIT)
-    async def asset_transfer_seal(self, info: Info, transfer_id: strawberry.ID) -> AssetSeal:
+    async def asset_transfer_seal(self, info: Info, transfer_id: OfTransfer) -> AssetSeal:
         """The seal that closes a transfer."""
         key = key_of(transfer_id, "AssetTransfer", "transferId")
         return AssetSeal.of(await info.context.use(IntegrityService).seal(info.context.principal, key))
 
     @query(_AUDIT)
-    async def asset_transfer_proof(self, info: Info, transfer_id: strawberry.ID) -> AssetInclusionProof:
+    async def asset_transfer_proof(self, info: Info, transfer_id: OfTransfer) -> AssetInclusionProof:
         """The proof that a transfer is in the ledger, up to the root of its day."""
         key = key_of(transfer_id, "AssetTransfer", "transferId")
         return AssetInclusionProof.of(await info.context.use(IntegrityService).proof(info.context.principal, key))
