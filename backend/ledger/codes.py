@@ -83,8 +83,9 @@ NOT_REVERSIBLE = rule(
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
-    en="Account {account} holds {available} t of lot {lot}, and {asked} t would have to go back: the units moved on.",
-    zh="账户 {account} 仅持有批次 {lot} 共 {available} 吨，冲正需退回 {asked} 吨：资产已转出。",
+    en="Account {account} has {available} t of lot {lot} free, and {asked} t would have to go back: the others moved "
+    "on, or are set aside.",
+    zh="账户 {account} 可用批次 {lot} 仅 {available} 吨，冲正需退回 {asked} 吨：其余已转出，或已冻结、预留。",
 )
 BAD_QUANTITY = invalid(
     "BAD_QUANTITY",

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import CodedError, code_named
+from backend.kit.ids import global_id
 
 HOLDING: Final = "HOLDING"
 
@@ -199,6 +200,11 @@ class Account:
     name: str
     kind: AccountKind
 
+    @property
+    def named(self) -> str:
+        """As texts name it: by its code and by the id the API knows."""
+        return f"{self.code} ({global_id('AssetAccount', self.id)})"
+
 
 @dataclass(frozen=True, slots=True)
 class LotRef:
@@ -209,7 +215,7 @@ class LotRef:
     issue_reference: str = ""
 
     def __str__(self) -> str:
-        return str(self.id) if self.id else f"{self.scheme} {self.issue_reference}"
+        return global_id("AssetLot", self.id) if self.id else f"{self.scheme} {self.issue_reference}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +230,10 @@ class AccountRef:
     def __str__(self) -> str:
         if self.market:
             return AccountKind.MARKET
-        return str(self.id) if self.id else f"{self.organisation_id}/{self.code}"
+        if self.id is not None:
+            return global_id("AssetAccount", self.id)
+        assert self.organisation_id is not None, "a code is one of an organisation"
+        return f"{global_id('Organisation', self.organisation_id)}/{self.code}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
@@ -166,7 +166,7 @@ def _outcome(
 
 def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
     if refused.code == codes.ALREADY_REVERSED.name:
-        return codes.ALREADY_REVERSED(path=("transferId",), transfer=str(plan.reverses_id))
+        return codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", plan.reverses_id))
     assert refused.leg is not None, "a posting that lacks cover lacks it in a leg"
     leg = plan.legs[refused.leg]
     lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
@@ -177,7 +177,7 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
     back = plan.kind is TransferKind.REVERSE
     return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(
         path=("transferId",) if back else ("legs", str(refused.leg), "quantity"),
-        account=f"{leg.source.code} ({leg.source.id})",
+        account=leg.source.named,
         lot=str(lot),
         asked=asked,
         available=refused.available_t,
@@ -231,7 +231,7 @@ class _Judge:
 def _unseen(order: Order, number: int) -> CodedError:
     """What is out of reach answers as what does not exist."""
     if order.kind is TransferKind.REVERSE:
-        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(order.reverses_id))
+        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", order.reverses_id))
     leg = order.legs[number]
     side, ref = ("destination", leg.destination) if leg.source.market else ("source", leg.source)
     return codes.UNKNOWN_ACCOUNT(path=("legs", str(number), side), account=str(ref))

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import CodedError
+from backend.kit.ids import global_id
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
 from backend.ledger.domain import (
@@ -124,11 +125,11 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     key = order.reverses_id
     original = books.transfers.get(key) if key else None
     if original is None:
-        raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(key))
+        raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.kind in LASTING:
-        raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=str(key))
+        raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.reversed_by_id is not None:
-        raise codes.ALREADY_REVERSED(path=("transferId",), transfer=str(key))
+        raise codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", key))
     for leg in original.legs:
         _check_day(order, books.lot(LotRef(leg.lot_id), ("transferId",)), ())
     return tuple(replace(leg, source=leg.destination, destination=leg.source) for leg in original.legs)

@@ -316,8 +316,7 @@ def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]
     if account is None:
         return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
     if account.id in shut:
-        named = f"{account.code} ({account.id})"
-        return ACCOUNT_NOT_OPEN(path=("accountCode",), account=named, state=shut[account.id])
+        return ACCOUNT_NOT_OPEN(path=("accountCode",), account=account.named, state=shut[account.id])
     return None
 
 

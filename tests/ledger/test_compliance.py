@@ -53,9 +53,21 @@ async def test_allocated_in_stages_and_taken_back(group: Group) -> None:
         refused = await group.manager.attempt("allocateAllowances", given, ALLOCATION)
         assert [e["code"] for e in refused["errors"]] == [code], changes
     assert await group.held(group.steel) == {"YF-1": "700"}
+    for more, left in (
+        ({"year": 2023}, "0 t"),
+        ({"quantity": "701", "legs": [used(group.steel, 701, "YF-1")]}, "700 t"),
+    ):
+        given = stage(group, "CLAW_BACK", 100) | back | more
+        refused = await group.manager.attempt("allocateAllowances", given)
+        assert [e["code"] for e in refused["errors"]] == ["CLAW_BACK_EXCEEDED"]
+        assert left in refused["errors"][0]["message"]
     done = await group.manager.do("allocateAllowances", stage(group, "CLAW_BACK", 100, **back), ALLOCATION)
     assert done["allocation"]["transferId"]
     assert await group.held(group.steel) == {"YF-1": "600"}
+    bought = [
+        used(group.steel, 100, "YF-1") | {"source": {"market": True}, "destination": {"organisationId": group.steel}}
+    ]
+    assert (await group.manager.attempt("transferAssets", {"legs": bought}))["errors"], "nobody can take them out again"
     document = "query Q($o: ID) { allowanceAllocations(organisationId: $o) { nodes { stage quantity } } }"
     nodes = (await group.manager.ask(document, o=group.steel))["allowanceAllocations"]["nodes"]
     assert [(n["stage"], n["quantity"]) for n in nodes] == [("PRE", "700"), ("CLAW_BACK", "100")]

@@ -50,6 +50,11 @@ NO_APPROVED_INVENTORY = rule(
     en="The organisation has no approved inventory for {year}; approve one, or set the obligation by its figure.",
     zh="该组织没有 {year} 年度已批准的排放清单；请先批准清单，或直接填报应清缴量。",
 )
+CLAW_BACK_EXCEEDED = rule(
+    "CLAW_BACK_EXCEEDED",
+    en="{quantity} t cannot be taken back for {year}: {left} t of what was allocated are left.",
+    zh="{year} 年度不能收回 {quantity} 吨：已发放且未收回的仅 {left} 吨。",
+)
 CLAW_BACK_NEEDS_LEGS = invalid(
     "CLAW_BACK_NEEDS_LEGS",
     en="{need}.",

@@ -14,7 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.compliance.domain import ALLOCATED_ALREADY, Allocation, CarryOver, CarryOverBase, Stage
+from backend.ledger.compliance.domain import (
+    ALLOCATED_ALREADY,
+    Allocation,
+    CarryOver,
+    CarryOverBase,
+    NewAllocation,
+    Stage,
+)
 from backend.ledger.compliance.tables import allowance_allocation, carry_over
 from backend.ledger.domain import Obligation
 from backend.ledger.repository.obligations import obligation_of
@@ -25,6 +32,10 @@ from tenants.access import Permission, Principal, within
 _SUBTREE: Final = """
 SELECT descendant_id AS id FROM organisation_reach WHERE ancestor_id = :id
 UNION SELECT id FROM organisation WHERE id = :id
+"""
+_ALLOCATED: Final = """
+SELECT coalesce(sum(CASE stage WHEN 'CLAW_BACK' THEN -quantity_t ELSE quantity_t END), 0) FROM allowance_allocation
+WHERE organisation_id = :organisation AND market = :market AND year = :year
 """
 # Sold is what left for the market, bought what came from it or was issued as bought, in the window and vintages.
 _FLOWS: Final = """
@@ -72,6 +83,12 @@ _ORIGINS: Final = "SELECT id, origin FROM asset_lot WHERE id = ANY (CAST(:lots A
 async def subtree(session: ReadSession, organisation_id: UUID) -> list[UUID]:
     """The organisation and all below it today."""
     return [r.id for r in await session.rows(_SUBTREE, {"id": organisation_id})]
+
+
+async def allocated_t(session: ReadSession, asked: NewAllocation) -> int:
+    """What was allocated to the entity for the year, less what was taken back."""
+    given = {"organisation": asked.organisation_id, "market": asked.market, "year": asked.year}
+    return int(await session.scalar(_ALLOCATED, given))
 
 
 async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID) -> Allocation:

@@ -22,6 +22,7 @@ from backend.ledger.codes import BAD_YEAR, MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.compliance import repository
 from backend.ledger.compliance.carrying import carried_over
 from backend.ledger.compliance.domain import (
+    CLAW_BACK_EXCEEDED,
     CLAW_BACK_NEEDS_LEGS,
     NO_APPROVED_INVENTORY,
     Allocation,
@@ -33,7 +34,6 @@ from backend.ledger.compliance.domain import (
 )
 from backend.ledger.compliance.due import due_days, surrender_years
 from backend.ledger.domain import (
-    AccountRef,
     AssetClass,
     LegOrder,
     NewLot,
@@ -132,8 +132,8 @@ class ComplianceService:
     async def allocate(self, actor: Actor, new: NewAllocation, legs: Sequence[LegOrder]) -> Done[Allocation]:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
-        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of issuing and
-        posting.
+        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of
+        issuing and of posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)
@@ -176,9 +176,13 @@ class ComplianceService:
         return _allocation(new, lot_id=row.lot.id)
 
     async def _taken_back(self, change: Change, new: NewAllocation, legs: Sequence[LegOrder]) -> Allocation:
-        back = tuple(replace(leg, destination=AccountRef(market=True)) for leg in legs)
+        """The units are cancelled: what went back to the authority is out of everybody's reach."""
+        await rule_facts.lock(change.unit, [(new.organisation_id, new.year)])
+        left = await repository.allocated_t(change.unit, new)
+        if new.quantity_t > left:
+            raise CLAW_BACK_EXCEEDED(path=("quantity",), quantity=new.quantity_t, year=new.year, left=left)
         today = self.toolbox.clock.today()
-        order = Order(TransferKind.TRANSFER, back, purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
+        order = Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
         (row,) = (await post_within(change, [order])).rows
         if row.refusal is not None:
             raise row.refusal.error()

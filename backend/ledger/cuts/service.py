@@ -92,6 +92,5 @@ async def _open(change: Change, old: Sequence[Resting]) -> Account:
     assert account is not None, "each rests somewhere, and merged lots in one place"
     shut = await not_open(change.unit, [account.id])
     if shut:
-        named = f"{account.code} ({account.id})"
-        raise ACCOUNT_NOT_OPEN(path=("lot",), account=named, state=shut[account.id])
+        raise ACCOUNT_NOT_OPEN(path=("lot",), account=account.named, state=shut[account.id])
     return account

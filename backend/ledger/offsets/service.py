@@ -9,7 +9,7 @@ from uuid import UUID
 
 from backend.kit.database import UnitOfWork
 from backend.kit.errors import CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -214,7 +214,7 @@ async def _steerable(change: Change, key: UUID) -> OffsetSurrender:
     shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
     found = (await repository.surrenders(change.unit, [key], shown)).get(key)
     if found is None:
-        raise codes.UNKNOWN_OFFSET_SURRENDER(path=("surrenderId",), surrender=str(key))
+        raise codes.UNKNOWN_OFFSET_SURRENDER(path=("surrenderId",), surrender=global_id("OffsetSurrender", key))
     await require_manager(change, found.organisation_id)
     return found
 

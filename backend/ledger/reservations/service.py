@@ -10,7 +10,7 @@ from uuid import UUID
 
 from backend.kit.database import UnitOfWork
 from backend.kit.errors import CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -130,7 +130,7 @@ class ReservationService:
         shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
         found = (await repository.reservations(change.unit, [key], shown)).get(key)
         if found is None:
-            raise codes.UNKNOWN_RESERVATION(path=("reservationId",), reservation=str(key))
+            raise codes.UNKNOWN_RESERVATION(path=("reservationId",), reservation=global_id("AssetReservation", key))
         await require_manager(change, found.organisation_id)
         return found
 
