@@ -151,7 +151,7 @@ def short_on(effective_on: date, account: Account, lot: str, short: tuple[date, 
     return codes.SHORT_ON_DAY(
         path=("effectiveOn",),
         effective_on=effective_on.isoformat(),
-        account=account.code,
+        account=account.named,
         lot=lot,
         day=short[0].isoformat(),
         short=short[1],
