@@ -9,6 +9,13 @@ INSUFFICIENT_BALANCE = rule(
     en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
     zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
 )
+SHORT_ON_DAY = rule(
+    "SHORT_ON_DAY",
+    en="Taking effect on {effective_on}, this would leave account {account} {short} t of lot {lot} short on {day}: no "
+    "balance may have been below zero on any day. Name a day from which on the units were there.",
+    zh="若自 {effective_on} 起生效，账户 {account} 的批次 {lot} 在 {day} 将短缺 {short} 吨："
+    "任何一天的余额都不得为负。请指定资产已在账户中的日期。",
+)
 UNKNOWN_LOT = invalid(
     "UNKNOWN_LOT",
     en="There is no lot {lot}; name an issued one by its id, or by scheme and issue reference.",
@@ -43,6 +50,11 @@ SERIAL_LENGTH = invalid(
     "SERIAL_LENGTH",
     en="The serial block {first}-{last} has {length} numbers; a lot of {quantity} t needs exactly {quantity}.",
     zh="序列号段 {first}-{last} 共 {length} 个编号；{quantity} 吨的批次应恰有 {quantity} 个。",
+)
+SERIAL_OF_NEW_LOT = invalid(
+    "SERIAL_OF_NEW_LOT",
+    en="A lot gets its serial numbers when it is issued; {what} issues none, so leave `serial` out.",
+    zh="序列号在签发批次时给定；{what_zh}不签发批次，请勿填写 serial。",
 )
 SERIALS_LENGTH = invalid(
     "SERIALS_LENGTH",

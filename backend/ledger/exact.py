@@ -16,8 +16,8 @@ from backend.ledger.cuts import domain as cutting
 from backend.ledger.cuts import repository as cuts
 from backend.ledger.cuts.repository import cut_into
 from backend.ledger.domain import AccountKind, Leg, LegOrder, Lot, LotRef, NamedLot, Order, Transfer, TransferKind
-from backend.ledger.repository import exact, holdings
-from backend.ledger.rules import Books
+from backend.ledger.repository import exact, holdings, posting
+from backend.ledger.rules import Books, short_on
 from tenants.commands import STALE_VERSION, Change
 
 Plan = Transfer | CodedError
@@ -42,8 +42,8 @@ async def held_to(change: Change, orders: Sequence[Order | CodedError], plans: S
     """The plans of these orders, those whose versions have moved on refused (STALE_VERSION), and the legs that name
     serial numbers of lots with just those, cut out for them.
 
-    Versions are those from before the request. Errors, per plan: STALE_VERSION, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE;
-    raised, because a name is taken that a part would have: LOT_ALREADY_ISSUED.
+    Versions are those from before the request. Errors, per plan: STALE_VERSION, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE,
+    SHORT_ON_DAY; raised, because a name is taken that a part would have: LOT_ALREADY_ISSUED.
     """
     found = list(plans)
     standing = [
@@ -140,6 +140,9 @@ async def _cut(
         raise cutting.not_whole(lot)
     standing = [plan for plan in plans if isinstance(plan, Transfer)]
     on, evidence = min(plan.effective_on for plan in standing), standing[0].evidence
+    short = await posting.short_day(change, on, account.id, lot.id, lot.quantity_t)
+    if short is not None:
+        raise short_on(on, account, f"{lot.scheme} {lot.issue_reference}", short)
     _, lots = await cut_into(change, TransferKind.SPLIT, on, evidence, account, [lot], blocks)
     return dict(zip(blocks, lots, strict=True))
 

@@ -55,6 +55,9 @@ class SerialBlockInput:
     last: Tonnes
     """Last number."""
 
+    def block(self) -> SerialBlock:
+        return build(SerialBlock, self)
+
 
 @input_type
 class LotInput:
@@ -91,7 +94,7 @@ class LotInput:
             self,
             issued_to=organisation(self.issued_to_id, *path, "issuedToId"),
             quantity_t=self.quantity,
-            serial=self.serial and build(SerialBlock, self.serial),
+            serial=self.serial and self.serial.block(),
         )
 
 

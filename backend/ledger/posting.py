@@ -21,7 +21,7 @@ from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
-from backend.ledger.rules import Books, answering, check_size, checked_order, planned
+from backend.ledger.rules import Books, answering, check_size, checked_order, planned, short_on
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
 
@@ -170,6 +170,9 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
     assert refused.leg is not None, "a posting that lacks cover lacks it in a leg"
     leg = plan.legs[refused.leg]
     lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
+    if refused.day is not None:
+        assert refused.available_t is not None, "a day that is short tells by how much"
+        return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
     asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     back = plan.kind is TransferKind.REVERSE
     return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(

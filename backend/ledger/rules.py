@@ -146,6 +146,18 @@ def _check_day(order: Order, lot: NamedLot, path: tuple[str, ...]) -> None:
         )
 
 
+def short_on(effective_on: date, account: Account, lot: str, short: tuple[date, int]) -> CodedError:
+    """SHORT_ON_DAY: the first day on which so much would be missing, were units taken on an earlier one."""
+    return codes.SHORT_ON_DAY(
+        path=("effectiveOn",),
+        effective_on=effective_on.isoformat(),
+        account=account.code,
+        lot=lot,
+        day=short[0].isoformat(),
+        short=short[1],
+    )
+
+
 def check_size(count: int, what: str) -> None:
     """Refuse (TOO_MANY_ROWS) a request of no rows or of too many."""
     if not 1 <= count <= MAX_ROWS:

@@ -53,6 +53,8 @@ class Pieces(Holding):
     blocks: dict[str, Block] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     closed: bool = False
+    then: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What rested where at the end of the one past day; lots cut or joined since did not exist."""
 
     def born(self, name: str, block: Block, holder: str) -> None:
         self.blocks[name] = block
@@ -64,7 +66,18 @@ class Pieces(Holding):
         return self._unknown(move.legs) or Holding.apply(self, index, move)
 
     def apply_back_dated(self, index: int, move: Move) -> str | None:
-        return self._unknown(move.legs) or ("PERIOD_CLOSED" if self.closed else Holding.apply(self, index, move))
+        if refused := self._unknown(move.legs) or ("PERIOD_CLOSED" if self.closed else None):
+            return refused
+        if not self._covered(move.legs):
+            return "INSUFFICIENT_BALANCE"
+        after = Counter(self.then)
+        for lot, source, to, quantity in move.legs:
+            after[source, lot] -= quantity
+            after[to, lot] += quantity
+        if any(after[source, lot] < min(0, self.then[source, lot]) for lot, source, _, _ in move.legs):
+            return "SHORT_ON_DAY"
+        self.then = after
+        return Holding.apply(self, index, move)
 
     def hold(self, number: int, legs: Legs) -> str | None:
         return self._unknown(legs) or Holding.hold(self, number, legs)

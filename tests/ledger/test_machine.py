@@ -119,7 +119,8 @@ class Play:
         assert await self.run.balances() == {cell: q for cell, q in self.model.balances.items() if q}
         assert await self._held() == {cell: q for cell, q in self.model.held.items() if q}
 
-        assert await self._told_of_today() == {c: q for c, q in self.model.balances.items() if q and c[0] in HOLDERS}
+        assert await self._told_of(None) == {c: q for c, q in self.model.balances.items() if q and c[0] in HOLDERS}
+        assert await self._told_of(ISSUED_ON) == {c: q for c, q in self.model.then.items() if q and c[0] in HOLDERS}
 
     def _named(self, move: Move) -> Move:
         """The move with the names of lots in it: numbers are those of the known cut ones."""
@@ -191,13 +192,14 @@ class Play:
     async def _checkpoint(self, _: None) -> None:
         await self.group.world.services.get(HistoryService).checkpoint(self.group.world.tenant_id, timedelta(0))
 
-    async def _told_of_today(self) -> dict[tuple[str, str], int]:
-        """The balances of today as the past tells them: from checkpoints and what was recorded after them."""
+    async def _told_of(self, day: date | None) -> dict[tuple[str, str], int]:
+        """The balances of a day (none: today) as checkpoints and what was recorded after them tell them."""
         service = self.group.world.services.get(HistoryService)
         found: dict[tuple[str, UUID], int] = {}
         for holder in HOLDERS:
-            told = await service.balances(self.principal, self.run.organisation(holder), None, None, below=False)
+            told = await service.balances(self.principal, self.run.organisation(holder), day, None, below=False)
             found |= {(holder, b.lot_id): b.quantity_t for b in told}
+        assert all(quantity >= 0 for quantity in found.values()), "no balance was below zero on any day"
         lots = {lot for _, lot in found} - self.lots.keys()
         if lots:
             async with self.group.world.owner.read(self.group.world.tenant_id) as session:
@@ -308,8 +310,9 @@ async def _play(group: Group) -> Play:
     )  # fmt: skip
     await group.world.services.get(LedgerService).issue(actor, LotBatch((numbered,)))
     for lot in LOTS:
-        play.model.balances["steel", lot] = STOCK
+        play.model.balances["steel", lot] = play.model.then["steel", lot] = STOCK
     play.model.born("C", (FIRST, LAST), "steel")
+    play.model.then["steel", "C"] = STOCK
     return play
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
-from backend.ledger.domain import Obligation
+from backend.ledger.domain import Obligation, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import floor
 
@@ -237,6 +237,7 @@ class NewAllocation:
     evidence: str
     scheme: str = ""
     issue_reference: str = ""
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from backend.ledger.compliance.service import ComplianceService
 from backend.ledger.domain import LegOrder, UsedAsset
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import AssetClass
+from backend.ledger.graphql_inputs import SerialBlockInput
 from backend.ledger.graphql_legs import UsedLegInput, organisation
 from backend.ledger.graphql_types import Obligation
 from backend.ledger.rulebook.domain import DueEvent
@@ -58,7 +59,7 @@ class AllowanceAllocation:
     transfer_id: strawberry.ID | None
     """The transfer that took units back."""
     recorded_at: datetime | None
-    """When it was recorded; null in the answer that records it."""
+    """When it was recorded."""
 
     @classmethod
     def of(cls, record: domain.Allocation) -> AllowanceAllocation:
@@ -239,13 +240,16 @@ class AllocateAllowancesInput(MutationInput):
     """Reference of the notice."""
     issue_reference: str = ""
     """The registry's reference of the issue; made up when not given."""
+    serial: SerialBlockInput | None = None
+    """Serial numbers of the lot that comes, as many as units, where the registry gives them."""
     legs: list[UsedLegInput] = strawberry.field(default_factory=list)
     """For CLAW_BACK: the units that are taken, summing to the quantity."""
 
     def command(self) -> tuple[NewAllocation, list[LegOrder]]:
         owner = organisation(self.organisation_id, "organisationId")
         legs = [leg.order("legs", str(i)) for i, leg in enumerate(self.legs)]
-        return build(NewAllocation, self, organisation_id=owner, quantity_t=self.quantity), legs
+        serial = self.serial and self.serial.block()
+        return build(NewAllocation, self, organisation_id=owner, quantity_t=self.quantity, serial=serial), legs
 
 
 @object_type

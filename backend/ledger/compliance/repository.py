@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
-from datetime import date
+from dataclasses import asdict, replace
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -91,22 +91,24 @@ async def allocated_t(session: ReadSession, asked: NewAllocation) -> int:
     return int(await session.scalar(_ALLOCATED, given))
 
 
-async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID) -> None:
-    """Errors: ALLOCATED_ALREADY."""
+async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID) -> Allocation:
+    """The allocation as recorded. Errors: ALLOCATED_ALREADY."""
     again = ALLOCATED_ALREADY(path=("stage",), stage=made.stage, year=made.year, market=made.market)
     try:
-        await _keep(unit, allowance_allocation, made, recorded_by)
+        return replace(made, recorded_at=await _keep(unit, allowance_allocation, made, recorded_by))
     except DBAPIError as error:
         raise translate(error, {"allocated_once": lambda: again}) from error
 
 
-async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> None:
-    await _keep(unit, carry_over, made, recorded_by)
+async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> CarryOver:
+    return replace(made, recorded_at=await _keep(unit, carry_over, made, recorded_by))
 
 
-async def _keep(unit: UnitOfWork, into: Table, made: Any, recorded_by: UUID) -> None:
+async def _keep(unit: UnitOfWork, into: Table, made: Any, recorded_by: UUID) -> datetime:
     row = {n: v for n, v in asdict(made).items() if n in into.c and v is not None}
-    await unit.execute(into.insert(), row | {"tenant_id": unit.tenant_id, "recorded_by": recorded_by})
+    row |= {"tenant_id": unit.tenant_id, "recorded_by": recorded_by}
+    recorded_at: datetime = await unit.scalar(into.insert().values(row).returning(into.c.recorded_at))
+    return recorded_at
 
 
 async def carry_over_base(

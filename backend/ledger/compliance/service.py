@@ -18,7 +18,7 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import BAD_YEAR, MISSING_TEXT
+from backend.ledger.codes import BAD_YEAR, MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.compliance import repository
 from backend.ledger.compliance.carrying import carried_over
 from backend.ledger.compliance.domain import (
@@ -132,8 +132,8 @@ class ComplianceService:
     async def allocate(self, actor: Actor, new: NewAllocation, legs: Sequence[LegOrder]) -> Done[Allocation]:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
-        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, UNKNOWN_MARKET, those of issuing and of
-        posting.
+        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of
+        issuing and posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)
@@ -144,6 +144,8 @@ class ComplianceService:
                 need="A claw-back names the units it takes, in legs that sum to its quantity; other stages name none",
                 need_zh="收回须以分录指明所收回的配额且合计等于其数量；其他阶段不填分录",
             )
+        if legs and new.serial is not None:
+            raise SERIAL_OF_NEW_LOT(path=("serial",), what="a claw-back", what_zh="收回")
         evidence = tidy(new.evidence)
         if not evidence:
             raise MISSING_TEXT(path=("evidence",), what="evidence")
@@ -154,7 +156,7 @@ class ComplianceService:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
-            await repository.keep_allocation(change.unit, made, actor.principal.member_id)
+            made = await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
             return made
 
@@ -165,7 +167,7 @@ class ComplianceService:
         reference = new.issue_reference or f"{new.year}-{new.stage}-{new.organisation_id}"
         lot = NewLot(
             AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id,
-            self.toolbox.clock.today(), new.year, evidence=new.evidence,
+            self.toolbox.clock.today(), new.year, serial=new.serial, evidence=new.evidence,
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:

@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from backend.kit.text import clean
+from backend.ledger.domain import SerialBlock
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
 
@@ -153,6 +154,7 @@ class Taken:
     note: str = ""
     verified_t: int | None = None
     expected_version: int | None = None
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import MISSING_TEXT
+from backend.ledger.codes import MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.domain import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
@@ -125,7 +125,8 @@ class ProjectService:
     async def take_claim_step(self, actor: Actor, claim_id: UUID, taken: Taken) -> Done[Claim]:
         """Take a step of a claim; the one that registers it issues its lot in the same transaction.
 
-        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, MEASURED_LESS, CLAIM_OUTSIDE, those of issuing.
+        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, MEASURED_LESS, SERIAL_OF_NEW_LOT, CLAIM_OUTSIDE, those of
+        issuing.
         """
 
         async def work(change: Change) -> Claim:
@@ -161,6 +162,8 @@ class ProjectService:
             if methodologies()[project.methodology].sink:
                 await _check_measured(change.unit, project, claim, verified_t)
             moved = replace(moved, verifier=taken.body, verified_t=verified_t)
+        if taken.serial is not None and step.to != REGISTERED:
+            raise SERIAL_OF_NEW_LOT(path=("serial",), what=f"the step {step.code}", what_zh=f"步骤 {step.code} ")
         if step.to == APPLIED:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
@@ -174,7 +177,7 @@ class ProjectService:
         lot = NewLot(
             AssetClass.CCER, regime.scheme, f"{project.code}-{claim.number}", claim.verified_t, Origin.ISSUED_CREDIT,
             project.organisation_id, taken.happened_on, (claim.period_to - timedelta(days=1)).year,
-            f"{project.code} {project.name}", evidence=next(iter(taken.documents.values()), ""),
+            f"{project.code} {project.name}", serial=taken.serial, evidence=next(iter(taken.documents.values()), ""),
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
@@ -15,9 +15,9 @@ from backend.kit.database import sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
-_ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, recorded_at"
+_ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, day, recorded_at"
 _POST: Final = f"""
-SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], '{{}}', '{{}}', $4::uuid[], $5::text[], $6::int[],
+SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::int[],
   $7::date[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[],
   $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[])
 """  # noqa: S608 - a constant
@@ -33,6 +33,9 @@ SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::
   $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[],
   $25::bigint[])
 """
+_SHORT_DAY: Final = """
+SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
+"""
 _NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
 SELECT lot, refusal, other
@@ -44,12 +47,15 @@ FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why the books refused the posting at `index`; which leg lacked cover, and how much there was."""
+    """Why the books refused the posting at `index`; which leg lacked cover, and how much there was, or on a past
+    `day` would be left (below zero).
+    """
 
     index: int
     code: str
     leg: int | None
     available_t: int | None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,7 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         *_legs(transfers),
     )
     refused = [
-        Refused(row["posting"] - 1, row["refusal"], row["leg"] and row["leg"] - 1, row["quantity_t"])
+        Refused(row["posting"] - 1, row["refusal"], row["leg"] and row["leg"] - 1, row["quantity_t"], row["day"])
         for row in rows
         if row["posting"] is not None
     ]
@@ -214,6 +220,13 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
     ]
     row = await _opened(driver, _COMMIT_LIST, arguments)
     return row and (row["recorded_at"], row["balances"])
+
+
+async def short_day(change: Change, on: date, account_id: UUID, lot_id: UUID, taken_t: int) -> tuple[date, int] | None:
+    """The first day on which a balance would be short, and by how much, were so much taken from it on a day."""
+    driver = await change.unit.driver()
+    row = await driver.fetchrow(_SHORT_DAY, change.unit.tenant_id, on, account_id, lot_id, taken_t)
+    return row and (row["day"], -row["quantity_t"])
 
 
 def _alike(column: Sequence[Any]) -> Sequence[Any]:
