@@ -133,7 +133,7 @@ class ComplianceService:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
         Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of
-        issuing and of posting.
+        issuing and posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)

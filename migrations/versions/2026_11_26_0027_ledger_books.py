@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import run
 
-revision = "0028"
-down_revision = "0027"
+revision = "0027"
+down_revision = "0026"
 
 # As in 0016 and 0023: planned once per connection, by keys.
 PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
