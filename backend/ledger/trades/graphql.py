@@ -154,7 +154,7 @@ class TradingResult:
     realised_gain: Decimal
     """What sales brought beyond the cost of what was sold, fees taken off, CNY."""
     cost_of_use: Decimal
-    """Cost of the units surrendered, retired, cancelled or sent without a trade, CNY."""
+    """Cost of the units surrendered, retired, cancelled or sent out of the group without a trade, CNY."""
     market_price: Decimal | None
     """Last closing price of the day or before, CNY; null when there is none."""
     market_value: Decimal | None

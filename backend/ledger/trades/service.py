@@ -232,9 +232,10 @@ class TradeService:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
                 raise NOT_FOUND(what="Organisation", key=str(organisation_id))
-            flows = await repository.flows(session, organisation_id, clean(scheme), day)
+            flows = await repository.flows(session, clean(scheme), day)
             close = await repository.last_close(session, clean(scheme), day)
-        return TradingResult(organisation_id, clean(scheme), method, day, costs(flows, method), close)
+        own = costs(flows, method).get(organisation_id, Costs())
+        return TradingResult(organisation_id, clean(scheme), method, day, own, close)
 
     async def trades(self, principal: Principal, request: PageRequest, organisation_id: UUID | None) -> Page[Trade]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
