@@ -64,6 +64,11 @@ REVERSAL_NOT_COVERED = rule(
     en="Account {account} holds {available} t of lot {lot}, and {asked} t would have to go back: the units moved on.",
     zh="账户 {account} 仅持有批次 {lot} 共 {available} 吨，冲正需退回 {asked} 吨：资产已转出。",
 )
+PROJECT_IS_KNOWN = rule(
+    "PROJECT_IS_KNOWN",
+    en="The project '{project}' is kept here: its lots come from its registered claims, once; claim its reductions.",
+    zh="项目 '{project}' 已在本系统登记：其批次只能由已登记的减排量申报产生，且仅一次；请申报其减排量。",
+)
 BAD_QUANTITY = invalid(
     "BAD_QUANTITY",
     en="The quantity must be a whole number of tonnes from 1 to {most}; got {quantity}.",

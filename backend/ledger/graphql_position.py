@@ -53,7 +53,9 @@ class AssetPosition:
     obligation: Obligation | None
     """What it owes for the period that ends with the year."""
     shortfall: Decimal | None
-    """Tonnes of the obligation not surrendered yet; null without an obligation."""
+    """Tonnes of the obligation not surrendered yet, exact (`compliancePosition` has the whole units it takes, and
+    leaves out offsets beyond the limit); null without an obligation.
+    """
 
     @classmethod
     def of(cls, position: Position) -> AssetPosition:

@@ -12,6 +12,7 @@ from backend.kit.database import ReadSession
 from backend.kit.errors import NOT_FOUND, CodedError
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
+from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.domain import (
@@ -38,6 +39,7 @@ from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
+from backend.ledger.rulebook.judging import CREDITS
 from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -127,19 +129,25 @@ class LedgerService:
         check_size(len(batch.lots), "lots")
 
         async def work(change: Change) -> Issued:
-            rows = await self.issue_within(change, batch.lots)
+            rows = await self.issue_within(change, batch.lots, claimed=False)
             return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
-    async def issue_within(self, change: Change, lots: Sequence[NewLot]) -> list[LotOutcome]:
-        """Issue lots in a unit of work that is open, each judged on its own."""
+    async def issue_within(self, change: Change, lots: Sequence[NewLot], *, claimed: bool = True) -> list[LotOutcome]:
+        """Issue lots in a unit of work that is open, each judged on its own; those not `claimed` may name no project
+        that is kept here.
+        """
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
         closed = await closings.closed_through(change.unit)
+        named = set() if claimed else {tidy(x.project) for x in lots if x.project and x.asset_class in CREDITS}
+        kept = await names.known_projects(change.unit, named)
         for index, new in enumerate(lots):
             try:
                 checked = checked_lot(new)
+                if checked.project in kept and checked.asset_class in CREDITS:
+                    raise codes.PROJECT_IS_KNOWN(path=("project",), project=checked.project)
                 self._check_issue_day(checked, closed)
                 await require_manager(change, checked.issued_to)
                 sound.append((index, checked))

@@ -16,9 +16,16 @@ from hypothesis import strategies as st
 from backend.kit.database import UnitOfWork
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
-from backend.ledger.projects.domain import is_working_day, methodologies, regimes, working_days_later, years_later
+from backend.ledger.projects.domain import (
+    is_working_day,
+    methodologies,
+    regimes,
+    same_body,
+    working_days_later,
+    years_later,
+)
 from backend.ledger.projects.sinks import Round, hectares, removals, rounded
-from tests.fixtures.ledger import Group, on_day
+from tests.fixtures.ledger import Group, a_credit, on_day
 
 PROJECT = (
     "project { id state version validator nextSteps { code earliest documents } events { step documents { kind } } }"
@@ -114,6 +121,9 @@ async def test_from_draft_to_a_lot(office: Office) -> None:
     }  # fmt: skip
     assert await office.group.held(office.group.steel) == {"ZL01-1": "880"}
     assert codes(await office.go(claim, "REGISTER", "2025-06-11")) == ["WRONG_STEP"]
+    for named in ("ZL01", "皖南造林", "zl01 皖南造林"):
+        extra = await office.group.issue(a_credit(office.group.steel, f"X {named}", project=named))
+        assert [r["error"]["code"] for r in extra] == ["PROJECT_IS_KNOWN"], "lots come from claims"
     listed = "{ carbonProjects { nodes { state events { claimNumber step } claims { number state } } } }"
     (shown,) = (await office.group.manager.ask(listed))["carbonProjects"]["nodes"]
     assert shown["state"] == "REGISTERED"
@@ -194,6 +204,8 @@ async def test_claims_have_bounds(office: Office) -> None:
     await office.go(part, "PUBLISH", "2025-04-01")
     assert codes(await office.go(part, "VERIFY", "2025-04-20")) == ["NOTICE_RUNS"]
     assert codes(await office.go(part, "VERIFY", "2025-05-06", body="中环联合")) == ["SAME_BODY"]
+    assert same_body(" ｃｑｃ ", "CQC")
+    assert codes(await office.go(part, "VERIFY", "2025-05-06", body="中环 联合")) == ["SAME_BODY"]
     assert codes(await office.go(part, "VERIFY", "2025-05-06", verified="901")) == ["VERIFIED_MORE"]
     assert codes(await office.go(part, "VERIFY", "2025-05-06")) == []
     assert codes(await office.go(part, "APPLY", "2025-10-02")) == ["CLAIM_OUTSIDE"], "more than five years old"

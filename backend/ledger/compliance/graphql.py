@@ -140,7 +140,11 @@ class CompliancePosition:
     surrendered: list[SurrenderedUnits]
     """What was surrendered, by class."""
     shortfall: Tonnes | None
-    """Units still to surrender, a fraction of a tonne taking one more; null without an obligation."""
+    """Units still to surrender, a fraction of a tonne taking one more, as units are whole (`assetPosition` has the exact
+    tonnes); offsets beyond the limit do not count. Null without an obligation.
+    """
+    offsets_beyond_limit: Tonnes
+    """Offsets surrendered beyond the limit, which do not count."""
     offset_limits: list[OffsetLimit]
     """Limits on offsets and what is left of them."""
     deadline: date | None
@@ -155,6 +159,7 @@ class CompliancePosition:
             obligation=None if position.obligation is None else Obligation.of(position.obligation),
             surrendered=_by_class(position.surrendered),
             shortfall=None if position.shortfall_t is None else Tonnes(position.shortfall_t),
+            offsets_beyond_limit=Tonnes(position.beyond_limit_t),
             offset_limits=[OffsetLimit.of(room) for room in position.offsets],
             deadline=position.deadline,
         )
@@ -227,7 +232,9 @@ class AllocateAllowancesInput(MutationInput):
     year: int
     """Compliance year; the vintage of the units."""
     stage: Stage
-    """PRE and FINAL bring a lot into its holding account; CLAW_BACK takes units back."""
+    """PRE and FINAL bring a lot into its holding account; CLAW_BACK takes units
+    back, which are cancelled. In this order.
+    """
     quantity: Tonnes
     """Units that come, or go back."""
     evidence: str

@@ -65,6 +65,10 @@ WHERE d.organisation_id = :organisation AND d.superseded_at IS NULL AND d.tonnes
     AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
 ORDER BY 1
 """
+_STAGES: Final = """
+SELECT stage, quantity_t FROM allowance_allocation
+WHERE organisation_id = :organisation AND market = :market AND year = :year
+"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('carry ' || :name, 0))"
 _ORIGINS: Final = "SELECT id, origin FROM asset_lot WHERE id = ANY (CAST(:lots AS uuid[]))"
 
@@ -81,6 +85,13 @@ async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID)
         await _keep(unit, allowance_allocation, made, recorded_by)
     except DBAPIError as error:
         raise translate(error, {"allocated_once": lambda: again}) from error
+
+
+async def stages(unit: UnitOfWork, organisation_id: UUID, market: str, year: int) -> dict[Stage, int]:
+    """What was allocated, or taken back, in each stage of a year (t); nobody else records a stage meanwhile."""
+    await unit.execute(_LOCK, {"name": f"{unit.tenant_id} {organisation_id}"})
+    rows = await unit.rows(_STAGES, {"organisation": organisation_id, "market": market, "year": year})
+    return {Stage(r.stage): int(r.quantity_t) for r in rows}
 
 
 async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> None:

@@ -30,10 +30,10 @@ from backend.ledger.compliance.domain import (
     NewAllocation,
     Stage,
     ceiling,
+    check_stage,
 )
 from backend.ledger.compliance.due import due_days, surrender_years
 from backend.ledger.domain import (
-    AccountRef,
     AssetClass,
     LegOrder,
     NewLot,
@@ -70,6 +70,15 @@ class CompliancePosition:
     surrendered: Sequence[UsedAsset]
     offsets: Sequence[Headroom]
     deadline: date | None
+    excepted: frozenset[str] = frozenset()
+
+    @property
+    def beyond_limit_t(self) -> int:
+        """Offsets surrendered beyond the limits that bind: they do not count towards what is due."""
+        offsets = sum(u.quantity_t for u in self.surrendered if u.asset_class is not AssetClass.ALLOWANCE)
+        bound = [r for r in self.offsets if r.rule.must and r.rule.code not in self.excepted]
+        limits = [r.limit_t for r in bound if r.limit_t is not None]
+        return max(offsets - min(limits), 0) if limits else 0
 
     @property
     def surrendered_t(self) -> int:
@@ -78,7 +87,8 @@ class CompliancePosition:
     @property
     def shortfall_t(self) -> int | None:
         """Whole units still to surrender: a fraction of a tonne takes one more."""
-        return None if self.obligation is None else max(ceiling(self.obligation.tonnes) - self.surrendered_t, 0)
+        counted = self.surrendered_t - self.beyond_limit_t
+        return None if self.obligation is None else max(ceiling(self.obligation.tonnes) - counted, 0)
 
 
 class ComplianceService:
@@ -121,7 +131,8 @@ class ComplianceService:
     async def allocate(self, actor: Actor, new: NewAllocation, legs: Sequence[LegOrder]) -> Done[Allocation]:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
-        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, UNKNOWN_MARKET, those of issuing and posting.
+        Errors: ALLOCATED_ALREADY, STAGE_OUT_OF_ORDER, CLAW_BACK_EXCEEDED, CLAW_BACK_NEEDS_LEGS, UNKNOWN_MARKET,
+        those of issuing and posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)
@@ -141,6 +152,7 @@ class ComplianceService:
         async def work(change: Change) -> Allocation:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
+            check_stage(sound, await repository.stages(change.unit, sound.organisation_id, sound.market, sound.year))
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
             await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
@@ -162,13 +174,19 @@ class ComplianceService:
         return _allocation(new, lot_id=row.lot.id)
 
     async def _taken_back(self, change: Change, new: NewAllocation, legs: Sequence[LegOrder]) -> Allocation:
-        back = tuple(replace(leg, destination=AccountRef(market=True)) for leg in legs)
+        """The units leave the world: nobody can take them out of the market again."""
         today = self.toolbox.clock.today()
-        order = Order(TransferKind.TRANSFER, back, purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
+        order = Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
         (row,) = (await post_within(change, [order])).rows
         if row.refusal is not None:
             raise row.refusal.error()
         assert row.transfer is not None, "what was not refused was posted"
+        if any(leg.source.organisation_id != new.organisation_id for leg in row.transfer.legs):
+            raise CLAW_BACK_NEEDS_LEGS(
+                path=("legs",),
+                need="A claw-back takes units out of the accounts of the organisation that they were allocated to",
+                need_zh="收回的配额须在获分配组织的账户中",
+            )
         return _allocation(new, transfer_id=row.transfer.id)
 
     async def carry_over(
@@ -218,6 +236,7 @@ class ComplianceService:
             [u for u in used if u.use is Use.SURRENDERED],
             [headroom(rule, standing) for rule in rules],
             deadlines[0] if deadlines else None,
+            standing.excepted,
         )
 
     async def due(

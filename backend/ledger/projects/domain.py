@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from backend.kit.text import clean
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
 
@@ -235,6 +236,12 @@ def check_claimed_in_time(regime: Regime, claim: Claim, applied_on: date) -> Non
     earliest = years_later(applied_on, -regime.claim_within_years)
     if not earliest <= claim.period_from < claim.period_to <= applied_on:
         raise _outside(regime, claim.period_from, claim.period_to, earliest, applied_on)
+
+
+def same_body(one: str, other: str) -> bool:
+    """Whether two names are of one body, however wide, spaced or cased they are written."""
+    first, second = ("".join(clean(name).casefold().split()) for name in (one, other))
+    return first == second
 
 
 def _outside(regime: Regime, first: date, last: date, earliest: date, latest: date) -> Exception:

@@ -34,6 +34,7 @@ from backend.ledger.projects.domain import (
     checked_project,
     methodologies,
     regimes,
+    same_body,
 )
 from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, removals
 from backend.ledger.rules import check_quantity
@@ -152,7 +153,7 @@ class ProjectService:
         regime, project, step = at
         moved = replace(claim, state=step.to, version=claim.version + 1)
         if step.names == "VERIFIER":
-            if taken.body == project.validator:
+            if same_body(taken.body, project.validator):
                 raise codes.SAME_BODY(path=("body",), body=taken.body, source=regime.source)
             verified_t = claim.quantity_t if taken.verified_t is None else taken.verified_t
             if not 1 <= verified_t <= claim.quantity_t:

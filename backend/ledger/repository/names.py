@@ -44,6 +44,18 @@ ORDER BY o.id ON CONFLICT DO NOTHING
 """
 _ORGANISATIONS: Final = "SELECT id FROM organisation WHERE id = ANY ($1::uuid[])"
 
+_KNOWN_PROJECTS: Final = """
+SELECT DISTINCT asked.name FROM unnest(CAST(:names AS text[])) AS asked (name)
+JOIN carbon_project p ON lower(asked.name) IN (lower(p.code), lower(p.name), lower(p.code || ' ' || p.name))
+"""
+
+
+async def known_projects(session: ReadSession, projects: Collection[str]) -> set[str]:
+    """Those of some projects, named by code, name or both, that the tenant keeps."""
+    if not projects:
+        return set()
+    return {r.name for r in await session.rows(_KNOWN_PROJECTS, {"names": list(projects)})}
+
 
 def account_of(row: Any) -> Account:
     return Account(row["id"], row["organisation_id"], row["code"], row["name"], AccountKind(row["kind"]))
