@@ -25,7 +25,7 @@ from backend.ledger.projects.domain import (
     years_later,
 )
 from backend.ledger.projects.sinks import Round, hectares, removals, rounded
-from tests.fixtures.ledger import Group, a_credit, on_day
+from tests.fixtures.ledger import POSTED, Group, a_credit, on_day, used
 
 PROJECT = (
     "project { id state version validator nextSteps { code earliest documents } events { step documents { kind } } }"
@@ -140,6 +140,45 @@ async def test_a_sink_by_filing(office: Office) -> None:
         assert codes(await office.go(claim, step, day, "SINK_FILING")) == []
     assert (await office.go(claim, "ISSUE", "2025-06-01", "SINK_FILING"))["claim"]["lotId"]
     assert await office.group.held(office.group.steel) == {"LY01-1": "900"}
+
+
+async def test_a_sink_claims_what_was_measured(office: Office) -> None:
+    key = await office.registered("SINK_FILING", methodology="AR-CM-001-V01", code="LY01")
+    for day, stock in (("2021-01-01", "1000"), ("2024-01-01", "2000")):
+        row = {"projectId": key, "uncertainty": "0.05", "evidence": "监测报告", "measuredOn": day, "stockT": stock}
+        shown = (await office.manager.do("recordMonitoringRound", row, SINK))["project"]["sink"]
+    most = int(Decimal(shown["removals"][0]["countedT"]))
+    assert codes(await office.claim(key, quantity=str(most + 1))) == ["CLAIMED_MORE"]
+    assert codes(await office.claim(key, quantity=str(most))) == []
+    assert codes(await office.claim(key, periodFrom="2024-01-01", periodTo="2025-01-01", quantity="1")) == [
+        "CLAIMED_MORE"
+    ]
+
+
+async def _offset(office: Office, reference: str) -> list[str]:
+    await office.group.owe(office.group.steel, "1000", year=2025, market="CN")
+    legs = [used(office.group.steel, 5, reference, "CCER")]
+    given = {"legs": legs, "beneficiaryId": office.group.steel, "forYear": 2025}
+    return codes(await office.group.manager.attempt("surrenderAssets", given, POSTED))
+
+
+async def test_reductions_from_before_the_day_do_not_serve(office: Office) -> None:
+    key = await office.registered(
+        "SINK_FILING", methodology="AR-CM-001-V01", code="LY01", creditingFrom="2016-03-01", creditingTo="2046-03-01"
+    )
+    for first, last, code in (("2020-09-22", "2021-09-22", ["OFFSET_NOT_ELIGIBLE"]), ("2021-09-22", "2022-09-22", [])):
+        claim = (await office.claim(key, periodFrom=first, periodTo=last))["claim"]
+        for step, day in (("MONITOR", "2025-04-01"), ("VERIFY", "2025-04-02"), ("APPLY", "2025-05-20")):
+            assert codes(await office.go(claim["id"], step, day, "SINK_FILING")) == []
+        await office.go(claim["id"], "ISSUE", "2025-06-01", "SINK_FILING")
+        assert await _offset(office, f"LY01-{claim['number']}") == code
+
+
+async def test_a_project_inside_a_scheme_does_not_serve(office: Office) -> None:
+    await office.group.issue(a_credit(office.group.steel, "PX-1", project="px"))
+    assert await _offset(office, "PX-1") == []
+    await office.create(code="PX", inAllowanceScheme=True)
+    assert await _offset(office, "PX-1") == ["OFFSET_INSIDE_SCHEME"]
 
 
 async def test_steps_have_guards(office: Office) -> None:

@@ -140,8 +140,8 @@ class CompliancePosition:
     surrendered: list[SurrenderedUnits]
     """What was surrendered, by class."""
     shortfall: Tonnes | None
-    """Units still to surrender, a fraction of a tonne taking one more, as units are whole (`assetPosition` has the exact
-    tonnes); offsets beyond the limit do not count. Null without an obligation.
+    """Units still to surrender, a fraction of a tonne taking one more, as units are whole (`assetPosition` has the
+    exact tonnes); offsets beyond the limit do not count. Null without an obligation.
     """
     offsets_beyond_limit: Tonnes
     """Offsets surrendered beyond the limit, which do not count."""

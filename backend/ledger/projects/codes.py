@@ -73,6 +73,12 @@ CLAIM_OUTSIDE = rule(
     en="The claim covers {first} to {last}; it must lie from {earliest} to {latest}. Source: {source}.",
     zh="申报期间 {first} 至 {last} 须在 {earliest} 至 {latest} 之内。依据：{source}。",
 )
+CLAIMED_MORE = rule(
+    "CLAIMED_MORE",
+    en="The measurements of the sink count {counted} t in all; {earlier} t are claimed, and {claimed} t more "
+    "would pass it.",
+    zh="碳汇监测共可计 {counted} 吨；已申报 {earlier} 吨，再申报 {claimed} 吨将超出。",
+)
 CLAIM_OVERLAPS = conflict(
     "CLAIM_OVERLAPS",
     en="Another claim of the project covers part of {first} to {last}; a day is claimed once.",

@@ -26,6 +26,7 @@ DRAFT: Final = "DRAFT"
 REGISTERED: Final = "REGISTERED"
 ACCOUNTED: Final = "ACCOUNTED"
 APPLIED: Final = "APPLIED"
+WITHDRAWN: Final = "WITHDRAWN"
 
 
 @dataclass(frozen=True, slots=True)

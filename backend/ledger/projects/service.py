@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
     APPLIED,
     REGISTERED,
+    WITHDRAWN,
     Claim,
     Event,
     NewProject,
@@ -37,6 +39,7 @@ from backend.ledger.projects.domain import (
     same_body,
 )
 from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, removals
+from backend.ledger.rulebook.judging import floor
 from backend.ledger.rules import check_quantity
 from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal
@@ -105,7 +108,9 @@ class ProjectService:
         return await perform(self.toolbox, actor, "takeProjectStep", body, Project, work)
 
     async def claim(self, actor: Actor, new: Claim) -> Done[Claim]:
-        """Claim reductions of a period. Errors: PROJECT_NOT_REGISTERED, CLAIM_OUTSIDE, CLAIM_OVERLAPS, BAD_QUANTITY."""
+        """Claim reductions of a period. Errors: PROJECT_NOT_REGISTERED, CLAIM_OUTSIDE, CLAIM_OVERLAPS, CLAIMED_MORE,
+        BAD_QUANTITY.
+        """
         check_quantity(new.quantity_t)
 
         async def work(change: Change) -> Claim:
@@ -114,6 +119,7 @@ class ProjectService:
                 raise codes.NOT_REGISTERED(path=("projectId",), state=project.state)
             check_claim(regimes()[project.regime], project, new.period_from, new.period_to)
             before = (await repository.claims_of(change.unit, [project.id])).get(project.id, [])
+            await _check_measured(change, project, before, new)
             made = replace(new, id=uuid7(), number=len(before) + 1, validator=project.validator)
             await repository.insert_claim(change.unit, made, actor.principal.member_id)
             await change.audit("ProjectClaim", made.id, project.organisation_id, after=made)
@@ -257,6 +263,18 @@ async def _project(change: Change, project_id: UUID, field: str) -> Project:
         raise NOT_FOUND(path=(field,), what="CarbonProject", key=str(project_id))
     await change.require(Permission.ASSET_MANAGE, found.organisation_id)
     return found
+
+
+async def _check_measured(change: Change, project: Project, before: Sequence[Claim], new: Claim) -> None:
+    """No more is claimed of a measured sink than its measurements count. Errors: CLAIMED_MORE."""
+    rounds = (await repository.rounds_of(change.unit, [project.id])).get(project.id, [])
+    if not rounds:
+        return
+    found = removals(rounds, methodologies()[project.methodology])
+    counted = max(floor(sum((r.counted_t or Decimal(0) for r in found), Decimal(0))), 0)
+    earlier = sum(c.quantity_t for c in before if c.state != WITHDRAWN)
+    if earlier + new.quantity_t > counted:
+        raise codes.CLAIMED_MORE(path=("quantity",), counted=counted, earlier=earlier, claimed=new.quantity_t)
 
 
 async def _events(session: ReadSession, project_id: UUID) -> list[Event]:

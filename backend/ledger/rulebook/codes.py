@@ -27,6 +27,12 @@ OFFSET_NOT_ELIGIBLE = rule(
     en="Lot {lot} cannot serve as an offset for {year}: it needs {need}, and has {found}. Rule {rule}: {source}.",
     zh="批次 {lot} 不可用于 {year} 年度抵销：须 {need}，实为 {found}。规则 {rule}：{source}。",
 )
+OFFSET_INSIDE_SCHEME = rule(
+    "OFFSET_INSIDE_SCHEME",
+    en="The project of lot {lot} lies inside an allowance scheme, so it cannot serve as an offset. "
+    "Rule {rule}: {source}.",
+    zh="批次 {lot} 的项目属于配额管理范围，不可用于抵销。规则 {rule}：{source}。",
+)
 WRONG_MARKET = rule(
     "WRONG_MARKET",
     en="Lot {lot} is of the market {market}; the obligation for {year} is of {needed}, where it does not serve.",

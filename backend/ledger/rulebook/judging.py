@@ -23,13 +23,17 @@ PREFERENCE: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_
 
 @dataclass(frozen=True, slots=True)
 class LotFacts:
-    """What the rules ask of a lot. `name` is how people know it."""
+    """What the rules ask of a lot. `name` is how people know it; `reduced_from` the first day of its reductions, where
+    it was claimed here; `inside_scheme`: its project is known to lie inside an allowance scheme.
+    """
 
     name: str
     scheme: str
     asset_class: AssetClass
     vintage: int | None
     issued_on: date
+    reduced_from: date | None = None
+    inside_scheme: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +152,16 @@ def _vintage(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: 
 def _eligible(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
     for rule in book.binding(market, RuleKind.REDUCTION_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
-        if lot.vintage is None or lot.vintage < rule.day.year:
+        if lot.reduced_from is not None and lot.reduced_from <= rule.day:
+            yield _ineligible(rule, use, lot, path, f"> {rule.day}", str(lot.reduced_from))
+        elif lot.vintage is None or lot.vintage < rule.day.year:
             yield _ineligible(rule, use, lot, path, f"vintage >= {rule.day.year}", str(lot.vintage or "-"))
     for rule in book.binding(market, RuleKind.REGISTERED_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
         if lot.issued_on <= rule.day:
             yield _ineligible(rule, use, lot, path, f"registered after {rule.day}", str(lot.issued_on))
+    for rule in book.binding(market, RuleKind.OUTSIDE_SCHEME, use.year, use.on) if lot.inside_scheme else ():
+        yield _finding(rule, codes.OFFSET_INSIDE_SCHEME, path, lot=lot.name)
 
 
 def _ineligible(rule: Rule, use: Use, lot: LotFacts, path: tuple[str, ...], need: str, found: str) -> Finding:
