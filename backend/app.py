@@ -19,6 +19,7 @@ from backend.identity.authenticator import Authenticator
 from backend.kit.clock import Clock
 from backend.kit.correlation import CorrelationMiddleware
 from backend.kit.database import Database
+from backend.kit.garbage import settle
 from backend.kit.graphql.execute import Executor
 from backend.kit.graphql.http import endpoint, locale_of
 from backend.kit.objects.files import FileStore
@@ -55,6 +56,7 @@ def create_app(parts: Parts) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if parts.worker:
             await parts.worker.start()
+        settle()
         yield
         if parts.worker:
             await parts.worker.stop()

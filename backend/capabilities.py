@@ -38,6 +38,7 @@ CAPABILITIES: Final = (
     Capability("backend.ledger.offsets", jobs=True),
     Capability("backend.ledger.cuts"),
     Capability("backend.ledger.history", jobs=True),
+    Capability("backend.ledger.integrity", tables=False),
     Capability("backend.ledger.reminders", jobs=True),
     Capability("backend.ledger.exceptions"),
     *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),

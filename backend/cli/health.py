@@ -16,6 +16,9 @@ from backend.databases import Databases, Login
 from backend.graphiql.install import is_complete
 from backend.kit.database import PoolLimits, connect
 from backend.kit.provision import alembic_config
+from backend.ledger import seals
+from backend.ledger.verify import BrokenError
+from tenants.lifecycle import list_tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ def examine(found: Databases, broker: BrokerSettings) -> Iterator[Finding]:
 
 async def _database(found: Databases) -> list[Finding]:
     try:
-        return [await _role(name, login, found.limits) for name, login in _logins(found)] + [await _migration(found)]
+        roles = [await _role(name, login, found.limits) for name, login in _logins(found)]
+        migration = await _migration(found)
+        return [*roles, migration, *([await _balances(found)] if migration.well else [])]
     except Exception as error:
         return [Finding(False, "database", f"cannot be reached or is not set up: {error}. Try `tanheng db up`.")]
 
@@ -76,6 +81,21 @@ async def _migration(found: Databases) -> Finding:
     return Finding(
         at == newest, "database", said if at == newest else f"{said}; newest is {newest}: `tanheng db migrate`"
     )
+
+
+async def _balances(found: Databases) -> Finding:
+    """Every balance of every tenant is what its legs and open reservations come to."""
+    database = found.open_owner()
+    try:
+        tenants = await list_tenants(database)
+        for tenant in tenants:
+            try:
+                await seals.compare(database, tenant.id)
+            except BrokenError as broken:
+                return Finding(False, "ledger balances", f"tenant {tenant.slug}: {broken}")
+    finally:
+        await database.close()
+    return Finding(True, "ledger balances", f"as their legs and reservations say ({len(tenants)} tenants)")
 
 
 def _broker(url: str | None) -> Finding:

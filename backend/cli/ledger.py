@@ -13,6 +13,7 @@ import typer
 from backend.cli.common import as_owner, console
 from backend.kit.clock import Clock
 from backend.kit.database import Database
+from backend.kit.graphql.nodes import key_of
 from backend.kit.toolbox import Toolbox
 from backend.ledger import seals
 from backend.ledger.history.service import HistoryService
@@ -25,7 +26,9 @@ Slug = Annotated[str, typer.Argument(help="Slug of the tenant.")]
 
 @app.command()
 def verify(tenant: Slug) -> None:
-    """Check every transfer against the chain; the first broken link is named, and the exit code is 1."""
+    """Check every transfer against the chain, and every balance against its legs and what is set aside of it; the first
+    broken link or balance is named, and the exit code is 1.
+    """
 
     async def work(database: Database) -> Verifier:
         return await seals.verify(database, await tenant_named(database, tenant))
@@ -33,7 +36,7 @@ def verify(tenant: Slug) -> None:
     try:
         found = as_owner(work)
     except BrokenError as broken:
-        console.print(f"[red]BROKEN[/]: {broken}", highlight=False)
+        console.print(f"[red]BROKEN[/]: {broken}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     head = found.hashes[-1].hex() if found.hashes else "-"
     console.print(f"whole: {found.transfers} transfers under {len(found.hashes)} seals; head {head}", highlight=False)
@@ -62,7 +65,10 @@ def anchor(tenant: Slug) -> None:
         key = await tenant_named(database, tenant)
         return await database.write(key, lambda unit: seals.anchor_days(unit, Clock().now()))
 
-    _roots(as_owner(work))
+    made = as_owner(work)
+    _roots(made)
+    if not made:
+        console.print("nothing to anchor: a day (UTC) is anchored once, ten minutes after its end", highlight=False)
 
 
 @app.command()
@@ -96,11 +102,20 @@ def checkpoint(tenant: Slug) -> None:
 
 
 @app.command()
-def prove(tenant: Slug, transfer: Annotated[str, typer.Argument(help="UUID of the transfer.")]) -> None:
+def prove(
+    tenant: Slug, transfer: Annotated[str, typer.Argument(help="Id of the transfer, as the API gives it, or its UUID.")]
+) -> None:
     """Print the proof that a transfer is in the ledger; `python -m backend.ledger.verify --proof FILE` checks it."""
 
     async def work(database: Database) -> bytes:
-        found = await seals.prove(database, await tenant_named(database, tenant), UUID(transfer))
+        found = await seals.prove(database, await tenant_named(database, tenant), _key(transfer))
         return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
     typer.echo(as_owner(work).decode())
+
+
+def _key(transfer: str) -> UUID:
+    try:
+        return UUID(transfer)
+    except ValueError:
+        return key_of(transfer, "AssetTransfer", "transfer")

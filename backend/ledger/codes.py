@@ -9,6 +9,13 @@ INSUFFICIENT_BALANCE = rule(
     en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
     zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
 )
+SHORT_ON_DAY = rule(
+    "SHORT_ON_DAY",
+    en="Taking effect on {effective_on}, this would leave account {account} {short} t of lot {lot} short on {day}: no "
+    "balance may have been below zero on any day. Name a day from which on the units were there.",
+    zh="若自 {effective_on} 起生效，账户 {account} 的批次 {lot} 在 {day} 将短缺 {short} 吨："
+    "任何一天的余额都不得为负。请指定资产已在账户中的日期。",
+)
 UNKNOWN_LOT = invalid(
     "UNKNOWN_LOT",
     en="There is no lot {lot}; name an issued one by its id, or by scheme and issue reference.",
@@ -44,6 +51,21 @@ SERIAL_LENGTH = invalid(
     en="The serial block {first}-{last} has {length} numbers; a lot of {quantity} t needs exactly {quantity}.",
     zh="序列号段 {first}-{last} 共 {length} 个编号；{quantity} 吨的批次应恰有 {quantity} 个。",
 )
+SERIAL_OF_NEW_LOT = invalid(
+    "SERIAL_OF_NEW_LOT",
+    en="A lot gets its serial numbers when it is issued; {what} issues none, so leave `serial` out.",
+    zh="序列号在签发批次时给定；{what_zh}不签发批次，请勿填写 serial。",
+)
+SERIALS_LENGTH = invalid(
+    "SERIALS_LENGTH",
+    en="The serial numbers {first} to {last} are {length} units; the leg says {quantity} t.",
+    zh="序列号 {first} 至 {last} 共 {length} 个单位；分录写明 {quantity} 吨。",
+)
+SERIALS_ALL_OR_NOTHING = invalid(
+    "SERIALS_ALL_OR_NOTHING",
+    en="A list with serial numbers is posted all or nothing, for lots are cut for it; set allOrNothing.",
+    zh="含序列号的列表须全部成功或全部不执行，因其需拆分批次；请设置 allOrNothing。",
+)
 ORIGIN_DOES_NOT_FIT = invalid(
     "ORIGIN_DOES_NOT_FIT",
     en="A lot of class {asset_class} cannot have the origin {origin}; it can have {fitting}.",
@@ -61,13 +83,9 @@ NOT_REVERSIBLE = rule(
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
-    en="Account {account} holds {available} t of lot {lot}, and {asked} t would have to go back: the units moved on.",
-    zh="账户 {account} 仅持有批次 {lot} 共 {available} 吨，冲正需退回 {asked} 吨：资产已转出。",
-)
-PROJECT_IS_KNOWN = rule(
-    "PROJECT_IS_KNOWN",
-    en="The project '{project}' is kept here: its lots come from its registered claims, once; claim its reductions.",
-    zh="项目 '{project}' 已在本系统登记：其批次只能由已登记的减排量申报产生，且仅一次；请申报其减排量。",
+    en="Account {account} has {available} t of lot {lot} free, and {asked} t would have to go back: the others moved "
+    "on, or are set aside.",
+    zh="账户 {account} 可用批次 {lot} 仅 {available} 吨，冲正需退回 {asked} 吨：其余已转出，或已冻结、预留。",
 )
 BAD_QUANTITY = invalid(
     "BAD_QUANTITY",

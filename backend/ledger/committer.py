@@ -1,9 +1,9 @@
 """Waiting postings of a tenant go to the database together: one call, one transaction, an answer for each caller.
 
 A posting alone pays a transaction, two balances' locks and a flush of the log by itself; many together share them, so
-the busier the ledger, the cheaper a posting. One call of a tenant is under way at a time (a second would only wait at
-the tenant's chain): while the database works on it, the next is gathered. Nothing waits for company: a posting that
-finds the way free leaves at once.
+the busier the ledger, the cheaper a posting. Two calls of a tenant are under way at a time (a third would only wait at
+the tenant's chain): while the log is flushed for one, the database works on the other, and the next is gathered.
+Nothing waits for company: a posting that finds a way free leaves at once.
 
 What the books do not take at the first look (a refusal, a used key, a caller whose reach is in doubt, a failed
 statement) is answered with `NotTaken`: nothing of it was written, and its caller has it judged alone, with all the
@@ -27,6 +27,8 @@ MOST: Final = 200
 """Postings in one call: what comes on top waits for the next."""
 FEW: Final = 16
 """As many go together in any case."""
+WAYS: Final = 2
+"""Calls of one tenant under way."""
 IDLE_TURNS: Final = 4
 """Turns of the event loop the way stays open for callers that were just answered and come again."""
 
@@ -69,41 +71,55 @@ class Committer:
 
 
 class _Line:
-    """The postings of one tenant that wait, and the task that takes them to the database."""
+    """The postings of one tenant that wait, and the tasks that take them to the database."""
 
     def __init__(self, committer: Committer, tenant_id: UUID) -> None:
         self.committer = committer
         self.tenant_id = tenant_id
         self.waiting: deque[Waiting] = deque()
-        self.task: asyncio.Task[None] | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.idle = 0
+        """Tasks that look for work at this moment: they will find what comes now."""
+        self.keys: set[tuple[UUID, str]] = set()
+        """Under way."""
 
     def open(self) -> None:
         """See to it that somebody takes what waits."""
-        if self.task is None:
-            self.task = asyncio.create_task(self._run())
-            self.task.add_done_callback(self._closed)
+        if len(self.tasks) < WAYS and not self.idle:
+            self.idle += 1
+            task = asyncio.create_task(self._run())
+            self.tasks.add(task)
+            task.add_done_callback(self._closed)
 
     def _closed(self, task: asyncio.Task[None]) -> None:
-        self.task = None
+        self.tasks.discard(task)
         error = NotTaken() if task.cancelled() else task.exception()
-        while error is not None and self.waiting:
+        while error is not None and self.waiting and not self.tasks:
             # Without a connection nobody gets further; each caller hears why.
             _fail(self.waiting.popleft()[1], error)
         if self.waiting:
             self.open()
-        else:
+        elif not self.tasks:
             self.committer._forget(self)  # noqa: SLF001 - of one module
 
     async def _run(self) -> None:
-        async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
-            driver = (await connection.get_raw_connection()).driver_connection
-            while batch := await self._gather():
-                try:
-                    await self._settle(driver, batch)
-                except Exception:
-                    # Its callers have heard it. Who waits goes by another connection.
-                    await connection.invalidate()
-                    return
+        looking = True
+        try:
+            async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
+                driver = (await connection.get_raw_connection()).driver_connection
+                while batch := await self._gather():
+                    self.idle, looking = self.idle - 1, False
+                    if self.waiting:
+                        self.open()
+                    try:
+                        await self._settled(driver, batch)
+                    except Exception:
+                        # Its callers have heard it. Who waits goes by another connection.
+                        await connection.invalidate()
+                        return
+                    self.idle, looking = self.idle + 1, True
+        finally:
+            self.idle -= looking
 
     async def _gather(self) -> list[Waiting]:
         """The next to go, in the order they came; each key once, for its second use is a replay of the first.
@@ -116,19 +132,24 @@ class _Line:
             await asyncio.sleep(0)
         most = min(MOST, max(FEW, (len(self.waiting) + 1) // 2))
         batch: list[Waiting] = []
-        keys: set[tuple[UUID, str]] = set()
         while self.waiting and len(batch) < most:
             asked, answer = self.waiting.popleft()
             if answer.done():
                 continue
             if asked.key is not None:
                 key = (asked.member_id, asked.key)
-                if key in keys:
+                if key in self.keys:
                     answer.set_exception(NotTaken())
                     continue
-                keys.add(key)
+                self.keys.add(key)
             batch.append((asked, answer))
         return batch
+
+    async def _settled(self, driver: object, batch: Sequence[Waiting]) -> None:
+        try:
+            await self._settle(driver, batch)
+        finally:
+            self.keys -= _keys(batch)
 
     async def _settle(self, driver: object, batch: Sequence[Waiting]) -> None:
         try:
@@ -152,6 +173,10 @@ class _Line:
                 waiting[1].set_result(found)
         if left:
             await self._settle(driver, left)
+
+
+def _keys(batch: Sequence[Waiting]) -> set[tuple[UUID, str]]:
+    return {(asked.member_id, asked.key) for asked, _ in batch if asked.key is not None}
 
 
 def _fail(answer: asyncio.Future[Landed], error: BaseException) -> None:

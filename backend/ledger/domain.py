@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import CodedError, code_named
+from backend.kit.ids import global_id
 
 HOLDING: Final = "HOLDING"
 
@@ -199,6 +200,11 @@ class Account:
     name: str
     kind: AccountKind
 
+    @property
+    def named(self) -> str:
+        """As texts name it: by its code and by the id the API knows."""
+        return f"{self.code} ({global_id('AssetAccount', self.id)})"
+
 
 @dataclass(frozen=True, slots=True)
 class LotRef:
@@ -209,7 +215,7 @@ class LotRef:
     issue_reference: str = ""
 
     def __str__(self) -> str:
-        return str(self.id) if self.id else f"{self.scheme} {self.issue_reference}"
+        return global_id("AssetLot", self.id) if self.id else f"{self.scheme} {self.issue_reference}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,17 +230,27 @@ class AccountRef:
     def __str__(self) -> str:
         if self.market:
             return AccountKind.MARKET
-        return str(self.id) if self.id else f"{self.organisation_id}/{self.code}"
+        if self.id is not None:
+            return global_id("AssetAccount", self.id)
+        assert self.organisation_id is not None, "a code is one of an organisation"
+        return f"{global_id('Organisation', self.organisation_id)}/{self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class LegOrder:
-    """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER."""
+    """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER.
+
+    `expected`, `expected_there`: the versions of the balances on either side that the leg was decided on. `serials`:
+    which units, from the first number to the last; they are cut out of the lot.
+    """
 
     lot: LotRef
     quantity_t: int
     source: AccountRef
     destination: AccountRef | None = None
+    expected: UUID | None = None
+    expected_there: UUID | None = None
+    serials: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +336,12 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Units of a lot that rest in an account."""
+    """Units of a lot that rest in an account; `version` names what last touched them, unless they are of the past."""
 
     account_id: UUID
     lot_id: UUID
     quantity_t: int
+    version: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,12 +263,12 @@ class Mutations:
         done = await info.context.use(PostingService).post_all(info.context.actor(input), input.command())
         results = [
             PostTransfersResult(
-                transfer=None if row.transfer is None else AssetTransfer.of(row.transfer),
+                transfer=None if row.transfer is None else AssetTransfer.of(row.transfer, done.value.rehearsed),
                 error=row_error(row.refusal, info.context.locale, "transfers", str(i)),
             )
             for i, row in enumerate(done.value.rows)
         ]
-        balances = [LotBalance.of(b) for b in done.value.balances]
+        balances = [LotBalance.of(b, done.value.rehearsed) for b in done.value.balances]
         return PostTransfersPayload(errors=[], results=results, balances=balances, replayed=done.replayed)
 
     @mutation(_MANAGE)

@@ -8,16 +8,13 @@ from uuid import UUID
 
 import strawberry
 
-from backend.kit.errors import INVALID_INPUT
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, input_type
 from backend.ledger.domain import (
     HOLDING,
-    AccountRef,
     LegOrder,
-    LotRef,
     NewAccount,
     NewLot,
     NewObligation,
@@ -25,97 +22,9 @@ from backend.ledger.domain import (
     SerialBlock,
 )
 from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind
+from backend.ledger.graphql_legs import MovedLegInput, PostedLegInput, UsedLegInput, organisation
 from backend.ledger.posting import Batch
 from backend.ledger.service import LotBatch, ObligationBatch
-
-
-@input_type
-class LotRefInput:
-    """A lot by its id, or by scheme and issue reference."""
-
-    id: strawberry.ID | None = None
-    """Id of the lot."""
-    scheme: str | None = None
-    """Scheme, for example CEA."""
-    issue_reference: str | None = None
-    """Issue reference in that scheme."""
-
-    def ref(self, *path: str) -> LotRef:
-        if self.id is not None:
-            return LotRef(id=key_of(self.id, "AssetLot", *path, "id"))
-        if not self.scheme or not self.issue_reference:
-            raise INVALID_INPUT(
-                path=path,
-                reason="Name the lot by its id, or by scheme and issueReference.",
-                reason_zh="请以 id，或以 scheme 与 issueReference 指定批次。",
-            )
-        return LotRef(scheme=self.scheme, issue_reference=self.issue_reference)
-
-
-@input_type
-class AccountRefInput:
-    """An account by its id, or by organisation and code; or the market outside."""
-
-    id: strawberry.ID | None = None
-    """Id of the account."""
-    organisation_id: strawberry.ID | None = None
-    """Organisation it belongs to."""
-    code: str = HOLDING
-    """Its code; the default account HOLDING is opened on first use."""
-    market: bool = False
-    """The market outside instead: what is sold goes there, what is bought back comes from there."""
-
-    def ref(self, *path: str) -> AccountRef:
-        if self.market:
-            return AccountRef(market=True)
-        if self.id is not None:
-            return AccountRef(id=key_of(self.id, "AssetAccount", *path, "id"))
-        if self.organisation_id is None:
-            raise INVALID_INPUT(
-                path=path,
-                reason="Name the account by its id, by organisationId and code, or as the market.",
-                reason_zh="请以 id、以 organisationId 与 code，或以 market 指定账户。",
-            )
-        return AccountRef(organisation_id=organisation(self.organisation_id, *path, "organisationId"), code=self.code)
-
-
-@input_type
-class UsedLegInput:
-    """Units of one lot to use up."""
-
-    lot: LotRefInput
-    """The lot."""
-    quantity: Tonnes
-    """Units, whole tonnes."""
-    source: AccountRefInput
-    """Account they rest in."""
-
-    def order(self, *path: str) -> LegOrder:
-        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"))
-
-
-@input_type
-class MovedLegInput(UsedLegInput):
-    """Units of one lot to move."""
-
-    destination: AccountRefInput
-    """Account they go to."""
-
-    def order(self, *path: str) -> LegOrder:
-        destination = self.destination.ref(*path, "destination")
-        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"), destination)
-
-
-@input_type
-class PostedLegInput(UsedLegInput):
-    """Units of one lot to move or to use up."""
-
-    destination: AccountRefInput | None = None
-    """Account they go to: for TRANSFER only."""
-
-    def order(self, *path: str) -> LegOrder:
-        destination = self.destination.ref(*path, "destination") if self.destination else None
-        return LegOrder(self.lot.ref(*path, "lot"), self.quantity, self.source.ref(*path, "source"), destination)
 
 
 @input_type
@@ -145,6 +54,9 @@ class SerialBlockInput:
     """First number."""
     last: Tonnes
     """Last number."""
+
+    def block(self) -> SerialBlock:
+        return build(SerialBlock, self)
 
 
 @input_type
@@ -182,7 +94,7 @@ class LotInput:
             self,
             issued_to=organisation(self.issued_to_id, *path, "issuedToId"),
             quantity_t=self.quantity,
-            serial=self.serial and build(SerialBlock, self.serial),
+            serial=self.serial and self.serial.block(),
         )
 
 
@@ -374,11 +286,6 @@ class SetObligationsInput(MutationInput):
     def command(self) -> ObligationBatch:
         rows = tuple(row.command("obligations", str(i)) for i, row in enumerate(self.obligations))
         return ObligationBatch(rows, self.all_or_nothing)
-
-
-def organisation(value: str, *path: str) -> UUID:
-    """The key of an organisation's id. Errors: INVALID_ID."""
-    return key_of(value, "Organisation", *path)
 
 
 def _order(

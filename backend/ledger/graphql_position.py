@@ -53,8 +53,8 @@ class AssetPosition:
     obligation: Obligation | None
     """What it owes for the period that ends with the year."""
     shortfall: Decimal | None
-    """Tonnes of the obligation not surrendered yet, exact (`compliancePosition` has the whole units it takes, and
-    leaves out offsets beyond the limit); null without an obligation.
+    """Tonnes of the obligation not surrendered yet, to the fraction that is owed (`compliancePosition` says how many
+    whole units that takes, and leaves out offsets beyond their limit); null without an obligation.
     """
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -87,10 +87,10 @@ class AssetLot(Node):
         )
 
 
-async def _lots(keys: Sequence[UUID], info: Info) -> list[AssetLot]:
+async def _lots(parents: Sequence[LotBalance | AssetLeg], info: Info) -> list[AssetLot]:
     service, principal = info.context.use(LedgerService), info.context.principal
-    found = await service.lots_by_ids(principal, list(set(keys)), shown=True)
-    return [AssetLot.of(found[key]) for key in keys]
+    found = await service.lots_by_ids(principal, list({p.lot_key for p in parents}), shown=True)
+    return [AssetLot.of(p.rehearsed.get(p.lot_key) or found[p.lot_key]) for p in parents]
 
 
 @object_type
@@ -102,22 +102,28 @@ class LotBalance:
     lot_id: strawberry.ID
     """The lot."""
     lot_key: strawberry.Private[UUID]
+    rehearsed: strawberry.Private[Mapping[UUID, domain.Lot]]
     quantity: Tonnes
     """Units that rest there."""
+    version: str | None
+    """Changes with every movement and whenever units are set aside or given back: a leg decided on this balance may
+    name it. Null for balances of the past, and of what a list touched nothing of."""
 
     @classmethod
-    def of(cls, balance: domain.Balance) -> LotBalance:
+    def of(cls, balance: domain.Balance, rehearsed: Sequence[domain.Lot] = ()) -> LotBalance:
         return cls(
             account_id=to_id("AssetAccount", balance.account_id),
             lot_id=to_id("AssetLot", balance.lot_id),
             lot_key=balance.lot_id,
+            rehearsed={lot.id: lot for lot in rehearsed},
             quantity=Tonnes(balance.quantity_t),
+            version=None if balance.version is None else str(balance.version),
         )
 
     @batched
     async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
-        return await _lots([p.lot_key for p in parents], info)
+        return await _lots(parents, info)
 
 
 @object_type
@@ -196,6 +202,7 @@ class AssetLeg:
     lot_id: strawberry.ID
     """The lot."""
     lot_key: strawberry.Private[UUID]
+    rehearsed: strawberry.Private[Mapping[UUID, domain.Lot]]
     quantity: Tonnes
     """Units moved."""
     source: AssetParty
@@ -204,10 +211,11 @@ class AssetLeg:
     """Account credited."""
 
     @classmethod
-    def of(cls, leg: domain.Leg) -> AssetLeg:
+    def of(cls, leg: domain.Leg, rehearsed: Sequence[domain.Lot] = ()) -> AssetLeg:
         return cls(
             lot_id=to_id("AssetLot", leg.lot_id),
             lot_key=leg.lot_id,
+            rehearsed={lot.id: lot for lot in rehearsed},
             quantity=Tonnes(leg.quantity_t),
             source=AssetParty.of(leg.source),
             destination=AssetParty.of(leg.destination),
@@ -216,7 +224,7 @@ class AssetLeg:
     @batched
     async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
-        return await _lots([p.lot_key for p in parents], info)
+        return await _lots(parents, info)
 
 
 @object_type
@@ -253,7 +261,7 @@ class AssetTransfer(Node):
         return [[TransferRemark.of(r, info.context.locale) for r in p.told or kept.get(p.key, ())] for p in parents]
 
     @classmethod
-    def of(cls, transfer: domain.Transfer) -> AssetTransfer:
+    def of(cls, transfer: domain.Transfer, rehearsed: Sequence[domain.Lot] = ()) -> AssetTransfer:
         served, takes_back, taken_back = transfer.beneficiary_id, transfer.reverses_id, transfer.reversed_by_id
         return build(
             cls,
@@ -261,7 +269,7 @@ class AssetTransfer(Node):
             id=to_id("AssetTransfer", transfer.id),
             key=transfer.id,
             told=transfer.remarks,
-            legs=[AssetLeg.of(leg) for leg in transfer.legs],
+            legs=[AssetLeg.of(leg, rehearsed) for leg in transfer.legs],
             beneficiary_id=served and to_id("Organisation", served),
             reverses_id=takes_back and to_id("AssetTransfer", takes_back),
             reversed_by_id=taken_back and to_id("AssetTransfer", taken_back),
@@ -346,8 +354,9 @@ class PostedPayload(Payload):
     def of(cls, done: Done[Posting]) -> Self:
         (row,) = done.value.rows
         assert row.transfer is not None, "a refused order raises"
-        balances = [LotBalance.of(b) for b in done.value.balances]
-        return cls(errors=[], transfer=AssetTransfer.of(row.transfer), balances=balances, replayed=done.replayed)
+        lots = done.value.rehearsed
+        balances = [LotBalance.of(b, lots) for b in done.value.balances]
+        return cls(errors=[], transfer=AssetTransfer.of(row.transfer, lots), balances=balances, replayed=done.replayed)
 
 
 def row_error(refusal: domain.Refusal | None, locale: Locale, *row: str) -> UserError | None:

@@ -41,15 +41,18 @@ class TransferOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """The rows of a posting in the order asked for, and the organisations' balances it left behind."""
+    """The rows of a posting in the order asked for, and the organisations' balances it left behind. `rehearsed`: lots
+    cut out in a rehearsal, which are nowhere afterwards.
+    """
 
     rows: tuple[TransferOutcome, ...]
     balances: tuple[Balance, ...] = ()
+    rehearsed: tuple[Lot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPosting:
-    """What is kept of a single posting's answer: the transfer, which never changes, and the balances it left."""
+    """What was kept of a single posting's answer until migration 0023: the transfer and the balances it left."""
 
     transfer: UUID
     balances: tuple[tuple[UUID, UUID, int], ...]
@@ -57,8 +60,8 @@ class KeptPosting:
 
 @dataclass(frozen=True, slots=True)
 class KeptList:
-    """What is kept of a list's answer when every row stood: the transfers in order (`pack`), and each balance they
-    touched as they left it, in the order of `touched`.
+    """What is kept of a quick answer, in which every row stood: the transfers in order (`pack`), and each balance they
+    touched as they left it, in the order of `touched`. They never change, so the rest can be read again.
     """
 
     transfers: str
@@ -76,9 +79,10 @@ class KeptList:
 
 def touched(transfers: Sequence[Transfer], quantities: Sequence[int]) -> tuple[Balance, ...]:
     """The organisations' balances out of those of every account and lot of some transfers, which come in that order."""
-    own = {(a.id, leg.lot_id): a.organisation_id for t in transfers for leg in t.legs for a in leg.sides()}
+    own = {(a.id, leg.lot_id): (a.organisation_id, t.id) for t in transfers for leg in t.legs for a in leg.sides()}
     pairs = sorted(own, key=lambda pair: (pair[0].int, pair[1].int))
-    return tuple(Balance(*pair, q) for pair, q in zip(pairs, quantities, strict=True) if own[pair] is not None)
+    told = zip(pairs, quantities, strict=True)
+    return tuple(Balance(*pair, q, own[pair][1]) for pair, q in told if own[pair][0] is not None)
 
 
 @dataclass(frozen=True, slots=True)

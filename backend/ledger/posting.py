@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
 from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.exact import held_to, is_exact
 from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, touched
 from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
-from backend.ledger.rules import Books, answering, check_size, checked_order, planned
+from backend.ledger.rules import Books, answering, check_size, checked_order, planned, short_on
 from tenants.access import Permission
 from tenants.commands import Actor, Change, Done, perform
 
-KEPT: Final[Any] = Posting | KeptPosting
-"""How the answer to one posting may be kept with its key: by the ordinary way in full, by the quick way in short."""
-KEPT_LIST: Final[Any] = Posting | KeptList
-"""The same for a list."""
+KEPT: Final[Any] = Posting | KeptList | KeptPosting
+"""How an answer may be kept with its key: by the ordinary way in full, by the quick way in short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class PostingService:
         self._quick = Quick(toolbox.database, Committer(toolbox.database, posting.commit))
 
     async def post(self, actor: Actor, operation: str, order: Order) -> Done[Posting]:
-        """Post one transfer. Errors: those of `checked_order` and `planned`, INSUFFICIENT_BALANCE,
+        """Post one transfer. Errors: those of `checked_order`, `planned` and `held_to`, INSUFFICIENT_BALANCE,
         REVERSAL_NOT_COVERED, FORBIDDEN.
         """
         checked = checked_order(order, self.toolbox.clock.today())
-        quick = await self._quick.post(actor, operation, order, checked)
+        quick = None if is_exact(checked) else await self._quick.post(actor, operation, order, checked)
         if quick is not None:
             return Done(quick)
         found: list[Books] = []
@@ -64,46 +64,47 @@ class PostingService:
         done = await perform(self.toolbox, actor, operation, order, KEPT, work)
         if found and not actor.dry_run:
             self._quick.learn(actor.principal.tenant_id, found[-1])
-        if isinstance(done.value, KeptPosting):
-            return Done(await self._recalled(actor, done.value), replayed=True)
-        return Done(done.value, done.replayed)
-
-    async def _recalled(self, actor: Actor, kept: KeptPosting) -> Posting:
-        """The answer of the quick way as it was given: what is kept of it is the transfer's id and its balances."""
-        async with self.toolbox.database.read(actor.principal.tenant_id) as session:
-            transfer = (await transfers.transfers(session, [kept.transfer]))[kept.transfer]
-        own = {a.id for leg in transfer.legs for a in (leg.source, leg.destination) if a.organisation_id}
-        balances = tuple(Balance(*b) for b in kept.balances if b[0] in own)
-        return Posting((TransferOutcome(replace(transfer, reversed_by_id=None)),), balances)
+        return await self._answered(actor, done)
 
     async def post_all(self, actor: Actor, batch: Batch) -> Done[Posting]:
         """Post up to 500 transfers in order, each judged on its own; with `all_or_nothing` a refused row keeps all
-        from being written, and the sound ones answer NOT_POSTED. Errors: TOO_MANY_ROWS; the others per row.
+        from being written, and the sound ones answer NOT_POSTED. Errors: TOO_MANY_ROWS, SERIALS_ALL_OR_NOTHING; the
+        others per row.
         """
         check_size(len(batch.orders), "transfers")
+        if not batch.all_or_nothing and any(leg.serials is not None for o in batch.orders for leg in o.legs):
+            raise codes.SERIALS_ALL_OR_NOTHING(path=("allOrNothing",))
         today = self.toolbox.clock.today()
         checked = [_checked(order, today) for order in batch.orders]
         sound = [order for order in checked if isinstance(order, Order)]
-        if len(sound) == len(checked):
+        if len(sound) == len(checked) and not any(is_exact(order) for order in sound):
             quick = await self._quick.post_list(actor, "postTransfers", batch, batch.orders, sound)
             if quick is not None:
                 return Done(quick)
 
         async def work(change: Change) -> Posting:
             outcome = await post_within(change, checked)
-            return settled(outcome.rows, lambda rows: replace(outcome, rows=rows), all_or_nothing=batch.all_or_nothing)
+            return settled(outcome.rows, partial(_told, outcome), all_or_nothing=batch.all_or_nothing)
 
-        done = await perform(self.toolbox, actor, "postTransfers", batch, KEPT_LIST, work)
-        if isinstance(done.value, KeptList):
-            return Done(await self._recalled_list(actor, done.value), replayed=True)
-        return Done(done.value, done.replayed)
+        done = await perform(self.toolbox, actor, "postTransfers", batch, KEPT, work)
+        return await self._answered(actor, done)
 
-    async def _recalled_list(self, actor: Actor, kept: KeptList) -> Posting:
-        keys = kept.keys()
+    async def _answered(self, actor: Actor, done: Done[Posting | KeptList | KeptPosting]) -> Done[Posting]:
+        """The answer as it was given: the quick way keeps the transfers' ids and the balances they left."""
+        kept = done.value
+        if isinstance(kept, Posting):
+            return Done(kept, done.replayed)
+        keys = kept.keys() if isinstance(kept, KeptList) else [kept.transfer]
         async with self.toolbox.database.read(actor.principal.tenant_id) as session:
             found = await transfers.transfers(session, keys)
         posted = [replace(found[key], reversed_by_id=None) for key in keys]
-        return Posting(tuple(TransferOutcome(t) for t in posted), touched(posted, kept.quantities))
+        rows = tuple(TransferOutcome(t) for t in posted)
+        if isinstance(kept, KeptList):
+            return Done(Posting(rows, touched(posted, kept.quantities)), replayed=True)
+        own = {a.id for leg in posted[0].legs for a in leg.sides() if a.organisation_id}
+        return Done(
+            Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own)), replayed=True
+        )
 
 
 async def post_within(
@@ -124,12 +125,20 @@ async def post_within(
     plans = [o if isinstance(o, CodedError) else await planner.plan(o, k) for o, k in zip(orders, keys, strict=True)]
     closed = await closings.closed_through(change.unit)
     plans = await judge(change, [_in_open_period(p, closed) for p in plans])
+    held = await held_to(change, orders, plans, books)
+    plans, books = held.plans, held.books
     standing = [p for p in plans if isinstance(p, Transfer)]
     posted = await _write(change, standing)
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
     await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
-    return Posting(tuple(rows), _own_balances(standing, posted))
+    return Posting(tuple(rows), _own_balances(standing, posted), held.cut if change.actor.dry_run else ())
+
+
+def _told(outcome: Posting, rows: tuple[TransferOutcome, ...]) -> Posting:
+    """The outcome with these rows; of what was not posted no balances are told."""
+    posted = any(row.transfer is not None for row in rows)
+    return replace(outcome, rows=rows, balances=outcome.balances if posted else ())
 
 
 def _in_open_period(plan: Transfer | CodedError, closed: date | None) -> Transfer | CodedError:
@@ -157,15 +166,18 @@ def _outcome(
 
 def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
     if refused.code == codes.ALREADY_REVERSED.name:
-        return codes.ALREADY_REVERSED(path=("transferId",), transfer=str(plan.reverses_id))
+        return codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", plan.reverses_id))
     assert refused.leg is not None, "a posting that lacks cover lacks it in a leg"
     leg = plan.legs[refused.leg]
     lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
+    if refused.day is not None:
+        assert refused.available_t is not None, "a day that is short tells by how much"
+        return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
     asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     back = plan.kind is TransferKind.REVERSE
     return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(
         path=("transferId",) if back else ("legs", str(refused.leg), "quantity"),
-        account=f"{leg.source.code} ({leg.source.id})",
+        account=leg.source.named,
         lot=str(lot),
         asked=asked,
         available=refused.available_t,
@@ -174,7 +186,12 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
 
 def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:
     own = {a.id for t in standing for leg in t.legs for a in (leg.source, leg.destination) if a.organisation_id}
-    return tuple(b for b in posted.balances if b.account_id in own) if posted else ()
+    if posted is None:
+        return ()
+    refused = {r.index for r in posted.refused}
+    stood = [t for index, t in enumerate(standing) if index not in refused]
+    last = {(a.id, leg.lot_id): t.id for t in stood for leg in t.legs for a in leg.sides()}
+    return tuple(replace(b, version=last.get((b.account_id, b.lot_id))) for b in posted.balances if b.account_id in own)
 
 
 def _checked(order: Order, today: date) -> Order | CodedError:
@@ -214,7 +231,7 @@ class _Judge:
 def _unseen(order: Order, number: int) -> CodedError:
     """What is out of reach answers as what does not exist."""
     if order.kind is TransferKind.REVERSE:
-        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(order.reverses_id))
+        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", order.reverses_id))
     leg = order.legs[number]
     side, ref = ("destination", leg.destination) if leg.source.market else ("source", leg.source)
     return codes.UNKNOWN_ACCOUNT(path=("legs", str(number), side), account=str(ref))

@@ -9,26 +9,23 @@ way (`PostingService.post`), which knows all the reasons.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import orjson
 from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import uuids7
 from backend.ledger.committer import Committer, NotTaken, is_unsure
 from backend.ledger.domain import (
     OUTSIDE,
     Account,
     AccountKind,
     AccountRef,
-    Balance,
     LotRef,
     NamedLot,
     Order,
@@ -41,7 +38,7 @@ from backend.ledger.repository.names import Names
 from backend.ledger.repository.posting import Asked, AskedList, Landed
 from backend.ledger.rules import Books, answering, planned
 from tenants.access import Permission, Principal
-from tenants.commands import Actor
+from tenants.commands import Actor, brief_digest
 
 MOST_NAMES: Final = 200_000
 """Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
@@ -103,8 +100,9 @@ class Quick:
                 operation,
                 actor.correlation_id,
                 actor.idempotency_key,
-                digest_of(body) if actor.idempotency_key is not None else b"",
+                brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
+                len(_pairs(plan)),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
@@ -130,7 +128,7 @@ class Quick:
         except NotTaken:
             return None
         key = actor.idempotency_key
-        digest = b"" if key is None else digest_of(body)
+        digest = b"" if key is None else brief_digest(body)
         principal, kept = actor.principal, KeptList.pack(plans)
         wanted = AskedList(
             plans, principal.member_id, operation, actor.correlation_id, key, digest, kept, organisations, reach
@@ -161,7 +159,7 @@ class Quick:
         if known is None:
             return None
         try:
-            return [planned(order, known[1], uuid7()) for order in orders]
+            return [planned(order, known[1], key) for order, key in zip(orders, uuids7(len(orders)), strict=True)]
         except CodedError:
             return None
 
@@ -178,11 +176,6 @@ class Quick:
         return self._plans(actor, orders)
 
 
-def digest_of(body: object) -> bytes:
-    """As `tenants.commands` keeps it with a key, of what has no decimals in it."""
-    return hashlib.sha256(orjson.dumps(orjson.loads(orjson.dumps(body)), option=orjson.OPT_SORT_KEYS)).digest()
-
-
 def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:
     nodes = {g.organisation_id for p in _MOVERS for g in principal.granting(p)}
     if not nodes:
@@ -192,7 +185,10 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
     return ((organisation, node) for organisation in organisations for node in nodes if node is not None)
 
 
+def _pairs(plan: Transfer) -> set[tuple[UUID, UUID]]:
+    """Each account and lot whose balance a transfer touches."""
+    return {(account.id, leg.lot_id) for leg in plan.legs for account in leg.sides()}
+
+
 def _posting(plan: Transfer, landed: Landed) -> Posting:
-    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id}
-    balances = tuple(Balance(*b) for b in landed.balances if b[0] in own)
-    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)
+    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), touched((plan,), landed.quantities))

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import CodedError
+from backend.kit.ids import global_id
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
 from backend.ledger.domain import (
@@ -124,11 +125,11 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     key = order.reverses_id
     original = books.transfers.get(key) if key else None
     if original is None:
-        raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=str(key))
+        raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.kind in LASTING:
-        raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=str(key))
+        raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.reversed_by_id is not None:
-        raise codes.ALREADY_REVERSED(path=("transferId",), transfer=str(key))
+        raise codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", key))
     for leg in original.legs:
         _check_day(order, books.lot(LotRef(leg.lot_id), ("transferId",)), ())
     return tuple(replace(leg, source=leg.destination, destination=leg.source) for leg in original.legs)
@@ -143,6 +144,18 @@ def _check_day(order: Order, lot: NamedLot, path: tuple[str, ...]) -> None:
             issued_on=lot.issued_on.isoformat(),
             effective_on=order.effective_on.isoformat(),
         )
+
+
+def short_on(effective_on: date, account: Account, lot: str, short: tuple[date, int]) -> CodedError:
+    """SHORT_ON_DAY: the first day on which so much would be missing, were units taken on an earlier one."""
+    return codes.SHORT_ON_DAY(
+        path=("effectiveOn",),
+        effective_on=effective_on.isoformat(),
+        account=account.code,
+        lot=lot,
+        day=short[0].isoformat(),
+        short=short[1],
+    )
 
 
 def check_size(count: int, what: str) -> None:
@@ -191,7 +204,7 @@ def checked_order(order: Order, today: date) -> Order:
     """The order in canonical form, its day filled in; what needs the books to judge is judged later.
 
     Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
-    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE.
+    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
     """
     effective_on = order.effective_on or today
     if effective_on > today:
@@ -205,6 +218,7 @@ def checked_order(order: Order, today: date) -> Order:
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
+        _check_serials(leg, ("legs", str(number), "serials"))
     # Made anew rather than by `replace`, which costs a posting as much as all its checks.
     return Order(
         kind=order.kind,
@@ -272,6 +286,15 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
     else:
         return
     raise _wrong_destination(kind, (*path, side), need)
+
+
+def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
+    if leg.serials is not None:
+        first, last = leg.serials
+        if last - first + 1 != leg.quantity_t:
+            raise codes.SERIALS_LENGTH(
+                path=path, first=first, last=last, length=last - first + 1, quantity=leg.quantity_t
+            )
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:

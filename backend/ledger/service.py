@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
+from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -37,9 +39,10 @@ from backend.ledger.domain import (
 from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
+from backend.ledger.projects.codes import LOTS_COME_FROM_CLAIMS
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
-from backend.ledger.rulebook.judging import CREDITS
+from backend.ledger.rulebook.repository import not_open
 from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -124,41 +127,44 @@ class LedgerService:
 
     async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
         """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
-        LOT_ALREADY_ISSUED, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT, FORBIDDEN, …
+        LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT,
+        FORBIDDEN, …
         """
         check_size(len(batch.lots), "lots")
 
         async def work(change: Change) -> Issued:
-            rows = await self.issue_within(change, batch.lots, claimed=False)
+            claimed = await names.projects_named(change.unit, {tidy(lot.project) for lot in batch.lots if lot.project})
+            rows = await self.issue_within(change, batch.lots, claimed)
             return settled(rows, Issued, all_or_nothing=batch.all_or_nothing)
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
-    async def issue_within(self, change: Change, lots: Sequence[NewLot], *, claimed: bool = True) -> list[LotOutcome]:
-        """Issue lots in a unit of work that is open, each judged on its own; those not `claimed` may name no project
-        that is kept here.
+    async def issue_within(
+        self, change: Change, lots: Sequence[NewLot], claimed: AbstractSet[str] = frozenset()
+    ) -> list[LotOutcome]:
+        """Issue lots in a unit of work that is open, each judged on its own; those of projects that are `claimed` of
+        are refused.
         """
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
         closed = await closings.closed_through(change.unit)
-        named = set() if claimed else {tidy(x.project) for x in lots if x.project and x.asset_class in CREDITS}
-        kept = await names.known_projects(change.unit, named)
         for index, new in enumerate(lots):
             try:
                 checked = checked_lot(new)
-                if checked.project in kept and checked.asset_class in CREDITS:
-                    raise codes.PROJECT_IS_KNOWN(path=("project",), project=checked.project)
                 self._check_issue_day(checked, closed)
+                if checked.project in claimed:
+                    raise LOTS_COME_FROM_CLAIMS(path=("project",), project=checked.project)
                 await require_manager(change, checked.issued_to)
                 sound.append((index, checked))
             except CodedError as error:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
         accounts = await _receiving_accounts(change, [new for _, new in sound])
+        shut = await not_open(change.unit, [a.id for a in accounts.values()]) if accounts else {}
         for index, new in sound:
-            if _receiver(new) not in accounts:
-                missing = codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
-                rows[index] = LotOutcome(refusal=Refusal.of(missing))
-        sound = [(index, new) for index, new in sound if _receiver(new) in accounts]
+            barred = _not_received(new, accounts.get(_receiver(new)), shut)
+            if barred is not None:
+                rows[index] = LotOutcome(refusal=Refusal.of(barred))
+        sound = [(index, new) for index, new in sound if rows[index].refusal is None]
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
         refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
@@ -304,6 +310,14 @@ def _lot(new: NewLot) -> Lot:
         serial=new.serial,
         issued_by=uuid7(),
     )
+
+
+def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]) -> CodedError | None:
+    if account is None:
+        return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
+    if account.id in shut:
+        return ACCOUNT_NOT_OPEN(path=("accountCode",), account=account.named, state=shut[account.id])
+    return None
 
 
 def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -100,6 +101,7 @@ asset_balance: Final = tenant_table(
     Column("issuing", Boolean, nullable=False),
     Column("quantity_t", BigInteger, nullable=False, server_default="0"),
     Column("reserved_t", BigInteger, nullable=False, server_default="0"),
+    Column("version", Uuid, nullable=False, server_default=str(UUID(int=0))),
     ForeignKeyConstraint(
         ["tenant_id", "account_id", "issuing"], ["asset_account.tenant_id", "asset_account.id", "asset_account.issuing"]
     ),

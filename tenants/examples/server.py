@@ -44,7 +44,7 @@ class Server:
 
 
 @contextmanager
-def running(*, port: int | None = None, seconds: float = 60) -> Iterator[Server]:
+def running(*, port: int | None = None, seconds: float = 180) -> Iterator[Server]:
     """Start `tanheng serve` on loopback and wait until it is ready; stop it at the end."""
     at = port or _free_port()
     url = f"http://127.0.0.1:{at}"

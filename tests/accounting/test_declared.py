@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.fixtures.accounting import OUTCOME, RESULT, Works
+from tests.fixtures.methods import comparison, method
 
 OUTCOMES = f"outcomes {OUTCOME % RESULT}"
 
@@ -111,3 +112,34 @@ async def test_what_leaks_or_reacts_is_not_less_than_nothing(works: Works) -> No
         assert (error["code"], error["path"]) == ("NEGATIVE_BY_FACTOR", ["rows", "0", "massT"])
     process = await works.source("B", directKind="PROCESS")
     await works.declare(**{**row, "sourceId": process, "method": "MASS_BALANCE"})
+
+
+async def test_what_is_measured_counts_and_a_stream_stands_beside_it(works: Works) -> None:
+    """A source made for measured results: what its stream says is compared with them and counted nowhere."""
+    heat = {"code": "heat", "ownFactor": {"value": "0.1", "unit": "GJ", "source": "发布值"}}
+    source = await works.source("CEMS", heat, method="MEASURED")
+    await works.burn(source, "2023-12", "1000", "GJ")
+    await works.declare(sourceId=source, massT="90")
+    results = await works.results(source, 2023)
+    assert [(r["origin"], Decimal(r["co2eT"])) for r in results] == [("DECLARED", Decimal(90))]
+    compared = await comparison(works, source, 2023)
+    totals = {t["method"]: Decimal(t["co2eT"]) for t in compared["totals"]}
+    assert totals == {"MEASURED": 90, "FACTOR": 100}
+    assert (compared["withoutResult"], {m["counts"] for m in compared["months"]}) == ([], {False})
+
+
+async def test_a_class_that_counts_from_the_beginning_follows_the_precedence(works: Works) -> None:
+    heat = {"code": "heat", "ownFactor": {"value": "0.1", "unit": "GJ", "source": "发布值"}}
+
+    async def refused(*streams: dict[str, Any], **fields: Any) -> list[tuple[str, list[str]]]:
+        row = works.source_input("X", *streams, **fields)
+        payload = await works.engineer.attempt("createEmissionSource", row)
+        return [(e["code"], e["path"]) for e in payload["errors"]]
+
+    balance = {"code": "in", "unit": "t", "method": method("MASS_BALANCE", carbonContent="0.5 tC/t")}
+    steel = heat | {"programme": "MEE_STEEL"}
+    fugitive = {"directKind": "FUGITIVE", "method": "MASS_BALANCE"}
+    assert await refused(balance, method="FACTOR") == [("DEVIATION_NEEDS_REASON", ["method"])]
+    assert await refused(steel, method="MEASURED") == [("DEVIATION_NEEDS_REASON", ["method"])]
+    assert await refused(**fugitive) == [("METHOD_NOT_ALLOWED", ["method"])]
+    assert await refused(heat, method="FACTOR") == []

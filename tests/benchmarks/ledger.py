@@ -31,6 +31,7 @@ from backend.identity.local import LocalIssuer, ensure_keys
 from backend.kit import logs
 from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
+from backend.kit.garbage import settle
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from backend.kit.objects.files import FileStore
@@ -76,6 +77,7 @@ async def _run(what: str, database_url: str, simple: Simple) -> Figure:
     try:
         stage = await Stage.create(owner, database)
         async with _work(what, stage, owner, database) as work:
+            settle()  # as a server does when it has started
             await _post(work, setting.callers, 1.0)
             ours, limits, slowest = [], [], []
             for _ in range(ROUNDS):

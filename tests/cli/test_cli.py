@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
 import pytest
 
+from backend.databases import EMBEDDED_NAME
 from backend.kit.embedded.cluster import Cluster
+from backend.kit.ids import global_id
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +24,7 @@ class Shell:
     """`tanheng` with a state folder of its own."""
 
     def __init__(self, state: Path) -> None:
+        self.state = state
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DATABASE_", "BROKER_"))}
         self.environment = kept | {"TANHENG_STATE_DIR": str(state), "COLUMNS": "120"}
 
@@ -36,6 +42,19 @@ class Shell:
         assert done.returncode == code, said
         assert "Traceback" not in said
         return said
+
+    def tamper(self, *statements: str) -> None:
+        """As the superuser, whom no trigger stops."""
+
+        async def run() -> None:
+            connection = await asyncpg.connect(at.url(user=at.superuser, database=EMBEDDED_NAME))
+            await connection.execute(";".join(("SET session_replication_role = replica", *statements)))
+            await connection.close()
+
+        cluster = Cluster(self.state)
+        at = cluster.start()
+        asyncio.run(run())
+        cluster.release()
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +127,34 @@ def test_the_ledger_is_checked_and_taken_along(shell: Shell, tmp_path: Path) -> 
         [sys.executable, "-m", "backend.ledger.verify", file], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (checked.returncode, "whole: 0 transfers" in checked.stdout) == (0, True)
-    assert shell.run("ledger", "anchor", "books") == ""
+    assert "nothing to anchor: a day (UTC) is anchored once, ten minutes after its end" in shell.run(
+        "ledger", "anchor", "books"
+    )
     assert "NOT_FOUND" in shell.run("ledger", "verify", "nobody", code=1)
     assert "NOT_FOUND" in shell.run("ledger", "prove", "books", "00000000-0000-0000-0000-000000000001", code=1)
+    named = global_id("AssetTransfer", UUID(int=1))
+    assert "NOT_FOUND" in shell.run("ledger", "prove", "books", named, code=1)
+    for wrong in ("x", global_id("AssetLot", UUID(int=1))):
+        assert "INVALID_ID" in shell.run("ledger", "prove", "books", wrong, code=1)
+
+
+def test_broken_books_are_said_in_a_line(shell: Shell) -> None:
+    shell.run("tenant", "create", "forged", "--name", "伪造集团")
+    assert "as their legs and reservations say" in shell.run("doctor")
+    shell.tamper(
+        "INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing, quantity_t) "
+        "SELECT id, gen_random_uuid(), gen_random_uuid(), false, 5 FROM tenant WHERE slug = 'forged'"
+    )
+    said = shell.run("ledger", "verify", "forged", code=1)
+    assert "BROKEN: the balance of account" in said
+    assert "says 5 t; its legs come to 0 t" in said
+    examined = " ".join(shell.run("doctor", code=1).split())
+    assert "tenant forged: the balance of" in examined
+    shell.tamper(
+        "INSERT INTO asset_seal (tenant_id, number, sealed_at, transfer_ids, leaves, previous, hash) "
+        "SELECT id, n, now(), ARRAY[gen_random_uuid()], sha256('a'), sha256('b'), sha256('c') "
+        "FROM tenant, generate_series(2, 3) n "
+        "WHERE slug = 'forged'"
+    )
+    assert shell.run("ledger", "verify", "forged", code=1).strip() == "BROKEN: seal 1 is missing; seal 2 follows"
+    shell.tamper("DELETE FROM asset_seal", "DELETE FROM asset_balance")

@@ -21,7 +21,9 @@ from backend.kit.graphql.nodes import from_id
 from backend.ledger import seals
 from backend.ledger.seals import Anchor
 from backend.ledger.verify import BrokenError, climb, merkle_path, merkle_root, verify, verify_proof
-from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+from tenants.access import Role
+from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, key, moved, used
+from tests.fixtures.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,6 +127,81 @@ async def test_what_is_slipped_in_is_named(busy: Group, superuser: Any) -> None:
     assert await broken(busy) == f"transfer {slipped} is in no seal"
 
 
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE asset_balance SET quantity_t = quantity_t + 1000", "says 1018 t; its legs come to 18 t"),
+        ("DELETE FROM asset_balance", "is missing; its legs come to 18 t"),
+        ("UPDATE asset_balance SET reserved_t = 0", "says 0 t set aside; its open reservations come to 7 t"),
+    ],
+)
+async def test_a_balance_that_its_legs_do_not_bear_out_is_named(
+    busy: Group, superuser: Any, tampering: str, said: str
+) -> None:
+    frozen = {"aim": "FREEZE", "legs": [used(busy.cement, 7)], "purpose": "司法冻结"}
+    await busy.manager.do("reserveAssets", frozen, "reservation { id }")
+    await seals.verify(busy.world.owner, busy.world.tenant_id)
+    account = await superuser.fetchval(
+        "SELECT a.id FROM asset_account a JOIN organisation o ON o.id = a.organisation_id "
+        "WHERE a.tenant_id = $1 AND o.code = 'CEMENT'",
+        busy.world.tenant_id,
+    )
+    await superuser.execute(f"{tampering} WHERE account_id = $1", account)
+    assert await broken(busy) == f"the balance of account CEMENT HOLDING and lot CEA 2024-001 {said}"
+
+
+CHAIN = """query Q($t: ID!, $after: String) {
+  assetChainHead { number hash previous transfers words sealedAt }
+  assetTransferSeal(transferId: $t) { number hash transfers }
+  assetTransferProof(transferId: $t) { transfer leaves seal { number words } path { side hash } root anchoredOn file }
+  assetAnchors(first: 1, after: $after) { nodes { day firstSeal lastSeal root } pageInfo { endCursor hasNextPage } }
+}"""
+
+
+async def test_auditors_see_the_chain(busy: Group) -> None:
+    owner, tenant = busy.world.owner, busy.world.tenant_id
+    auditor = await busy.world.caller(Role.INTERNAL_AUDITOR)
+    nodes = (await auditor.ask("{ assetTransfers(first: 100) { nodes { id } } }"))["assetTransfers"]["nodes"]
+    whole = await seals.verify(owner, tenant)
+    for anchored_yet in (False, True):
+        if anchored_yet:
+            (anchor,) = await anchored(busy)
+        for node in nodes:
+            found = await auditor.ask(CHAIN, t=node["id"])
+            proof = await seals.prove(owner, tenant, from_id(node["id"])[1])
+            assert orjson.loads(found["assetTransferProof"]["file"]) == proof
+            told = found["assetTransferProof"]
+            assert (told["root"], told["leaves"], told["seal"]["words"]) == (
+                proof["root"],
+                proof["leaves"],
+                proof["seal"],
+            )
+            assert [[step["side"], step["hash"]] for step in told["path"]] == proof["path"]
+            assert (told["anchoredOn"] is not None) == anchored_yet
+            number = found["assetTransferSeal"]["number"]
+            assert found["assetTransferSeal"]["hash"] == whole.hashes[number - 1].hex()
+        assert found["assetChainHead"]["hash"] == whole.hashes[-1].hex()
+        assert found["assetChainHead"]["number"] == len(whole.hashes)
+    page = found["assetAnchors"]
+    assert [node["root"] for node in page["nodes"]] == [anchor.root.hex()]
+    assert not page["pageInfo"]["hasNextPage"]
+    behind = await auditor.ask(CHAIN, t=nodes[0]["id"], after=page["pageInfo"]["endCursor"])
+    assert behind["assetAnchors"]["nodes"] == []
+
+
+async def test_the_chain_is_for_auditors_and_words_for_who_sees_the_transfer(busy: Group) -> None:
+    nodes = (await busy.manager.ask("{ assetTransfers(first: 1) { nodes { id } } }"))["assetTransfers"]["nodes"]
+    refused = await busy.manager.run(CHAIN, t=nodes[0]["id"])
+    assert {e["extensions"]["code"] for e in refused.errors or ()} == {"FORBIDDEN"}
+    elsewhere = await busy.world.member((Role.INTERNAL_AUDITOR, key(busy.head)))
+    other = await Group.create(await World.create(busy.world.owner, busy.world.services))
+    stranger = await other.world.caller(Role.INTERNAL_AUDITOR)
+    await elsewhere.ask(CHAIN, t=nodes[0]["id"])
+    refused = await stranger.run("query Q($t: ID!) { assetTransferProof(transferId: $t) { root } }", t=nodes[0]["id"])
+    assert [e["extensions"]["code"] for e in refused.errors or ()] == ["NOT_FOUND"]
+    assert (await stranger.ask("{ assetChainHead { number } }"))["assetChainHead"] is None
+
+
 async def test_a_ledger_rewritten_as_a_whole_does_not_fit_its_anchor(busy: Group, superuser: Any) -> None:
     midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(), UTC)
     assert await anchored(busy, midnight + timedelta(minutes=9)) == [], "something of the day may still be sealed"
@@ -148,8 +225,8 @@ async def test_each_transfer_can_be_proved(busy: Group) -> None:
     keys = [from_id(node["id"])[1] for node in found["assetTransfers"]["nodes"]]
     assert verify_proof(await seals.prove(owner, tenant, keys[0]))
     (anchor,) = await anchored(busy)
-    for key in keys:
-        proof = orjson.loads(orjson.dumps(await seals.prove(owner, tenant, key)))
+    for transfer in keys:
+        proof = orjson.loads(orjson.dumps(await seals.prove(owner, tenant, transfer)))
         assert verify_proof(proof) == anchor.root.hex()
     with pytest.raises(BrokenError, match="none of the leaves"):
         verify_proof(proof | {"transfer": proof["transfer"] + "0"})

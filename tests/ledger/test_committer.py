@@ -29,7 +29,7 @@ TENANT = uuid7()
 
 def asked(key: str | None = None, member: UUID = TENANT) -> Asked:
     plan: Any = None
-    return Asked(plan, member, "x", "-", key, b"", TENANT)
+    return Asked(plan, member, "x", "-", key, b"", TENANT, 2)
 
 
 class Books:
@@ -51,12 +51,18 @@ class Books:
             raise self.failing.pop()
         bad = [a.key in self.refused for a in batch]
         if any(bad):
-            return [Landed(datetime.now(UTC), [], refused=True) if no else None for no in bad]
-        return [Landed(datetime.now(UTC), []) for _ in batch]
+            return [Landed(datetime.now(UTC), refused=True) if no else None for no in bad]
+        return [Landed(datetime.now(UTC)) for _ in batch]
+
+
+async def at_rest(committer: Committer) -> None:
+    """Nobody takes anything to the books any more; the other way may have been opening still."""
+    await asyncio.gather(*(t for line in committer._lines.values() for t in line.tasks), return_exceptions=True)
 
 
 async def outcomes(committer: Committer, *keys: str | None) -> list[str]:
     answers = await asyncio.gather(*(committer.post(TENANT, asked(k)) for k in keys), return_exceptions=True)
+    await at_rest(committer)
     return [type(a).__name__ for a in answers]
 
 
@@ -98,14 +104,33 @@ async def test_a_cancelled_caller_is_dropped_from_the_line_and_harms_nobody(data
     committer = Committer(database, books.commit)
     tasks = [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("a", "b")]
     await books.called.wait()
-    tasks += [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("c", "d")]
+    books.called.clear()
+    tasks.append(asyncio.create_task(committer.post(TENANT, asked("c"))))
+    await books.called.wait()  # by the other way
+    tasks += [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("d", "e")]
     await asyncio.sleep(0.01)
     tasks[0].cancel()  # on its way: it stands, whoever asked for it
-    tasks[2].cancel()  # still in line: it does not go
+    tasks[3].cancel()  # still in line: it does not go
     books.gate.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(a).__name__ for a in answers] == ["CancelledError", "Landed", "CancelledError", "Landed"]
-    assert books.calls == [["a", "b"], ["d"]]
+    assert [type(a).__name__ for a in answers] == ["CancelledError", "Landed", "Landed", "CancelledError", "Landed"]
+    assert books.calls == [["a", "b"], ["c"], ["e"]]
+    await at_rest(committer)
+
+
+async def test_a_key_that_is_under_way_goes_by_itself(database: Database) -> None:
+    """Its second use would wait for the first in the books, and its neighbours with it."""
+    books = Books()
+    books.gate.clear()
+    committer = Committer(database, books.commit)
+    first = asyncio.create_task(committer.post(TENANT, asked("a")))
+    await books.called.wait()
+    again, other = [asyncio.create_task(committer.post(TENANT, asked(k))) for k in ("a", "b")]
+    await asyncio.sleep(0.01)
+    books.gate.set()
+    answers = await asyncio.gather(first, again, other, return_exceptions=True)
+    assert [type(a).__name__ for a in answers] == ["Landed", "NotTaken", "Landed"]
+    await at_rest(committer)
 
 
 async def test_many_go_in_halves(database: Database) -> None:

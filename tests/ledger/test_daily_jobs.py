@@ -18,7 +18,7 @@ from backend.ledger import seals
 from backend.ledger.history.service import HistoryService
 from backend.ledger.offsets.service import OffsetService
 from tenants.access import Role
-from tests.fixtures.jobs import ask, until, working
+from tests.fixtures.jobs import ask, leave_jobs_of, until, working
 from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, moved, used
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
@@ -54,7 +54,10 @@ async def test_the_daily_jobs_run_as_the_worker(group: Group, worker_database: D
     assert all(modules("jobs"))
     await group.stock(group.steel)
     tomorrow = Clock(lambda: datetime.now(UTC) + timedelta(days=1, minutes=30))
-    await Scheduler(worker_database, tomorrow, schedules()).start_due()
+    scheduler = Scheduler(worker_database, tomorrow, schedules())
+    while await scheduler.start_due():
+        pass
+    await leave_jobs_of(database_url, group.world.tenant_id)
     async with working(database_url, clock=tomorrow):
         async with group.world.owner.read(group.world.tenant_id) as session:
             runs = await session.rows("SELECT schedule, job_id FROM scheduled_run")

@@ -1,77 +1,92 @@
 """Random sequences of every verb, single and in batches, against an independent model; after every step the invariants.
 
-LEDGER_SEQUENCES=10000 python -m pytest tests/ledger/test_machine.py -q        (the long run, about an hour)
+Each sequence has a tenant of its own: transfers and their reversals, holds, replays, splits, merges, ranges of serial
+numbers, back-dated postings, a closed period, checkpoints.
+
+    LEDGER_SEQUENCES=10000 python -m pytest tests/ledger/test_machine.py -q -s        (the long run, over half an hour)
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
+from backend.ledger import seals
+from backend.ledger.cuts.domain import MergeLots, SplitLot
+from backend.ledger.cuts.service import CutService
+from backend.ledger.domain import AssetClass, LotRef, NewLot, Order, Origin, SerialBlock, TransferKind
+from backend.ledger.history.service import ClosePeriod, HistoryService
 from backend.ledger.posting import Batch, PostingService
 from backend.ledger.reservations.domain import Aim, NewReservation, PostReservation, VoidReservation
 from backend.ledger.reservations.service import ReservationService
+from backend.ledger.service import LedgerService, LotBatch
 from tenants.commands import Actor
 from tests.fixtures.ledger import Group
-from tests.ledger.model import Model, Move
+from tests.fixtures.world import World
+from tests.ledger.model import Move
+from tests.ledger.pieces import HOLDERS, Holding, Pieces
 from tests.ledger.test_sequences import LOTS, STOCK, Run, moves
 
 SEQUENCES = int(os.environ.get("LEDGER_SEQUENCES", "150"))
 _PREFIXES = count()
+_PLAYED: Counter[str] = Counter()
 Step = tuple[str, Any]
 
 
-@st.composite
-def steps(draw: st.DrawFn) -> Step:
-    verb = draw(st.sampled_from(["post", "post", "batch", "reserve", "freeze", "commit", "void", "replay"]))
-    if verb == "batch":
-        return verb, draw(st.lists(moves(), min_size=1, max_size=4))
-    if verb in {"commit", "void", "replay"}:
-        return verb, (draw(st.integers(0, 6)), draw(st.integers(0, STOCK)))
-    return verb, draw(moves().filter(lambda m: m.reverses is None and all(leg[1] == "steel" for leg in m.legs)))
+NAMES = (*LOTS, "0", "1", "2")
+"""Numbers stand for the lots cut out of the numbered one, as far as there are."""
+FIRST, LAST = 100, 100 + STOCK - 1
+ISSUED_ON, CLOSED_THROUGH = date(2024, 1, 1), date(2024, 1, 31)
+PLAIN = ["post", "post", "batch", "reserve", "freeze", "commit", "void", "replay"]
+CUTS = ["split", "split", "merge", "merge", "move_range", "move_range"]
+PAST = ["back_dated", "back_dated", "close", "checkpoint"]
 
 
-@dataclass(slots=True)
-class Holding(Model):
-    """The model with units set aside: what is held cannot be spent, and is free again when its hold ends."""
+def steps() -> st.SearchStrategy[Step]:
+    return st.sampled_from(PLAIN + CUTS + PAST).flatmap(lambda verb: st.tuples(st.just(verb), _given(verb)))
 
-    held: Counter[tuple[str, str]] = field(default_factory=Counter)
-    holds: dict[int, tuple[tuple[str, str, str, int], ...]] = field(default_factory=dict)
-    ended: set[int] = field(default_factory=set)
 
-    def _covered(self, legs: tuple[tuple[str, str, str, int], ...]) -> bool:
-        asked: Counter[tuple[str, str]] = Counter()
-        for lot, source, _, quantity in legs:
-            asked[source, lot] += quantity
-        return all(self.balances[cell] - self.held[cell] >= quantity for cell, quantity in asked.items())
+def _given(verb: str) -> st.SearchStrategy[Any]:
+    """What a step of this verb works on."""
+    plain, piece = moves(NAMES).filter(lambda m: m.reverses is None), st.integers(0, 8)
+    block = st.tuples(st.integers(-1, 9), st.integers(0, 9))
+    from_steel = plain.filter(lambda m: all(leg[1] == "steel" for leg in m.legs))
+    numbered = st.tuples(st.integers(0, 6), st.integers(0, STOCK))
+    found: dict[str, st.SearchStrategy[Any]] = {
+        "post": moves(NAMES),
+        "batch": st.lists(moves(NAMES), min_size=1, max_size=4),
+        "reserve": from_steel,
+        "freeze": from_steel,
+        "commit": numbered,
+        "void": numbered,
+        "replay": numbered,
+        "split": st.tuples(piece, block),
+        "merge": st.tuples(piece, st.one_of(st.integers(2, 3), st.lists(piece, max_size=2))),
+        "move_range": st.tuples(piece, block, st.permutations(HOLDERS)),
+        "back_dated": plain.filter(lambda m: m.legs[0][2] not in {"SURRENDERED", "RETIRED"}),
+        "close": st.none(),
+        "checkpoint": st.none(),
+    }
+    return found[verb]
 
-    def hold(self, number: int, legs: tuple[tuple[str, str, str, int], ...]) -> str | None:
-        if not self._covered(legs):
-            return "INSUFFICIENT_BALANCE"
-        self.holds[number] = legs
-        for lot, source, _, quantity in legs:
-            self.held[source, lot] += quantity
-        return None
 
-    def end(self, number: int) -> str | None:
-        if number not in self.holds:
-            return "UNKNOWN_RESERVATION"
-        if number in self.ended:
-            return "RESERVATION_ENDED"
-        self.ended.add(number)
-        for lot, source, _, quantity in self.holds[number]:
-            self.held[source, lot] -= quantity
-        return None
+@pytest.fixture(scope="module", autouse=True)
+def tally() -> Iterator[None]:
+    """How often each verb ended how."""
+    yield
+    print(f"\nsteps by verb: {dict(_PLAYED)}")
 
 
 async def outcome(work: Awaitable[Any]) -> tuple[Any, str | None]:
@@ -88,21 +103,113 @@ class Play:
 
     group: Group
     run: Run
-    model: Holding = field(default_factory=Holding)
+    model: Pieces = field(default_factory=Pieces)
     reservations: dict[int, tuple[UUID, Aim]] = field(default_factory=dict)
     sent: list[tuple[str, Any, Any]] = field(default_factory=list)
     numbers: count[int] = field(default_factory=count)
+    lots: dict[UUID, str] = field(default_factory=dict)
 
     @property
     def principal(self) -> Any:
         return self.group.manager.principal
 
     async def step(self, verb: str, what: Any) -> None:
-        await getattr(self, f"_{verb}")(what)
+        refused = await getattr(self, f"_{verb}")(what)
+        _PLAYED[f"{verb} {refused or 'done'}"] += 1
         assert await self.run.balances() == {cell: q for cell, q in self.model.balances.items() if q}
         assert await self._held() == {cell: q for cell, q in self.model.held.items() if q}
 
-    async def _post(self, move: Move) -> None:
+        assert await self._told_of(None) == {c: q for c, q in self.model.balances.items() if q and c[0] in HOLDERS}
+        assert await self._told_of(ISSUED_ON) == {c: q for c, q in self.model.then.items() if q and c[0] in HOLDERS}
+
+    def _named(self, move: Move) -> Move:
+        """The move with the names of lots in it: numbers are those of the known cut ones."""
+        known = self.model.known
+        names = [leg[0] if leg[0] in LOTS else known[int(leg[0]) % len(known)] for leg in move.legs]
+        return replace(move, legs=tuple((name, *leg[1:]) for name, leg in zip(names, move.legs, strict=True)))
+
+    def _piece(self, number: int) -> str:
+        return self.model.known[number % len(self.model.known)]
+
+    def _ref(self, name: str) -> LotRef:
+        return LotRef(scheme="CEA", issue_reference=self.run.prefix + name)
+
+    async def _split(self, what: Any) -> str | None:
+        name, block = self._piece(what[0]), self._block(*what)
+        service = self.group.world.services.get(CutService)
+        _, refused = await outcome(service.split(Actor(self.principal), SplitLot(self._ref(name), (block,))))
+        assert refused == self.model.split(name, block)
+        return refused
+
+    def _block(self, number: int, within: tuple[int, int]) -> tuple[int, int]:
+        """Numbers counted from the first of a piece, for the most part inside it."""
+        first = self.model.blocks.get(self._piece(number), (FIRST, LAST))[0] + within[0]
+        return first, first + within[1]
+
+    async def _merge(self, what: tuple[int, Any]) -> str | None:
+        """Neighbours, or any."""
+        one, others = what
+        if isinstance(others, int):
+            standing = sorted(self.model.blocks, key=lambda name: self.model.blocks[name])
+            names = standing[one % len(standing) :][:others]
+        else:
+            names = [self._piece(number) for number in (one, *others)]
+        service = self.group.world.services.get(CutService)
+        lots = tuple(self._ref(name) for name in names)
+        _, refused = await outcome(service.merge(Actor(self.principal), MergeLots(lots)))
+        assert refused == self.model.merge(names)
+        return refused
+
+    async def _move_range(self, what: Any) -> str | None:
+        number, name, block, (source, to) = next(self.numbers), self._piece(what[0]), self._block(*what[:2]), what[2]
+        move = Move(((name, source, to, block[1] - block[0] + 1),))
+        (leg,) = self.run.order(move).legs
+        order = Order(TransferKind.TRANSFER, (replace(leg, serials=block),))
+        service = self.group.world.services.get(PostingService)
+        done, refused = await outcome(service.post(Actor(self.principal), "transferAssets", order))
+        assert refused == self.model.move_range(number, name, block, source, to)
+        if done is not None:
+            self.run.posted[number] = done.value.rows[0].transfer.id
+        return refused
+
+    async def _back_dated(self, move: Move) -> str | None:
+        number, move = next(self.numbers), self._named(move)
+        order = replace(self.run.order(move), effective_on=ISSUED_ON)
+        service = self.group.world.services.get(PostingService)
+        done, refused = await outcome(service.post(Actor(self.principal), "transferAssets", order))
+        assert refused == self.model.apply_back_dated(number, move)
+        if done is not None:
+            self.run.posted[number] = done.value.rows[0].transfer.id
+        return refused
+
+    async def _close(self, _: None) -> str | None:
+        service = self.group.world.services.get(HistoryService)
+        _, refused = await outcome(service.close(Actor(self.principal), ClosePeriod(CLOSED_THROUGH, "x")))
+        assert refused == ("CLOSING_DAY" if self.model.closed else None)
+        self.model.closed = True
+        return refused
+
+    async def _checkpoint(self, _: None) -> None:
+        await self.group.world.services.get(HistoryService).checkpoint(self.group.world.tenant_id, timedelta(0))
+
+    async def _told_of(self, day: date | None) -> dict[tuple[str, str], int]:
+        """The balances of a day (none: today) as checkpoints and what was recorded after them tell them."""
+        service = self.group.world.services.get(HistoryService)
+        found: dict[tuple[str, UUID], int] = {}
+        for holder in HOLDERS:
+            told = await service.balances(self.principal, self.run.organisation(holder), day, None, below=False)
+            found |= {(holder, b.lot_id): b.quantity_t for b in told}
+        assert all(quantity >= 0 for quantity in found.values()), "no balance was below zero on any day"
+        lots = {lot for _, lot in found} - self.lots.keys()
+        if lots:
+            async with self.group.world.owner.read(self.group.world.tenant_id) as session:
+                rows = await session.rows("SELECT id, issue_reference FROM asset_lot")
+            self.lots = {row.id: row.issue_reference.removeprefix(self.run.prefix) for row in rows}
+        others = f"cement's of {self.run.prefix}"
+        return {(h, self.lots[lot]): q for (h, lot), q in found.items() if self.lots[lot] != others}
+
+    async def _post(self, move: Move) -> str | None:
+        move = self._named(move)
         number, key, order = next(self.numbers), str(uuid7()), self.run.order(move)
         service = self.group.world.services.get(PostingService)
         done, refused = await outcome(service.post(Actor(self.principal, key), "transferAssets", order))
@@ -110,10 +217,12 @@ class Play:
         if done is not None:
             self.run.posted[number] = done.value.rows[0].transfer.id
             self.sent.append((key, order, done.value))
+        return refused
 
     async def _batch(self, batch: Sequence[Move]) -> None:
         service = self.group.world.services.get(PostingService)
         before = set(self.model.posted)
+        batch = [self._named(move) for move in batch]
         orders = tuple(self.run.order(move) for move in batch)
         done = await service.post_all(Actor(self.principal), Batch(orders, all_or_nothing=False))
         for move, row in zip(batch, done.value.rows, strict=True):
@@ -124,25 +233,28 @@ class Play:
             if row.transfer is not None:
                 self.run.posted[number] = row.transfer.id
 
-    async def _reserve(self, move: Move) -> None:
+    async def _reserve(self, move: Move) -> str | None:
+        move = self._named(move)
         order = self.run.order(move)
-        await self._hold(
+        return await self._hold(
             move, NewReservation(Aim.PENDING, order.legs, order.kind, order.beneficiary_id, order.for_year)
         )
 
-    async def _freeze(self, move: Move) -> None:
+    async def _freeze(self, move: Move) -> str | None:
+        move = self._named(move)
         stay = Move(tuple((lot, source, "CANCELLED", quantity) for lot, source, _, quantity in move.legs))
-        await self._hold(move, NewReservation(Aim.FREEZE, self.run.order(stay).legs))
+        return await self._hold(move, NewReservation(Aim.FREEZE, self.run.order(stay).legs))
 
-    async def _hold(self, move: Move, new: NewReservation) -> None:
+    async def _hold(self, move: Move, new: NewReservation) -> str | None:
         number = len(self.reservations)
         service = self.group.world.services.get(ReservationService)
         done, refused = await outcome(service.reserve(Actor(self.principal), new))
         assert refused == self.model.hold(number, move.legs)
         if done is not None:
             self.reservations[number] = (done.value.id, new.aim)
+        return refused
 
-    async def _commit(self, what: tuple[int, int]) -> None:
+    async def _commit(self, what: tuple[int, int]) -> str | None:
         number, part = what
         key, aim = self.reservations.get(number, (uuid7(), Aim.PENDING))
         legs = self.model.holds.get(number, ())
@@ -152,18 +264,20 @@ class Play:
         done, refused = await outcome(service.post(Actor(self.principal), PostReservation(key, parts)))
         if legs and number not in self.model.ended and (aim is Aim.FREEZE or not posted):
             assert refused == ("RESERVATION_STAYS" if aim is Aim.FREEZE else "RESERVATION_PART")
-            return
+            return refused
         assert refused == self.model.end(number)
         if done is not None:
             index = next(self.numbers)
             assert self.model.apply(index, Move(posted)) is None
             self.run.posted[index] = done.value.rows[0].transfer.id
+        return refused
 
-    async def _void(self, what: tuple[int, int]) -> None:
+    async def _void(self, what: tuple[int, int]) -> str | None:
         key, _ = self.reservations.get(what[0], (uuid7(), Aim.PENDING))
         service = self.group.world.services.get(ReservationService)
         _, refused = await outcome(service.void(Actor(self.principal), VoidReservation(key, "x")))
         assert refused == self.model.end(what[0])
+        return refused
 
     async def _replay(self, what: tuple[int, int]) -> None:
         """What was posted under a key is answered again as it was, and nothing moves."""
@@ -184,20 +298,32 @@ class Play:
         return {(row.code.lower(), row.issue_reference.removeprefix(self.run.prefix)): row.reserved_t for row in rows}
 
 
-@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequence=st.lists(steps(), min_size=1, max_size=10))
-async def test_every_verb_against_the_model(group: Group, sequence: list[Step]) -> None:
+async def _play(group: Group) -> Play:
+    """A group with its lots: two that only move, and one of serial numbers."""
     assert group.manager.principal is not None
-    play = Play(group, Run(group, f"m{next(_PREFIXES)}-", {}))
-    await play.run.issue(Actor(group.manager.principal))
-    # What never received anything has no account, which the model does not know; once opened it stays.
-    await group.manager.attempt(
-        "createAssetAccount", {"organisationId": group.cement, "code": "HOLDING"}, "account { id }"
-    )
+    actor = Actor(group.manager.principal)
+    play = Play(group, Run(group, f"m{next(_PREFIXES)}-", {}, ISSUED_ON))
+    await play.run.issue(actor)
+    numbered = NewLot(
+        AssetClass.ALLOWANCE, "CEA", f"{play.run.prefix}C", STOCK, Origin.ALLOCATED, play.run.organisation("steel"),
+        ISSUED_ON, 2024, serial=SerialBlock("C", FIRST, LAST),
+    )  # fmt: skip
+    await group.world.services.get(LedgerService).issue(actor, LotBatch((numbered,)))
     for lot in LOTS:
-        play.model.balances["steel", lot] = STOCK
+        play.model.balances["steel", lot] = play.model.then["steel", lot] = STOCK
+    play.model.born("C", (FIRST, LAST), "steel")
+    play.model.then["steel", "C"] = STOCK
+    return play
+
+
+@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(sequence=st.lists(steps(), min_size=1, max_size=12))
+async def test_every_verb_against_the_model(world: World, sequence: list[Step]) -> None:
+    group = await Group.create(await World.create(world.owner, world.services))
+    play = await _play(group)
     for verb, what in sequence:
         await play.step(verb, what)
+    await seals.verify(world.owner, group.world.tenant_id)
 
 
 def test_the_model_holds_and_ends() -> None:

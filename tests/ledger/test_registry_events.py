@@ -88,28 +88,52 @@ async def test_blocks_of_the_record_cannot_overlap(group: Group) -> None:
 
 
 async def test_retired_by_sub_range(group: Group) -> None:
-    """The published record retires some numbers of a block: these are cut out of it, and retired once."""
-    largest = max(events(), key=lambda e: e.quantity)
-    await group.issue(largest.lot(group.steel))
-    first, last = largest.first + 1000, largest.first + largest.quantity // 3
-    whole = {"scheme": "VCS", "issueReference": largest.reference}
-    cut = {"lot": whole, "parts": [{"first": str(first), "last": str(last)}], "evidence": "Verra"}
-    made = await group.manager.do("splitLot", cut, "lots { issueReference quantity serial { first last } }")
-    assert sum(int(lot["quantity"]) for lot in made["lots"]) == largest.quantity
-    (part,) = [lot for lot in made["lots"] if lot["serial"] == {"first": str(first), "last": str(last)}]
-    leg = used(group.steel, last - first + 1, part["issueReference"], "VCS")
-    await group.manager.do("retireAssets", {"legs": [leg], **_serving(group)}, POSTED)
-    again = {"legs": [leg | {"quantity": "1"}], **_serving(group)}
-    assert (await group.manager.attempt("retireAssets", again, POSTED))["errors"][0]["code"] == "INSUFFICIENT_BALANCE"
+    """Of each block the middle third is retired by its numbers, all in one call: cut out, used up, and never again."""
+    found = [e for e in events() if e.quantity >= 3]
+    assert len(found) == 105
+    await group.issue(*(e.lot(group.steel) for e in found))
+    rows = [_retired_range(group, e, *_third(e)) for e in found]
+    broken = [*rows, _retired(group, found[0], found[0].quantity + 1)]
+    refused = await group.manager.do("postTransfers", {"transfers": broken, "allOrNothing": True}, RESULTS)
+    assert {r["error"]["code"] for r in refused["results"]} == {"NOT_POSTED", "INSUFFICIENT_BALANCE"}
+    assert await group.held(group.steel) == {e.reference: str(e.quantity) for e in found}
+    given = {"transfers": rows, "allOrNothing": True, "idempotencyKey": "thirds"}
+    done = await group.manager.do("postTransfers", given, RESULTS)
+    assert [r["error"] for r in done["results"]] == [None] * len(found)
+    again = await group.manager.do("postTransfers", given, RESULTS)
+    assert again["results"] == done["results"]
+    left = await group.held(group.steel)
+    assert sum(map(int, left.values())) == sum(e.quantity - _third(e)[1] + _third(e)[0] - 1 for e in found)
+    largest = max(found, key=lambda e: e.quantity)
+    first, last = _third(largest)
+    before, part = f"{largest.reference}/{largest.first}-{first - 1}", f"{largest.reference}/{first}-{last}"
+    for lot, numbers, code in (
+        (largest.reference, (first, last), "UNKNOWN_LOT"),
+        (part, (first, first), "LOT_NOT_WHOLE"),
+        (part, (first, last), "INSUFFICIENT_BALANCE"),
+        (before, (first - 1, first), "BAD_CUT"),
+    ):
+        row = _retired_range(group, largest, *numbers, lot=lot)
+        single = {"legs": row["legs"], **_serving(group)}
+        assert (await group.manager.attempt("retireAssets", single, POSTED))["errors"][0]["code"] == code
+    assert await group.held(group.steel) == left
     asked = (
         "query Q($n: Tonnes!, $p: String!) "
         '{ assetUnitHistory(scheme: "VCS", prefix: $p, number: $n) { steps { kind } } }'
     )
     for number, expected in ((first, ["ISSUE", "SPLIT", "RETIRE"]), (first - 1, ["ISSUE", "SPLIT"])):
-        found = await group.manager.ask(asked, n=str(number), p=f"{largest.batch}-")
-        assert [s["kind"] for s in found["assetUnitHistory"]["steps"]] == expected
-    left = await group.held(group.steel)
-    assert sum(int(q) for q in left.values()) == largest.quantity - (last - first + 1)
+        life = await group.manager.ask(asked, n=str(number), p=f"{largest.batch}-")
+        assert [s["kind"] for s in life["assetUnitHistory"]["steps"]] == expected
+
+
+def _third(event: Event) -> tuple[int, int]:
+    return event.first + event.quantity // 3, event.first + 2 * event.quantity // 3 - 1
+
+
+def _retired_range(group: Group, event: Event, first: int, last: int, lot: str = "") -> dict[str, Any]:
+    leg = used(group.steel, last - first + 1, lot or event.reference, "VCS")
+    leg |= {"serials": {"first": str(first), "last": str(last)}}
+    return {"kind": "RETIRE", "legs": [leg], "beneficiaryId": group.steel, "forYear": event.vintage}
 
 
 def _serving(group: Group) -> dict[str, Any]:

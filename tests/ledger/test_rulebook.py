@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -69,6 +70,7 @@ def test_rules_say_where_they_are_written_and_codes_are_unique() -> None:
         (None, 2024, True),
         (2024, 2025, True),
         (2025, 2025, False),
+        (2026, 2025, True),
         (2024, 2022, False),
     ],
 )
@@ -85,6 +87,10 @@ def test_vintages_of_the_national_market(vintage: int | None, year: int, refused
         (credit(2023, date(2024, 1, 22)), 2025, [("OFFSET_NOT_ELIGIBLE", False)]),
         (credit(2023, date(2024, 1, 23)), 2025, []),
         (credit(2019), 2023, []),
+        (replace(credit(2020), reduced_from=date(2020, 9, 22)), 2024, [("OFFSET_NOT_ELIGIBLE", True)]),
+        (replace(credit(2020), reduced_from=date(2020, 9, 23)), 2024, []),
+        (replace(credit(2021), reduced_from=date(2016, 3, 1)), 2024, [("OFFSET_NOT_ELIGIBLE", True)]),
+        (replace(credit(2023), in_scheme=True), 2024, [("OFFSET_INSIDE_SCHEME", True)]),
     ],
 )
 def test_eligible_offsets(lot: LotFacts, year: int, expected: list[tuple[str, bool]]) -> None:

@@ -78,11 +78,6 @@ async def test_vintages_and_markets(group: Group) -> None:
         assert [e["code"] for e in refused["errors"]] == [code]
         assert refused["errors"][0]["path"] == ["legs", "0", "lot"]
     assert (await group.surrender(group.steel, used(group.steel, 1, "2024")))["errors"] == []
-    await group.issue(a_lot(group.steel, "2026", 10, vintage=2026))
-    later = {"legs": [used(group.steel, 1, "2026")], "beneficiaryId": group.steel, "forYear": 2025}
-    borrowed = await group.manager.attempt("surrenderAssets", later, POSTED)
-    assert [e["code"] for e in borrowed["errors"]] == ["VINTAGE_NOT_USABLE"]
-    assert "2025 - 2025" in borrowed["errors"][0]["message"]
     bad = {"organisationId": group.steel, "fromYear": 2023, "toYear": 2023, "tonnes": "1", "market": "XX"}
     refused = await group.manager.attempt("setObligation", bad, "obligation { id }")
     assert refused["errors"][0]["code"] == "UNKNOWN_MARKET"

@@ -35,7 +35,7 @@ _PREFIXES = count()
 
 
 @st.composite
-def moves(draw: st.DrawFn) -> Move:
+def moves(draw: st.DrawFn, lots: tuple[str, ...] = LOTS) -> Move:
     if draw(st.integers(0, 4)) == 0:
         return Move(reverses=draw(st.integers(0, 12)))
     use = draw(st.sampled_from([None, None, *USES]))
@@ -44,7 +44,7 @@ def moves(draw: st.DrawFn) -> Move:
     for _ in range(draw(st.integers(1, 3))):
         source = draw(st.sampled_from(held))
         to = use or draw(st.sampled_from([h for h in held if h != source]))
-        legs.append((draw(st.sampled_from(LOTS)), source, to, draw(st.integers(1, STOCK))))
+        legs.append((draw(st.sampled_from(lots)), source, to, draw(st.integers(1, STOCK))))
     return Move(tuple(legs))
 
 
@@ -55,6 +55,7 @@ class Run:
     group: Group
     prefix: str
     posted: dict[int, UUID]
+    issued_on: date = date(2024, 1, 1)
 
     def organisation(self, name: str) -> UUID:
         return key(self.group.steel if name == "steel" else self.group.cement)
@@ -86,8 +87,8 @@ class Run:
         await self.group.world.services.get(LedgerService).issue(actor, LotBatch(tuple(lots)))
 
     def _lot(self, reference: str, owner: str) -> NewLot:
-        issued_on, to = date(2024, 1, 1), self.organisation(owner)
-        return NewLot(AssetClass.ALLOWANCE, "CEA", reference, STOCK, Origin.ALLOCATED, to, issued_on, 2024)
+        to = self.organisation(owner)
+        return NewLot(AssetClass.ALLOWANCE, "CEA", reference, STOCK, Origin.ALLOCATED, to, self.issued_on, 2024)
 
     async def balances(self) -> dict[tuple[str, str], int]:
         """All of them from the entries, and the same as the balances kept: the names the model uses."""

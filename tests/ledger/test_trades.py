@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -95,6 +96,20 @@ async def test_inside_the_group(group: Group) -> None:
     seller, buyer = await result(group, group.steel), await result(group, group.cement)
     assert (seller["quantity"], seller["realisedGain"]) == ("800", "13998.50")
     assert (buyer["quantity"], buyer["cost"]) == ("200", "14000.00")
+
+
+async def test_cost_goes_with_units_that_move_inside_the_group(group: Group) -> None:
+    bought = await agreed(group, side="BUY", quantity=100, price="60.00")
+    await settle(group, bought, issueReference="B1", vintage=2024)
+    moved = {"legs": [used(group.steel, 40, "B1") | {"destination": {"organisationId": group.cement}}]}
+    await group.manager.do("transferAssets", moved | {"effectiveOn": "2025-06-05"}, POSTED)
+    before, steel, cement = [
+        await result(group, who, as_of=day)
+        for who, day in ((group.steel, "2025-06-04"), (group.steel, "2025-06-05"), (group.cement, "2025-06-05"))
+    ]
+    assert (steel["costOfUse"], cement["quantity"]) == ("0.00", "40")
+    assert Decimal(steel["cost"]) + Decimal(cement["cost"]) == Decimal(before["cost"])
+    assert Decimal(cement["cost"]) == Decimal(before["cost"]) * 40 / 100
 
 
 async def test_refused_trades_leave_nothing(group: Group) -> None:
@@ -197,12 +212,12 @@ def test_no_fen_is_lost(drawn: list[tuple[int, int | None, bool]], method: CostM
     held = 0
     for quantity, money, arrives in drawn:
         if arrives or quantity > held:
-            made.append(Flow(_DAY, quantity, money, _KEY))
+            made.append(Flow(_KEY, _DAY, quantity, money, uuid7()))
             held += quantity
         else:
-            made.append(Flow(_DAY, -quantity, money, _KEY))
+            made.append(Flow(_KEY, _DAY, -quantity, money, uuid7()))
             held -= quantity
-    found = costs(made, method)
+    found = costs(made, method).get(_KEY, Costs())
     paid = sum(f.money_fen or 0 for f in made if f.quantity_t > 0)
     received = sum(f.money_fen or 0 for f in made if f.quantity_t < 0)
     assert found.quantity_t == held
@@ -224,9 +239,37 @@ def _exact_average(made: list[Flow]) -> Fraction:
 
 
 def test_the_oldest_leave_first() -> None:
-    made = [Flow(_DAY, 10, 100, _KEY), Flow(_DAY, 10, 300, _KEY), Flow(_DAY, -15, 600, _KEY)]
-    assert costs(made, CostMethod.FIFO) == Costs(5, 150, 350, 0)
-    assert costs(made, CostMethod.AVERAGE) == Costs(5, 100, 300, 0)
+    made = [Flow(_KEY, _DAY, q, fen, uuid7()) for q, fen in ((10, 100), (10, 300), (-15, 600))]
+    assert costs(made, CostMethod.FIFO) == {_KEY: Costs(5, 150, 350, 0)}
+    assert costs(made, CostMethod.AVERAGE) == {_KEY: Costs(5, 100, 300, 0)}
+
+
+transfers = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 1000), st.one_of(st.none(), st.integers(0, 10**6)))
+)
+
+
+@given(transfers, st.sampled_from(CostMethod))
+def test_cost_goes_along_inside_the_group(drawn: list[tuple[int, int, int, int | None]], method: CostMethod) -> None:
+    """From and to organisations 1 and 2, or 0, the world: the group's cost is what it paid, less what left it."""
+    made: list[Flow] = []
+    held = [10**9, 0, 0]
+    paid = received = 0
+    for source, target, asked, money in drawn:
+        quantity = min(asked, held[source])
+        if source == target or not quantity:
+            continue
+        traded = money if 0 in (source, target) else None
+        sides = [(source, -quantity), (target, quantity)]
+        key = uuid7()
+        made += [Flow(UUID(int=who), _DAY, q, traded, key) for who, q in sides if who]
+        held[source], held[target] = held[source] - quantity, held[target] + quantity
+        if traded is not None:
+            paid, received = (paid + traded, received) if source == 0 else (paid, received + traded)
+    found = costs(made, method).values()
+    assert sum(c.quantity_t for c in found) == held[1] + held[2]
+    assert sum(c.cost_fen + c.used_fen - c.realised_fen for c in found) + received == paid
+    assert all(c.cost_fen >= 0 for c in found)
 
 
 _KEY = UUID(int=1)

@@ -11,7 +11,7 @@ from datetime import date
 
 from backend.accounting.domain.derivation import Coefficient
 from backend.accounting.domain.factors import CO2, CO2E, DEFAULT_GWP_SET, Factor, Library, Parameter
-from backend.accounting.domain.methods.defaults import check_sign
+from backend.accounting.domain.methods.defaults import check_sign, subtracted_by
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.registry import derive as derive_by
 from backend.accounting.domain.methods.spec import Context
@@ -98,7 +98,7 @@ def _units(offered: list[Factor], flow: Flow) -> list[str]:
     """The canonical units a material can be accounted in; a fuel also by its heat."""
     found = {f.parameter: f for f in offered}
     if flow is Flow.LEAVING:
-        leaving = found.get(Parameter.EMBEDDED_CARBON)
+        leaving = subtracted_by(offered)
         return [_per(leaving)] if leaving else []
     if Parameter.NCV in found and Parameter.CARBON_PER_HEAT in found:
         return [_per(found[Parameter.NCV]), HEAT]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
+from backend.accounting.domain.records import Method
 from backend.kit.errors import CodedError, conflict, in_chinese, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
@@ -254,7 +255,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class NewSource:
-    """A source to add to an organisation, with its streams if it is accounted by factors."""
+    """A source to add to an organisation, with its streams if it is accounted by factors.
+
+    `method`: the class that counts from the beginning; None: by precedence of what its streams have.
+    """
 
     organisation_id: UUID
     code: str
@@ -265,6 +269,7 @@ class NewSource:
     streams: tuple[NewStream, ...] = ()
     subtype: Subtype | None = None
     evidence_required: bool = False
+    method: Method | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,10 @@ class NewEmissionSourceInput:
     """Whether all its records, declared results too, must have evidence before they can be submitted."""
     streams: list[NewEmissionStreamInput] = strawberry.field(default_factory=list)
     """Its streams; none when only declared results will be recorded."""
+    method: Method | None = None
+    """The class that counts from the beginning, such as MEASURED where measured results will be declared and the
+    streams stand beside them; when not given, the first by precedence of what its streams have. What departs from
+    the precedence needs a reason: leave it out here and say it with chooseSourceMethod."""
 
     def command(self, *path: str) -> NewSource:
         owner = key_of(self.organisation_id, "Organisation", *path, "organisationId")

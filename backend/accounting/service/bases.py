@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.bases import BASIS_OVERLAPS, PARAMETER_TWICE, Part, StreamBasis
-from backend.accounting.domain.choices import RESTATEMENT_NEEDS_REASON, choices_at_first
+from backend.accounting.domain.choices import (
+    DEVIATION_NEEDS_REASON,
+    RESTATEMENT_NEEDS_REASON,
+    choices_at_first,
+    preferred,
+)
 from backend.accounting.domain.factors import DEFAULT_GWP_SET, Library
 from backend.accounting.domain.inventories import PERIOD_LOCKED
 from backend.accounting.domain.measured_once import check_measured_once
 from backend.accounting.domain.methods.allowed import check_allowed, precedence
 from backend.accounting.domain.methods.kinds import METHOD_OF
 from backend.accounting.domain.methods.registry import METHODS
-from backend.accounting.domain.months import Span, checked_span
+from backend.accounting.domain.months import ALWAYS, Span, checked_span
 from backend.accounting.domain.parameters import NewBasis
 from backend.accounting.domain.records import Method
 from backend.accounting.domain.results import MonthChange
@@ -96,9 +102,12 @@ async def keep_bases(change: Change, made: Sequence[StreamBasis]) -> None:
 
 
 async def first_choices(
-    change: Change, sources: Sequence[EmissionSource], streams: Mapping[UUID, Stream], bases: Sequence[StreamBasis]
-) -> None:
-    """Keep the bases of new streams, and for each new source the class that counts: by precedence of what it has."""
+    change: Change, sources: Sequence[EmissionSource], streams: Mapping[UUID, Stream], bases: Sequence[StreamBasis],
+    asked: Mapping[UUID, Method] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """Keep the bases of new streams, and for each new source the class that counts: the one asked for, else by
+    precedence of what it has.
+    """
     await keep_bases(change, bases)
     programmes: dict[UUID, set[Programme]] = {}
     with_default: set[UUID] = set()
@@ -111,11 +120,27 @@ async def first_choices(
         spans.setdefault(streams[basis.stream_id].source_id, []).append((basis.method, basis.span))
     chosen = []
     for s in sources:
+        if s.id in asked:
+            chosen.append((s.id, asked[s.id], ALWAYS, ""))
+            continue
         by_default = {Method.FACTOR} if s.id in with_default else set()
         found = choices_at_first(spans.get(s.id, []), by_default, precedence_of(programmes.get(s.id, set())))
         chosen += [(s.id, method, span, "") for method, span in found]
     if chosen:
         await rows.insert_choices(change.unit, chosen, change.actor.principal.member_id)
+
+
+def check_first_choice(
+    method: Method, source: EmissionSource, streams: Sequence[Stream], bases: Sequence[StreamBasis]
+) -> None:
+    """Whether a class may count for a new source from the beginning. Errors: METHOD_NOT_ALLOWED,
+    DEVIATION_NEEDS_REASON where a class its streams have comes first.
+    """
+    check_allowed(method, source.category, source.direct_kind)
+    available = {method} | {b.method for b in bases} | {Method.FACTOR for s in streams if s.has_default}
+    first = preferred(available, precedence_of({s.programme for s in streams}))
+    if method is not first:
+        raise DEVIATION_NEEDS_REASON(path=("method",), preferred=first, method=method, source="8.2.5")
 
 
 def precedence_of(programmes: Sequence[Programme] | set[Programme]) -> tuple[Method, ...]:

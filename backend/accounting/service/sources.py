@@ -23,7 +23,7 @@ from backend.accounting.domain.sources import (
 )
 from backend.accounting.repository import sources as rows
 from backend.accounting.service.adopted import libraries, library_at
-from backend.accounting.service.bases import first_choices, keep_bases, prepared_basis
+from backend.accounting.service.bases import check_first_choice, first_choices, keep_bases, prepared_basis
 from backend.accounting.service.batches import (
     Errors,
     check_size,
@@ -75,7 +75,8 @@ class SourceService:
     async def create(self, actor: Actor, new: NewSource) -> Done[EmissionSource]:
         """Add one source with its streams.
 
-        Errors: NOT_FOUND, FORBIDDEN, DIRECT_KIND_MISMATCH, SOURCE_CODE_TAKEN, STREAM_CODE_TAKEN, UNKNOWN_MATERIAL …
+        Errors: NOT_FOUND, FORBIDDEN, DIRECT_KIND_MISMATCH, SOURCE_CODE_TAKEN, STREAM_CODE_TAKEN, METHOD_NOT_ALLOWED,
+        DEVIATION_NEEDS_REASON, UNKNOWN_MATERIAL …
         """
 
         async def work(change: Change) -> EmissionSource:
@@ -139,7 +140,8 @@ class SourceService:
         if streams:
             await rows.insert_streams(change.unit, list(streams.values()))
         bases = [b for r in ready.values() for b in r.bases]
-        await first_choices(change, list(made.values()), streams, bases)
+        asked = {r.source.id: r.new.method for r in ready.values() if r.new.method is not None}
+        await first_choices(change, list(made.values()), streams, bases, asked)
         return made
 
     async def add_stream(self, actor: Actor, source_id: UUID, new: NewStream) -> Done[Stream]:
@@ -219,6 +221,8 @@ def _ready(new: NewSource, library: Library, today: date) -> _Ready:
         except CodedError as error:
             raise error.at("streams", str(position)) from error
         streams.append(stream)
+    if new.method is not None:
+        check_first_choice(new.method, source, streams, bases)
     return _Ready(new, source, tuple(streams), tuple(bases))
 
 

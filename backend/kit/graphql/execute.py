@@ -26,6 +26,7 @@ from backend.kit.errors import CodedError
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.limits import DEFAULT_LIMITS, Limits, check_size
 from backend.kit.graphql.rows import MOST_PROBLEMS, Problem, RowExecutor, problems, set_aside
+from backend.kit.graphql.straight import Straight
 from backend.kit.graphql.text import check_document, check_variables
 from backend.kit.graphql.wording import coded_cause, worded
 
@@ -69,6 +70,7 @@ class GraphQLResponse:
 class _Prepared:
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
+    straight: Straight | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +105,13 @@ class Executor:
             check_variables(variables)
         except CodedError as error:
             return self._refused((_of(error),), context)
-        result = await self._execute(prepared.document, request, context, variables)
+        resolved = None
+        if prepared.straight is not None:
+            answer = await prepared.straight.run(context, variables)
+            if isinstance(answer, dict):
+                return GraphQLResponse(answer)
+            resolved = answer
+        result = await self._execute(prepared.document, request, context, variables, root_value=resolved)
         if _not_begun(result):
             wrong = problems(self.schema, prepared.document, request.operation_name, variables)
             aside = set_aside(self.schema, prepared.document, request.operation_name, variables, wrong)
@@ -156,7 +164,9 @@ class Executor:
         except CodedError as error:
             return _Prepared(None, (_of(error),))
         errors = validate(self.schema, document, max_errors=20)
-        return _Prepared(None, tuple(errors)) if errors else _Prepared(document)
+        if errors:
+            return _Prepared(None, tuple(errors))
+        return _Prepared(document, straight=Straight.of(self.schema, document))
 
 
 def _not_begun(result: ExecutionResult) -> bool:

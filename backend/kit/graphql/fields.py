@@ -16,6 +16,7 @@ from strawberry.types.base import get_object_definition
 
 from backend.kit.errors import CodedError
 from backend.kit.graphql.payloads import Payload, user_error
+from backend.kit.graphql.straight import Resolved
 
 R = TypeVar("R", bound=Callable[..., Awaitable[Any]])
 P = TypeVar("P", bound=Payload)
@@ -56,6 +57,8 @@ def mutation(guard: Guard) -> Callable[[Callable[..., Awaitable[Any]]], Any]:
         @functools.wraps(resolver)
         async def guarded(self: Any, info: Any, **arguments: Any) -> Any:
             try:
+                if isinstance(self, Resolved):
+                    return self.again()
                 guard.check(info.context)
                 return await resolver(self, info, **arguments)
             except CodedError as error:

@@ -92,4 +92,5 @@ class MutationInput:
     idempotency_key: str | None = None
     """Makes a repeat harmless: the same key with the same input answers the same; with another, a coded error."""
     dry_run: bool = False
-    """Rehearse: check everything and show the result, write nothing."""
+    """Rehearse: check everything and show the result, write nothing. What the rehearsal made is gone with it: ids of
+    new things in its answer name nothing afterwards."""

@@ -11,6 +11,7 @@ class Site(Node):
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -61,8 +62,13 @@ def enum_type(cls: E, *, name: str | None = None) -> E:
 
 def build(cls: Callable[..., T], source: object, **extra: Any) -> T:
     """A `cls` from the equally named attributes of `source`; `extra` overrides and completes."""
-    names = (f.name for f in dataclass_fields(cls) if f.init)  # type: ignore[arg-type]
+    names = _attributes(cls)
     return cls(**{n: getattr(source, n) for n in names if n not in extra and hasattr(source, n)} | extra)
+
+
+@functools.cache
+def _attributes(cls: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclass_fields(cls) if f.init)  # type: ignore[arg-type]
 
 
 def attribute_docs(cls: type) -> dict[str, str]:

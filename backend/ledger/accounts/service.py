@@ -64,9 +64,8 @@ class AccountService:
             if not why:
                 raise REASON_NEEDED(path=("reason",), what="setting an account's state", what_zh="设置账户状态",
                                     source="8.3.1.2")  # fmt: skip
-            named = f"{account.code} ({account.id})"
             new = StateSet(account.id, account.organisation_id, state, why, 0)
-            made = await repository.set_state(change.unit, new, named, actor.principal.member_id)
+            made = await repository.set_state(change.unit, new, account.named, actor.principal.member_id)
             await change.audit("AssetAccount", account.id, account.organisation_id, after=made)
             return made
 

@@ -64,8 +64,7 @@ async def carried_over(
         uuid7(), organisation_id, market.code, year, base.sold_t, base.bought_t, base.held_t, most, earlier, asked,
         rule.code, evidence, row.transfer.id, issued.lot.id,
     )  # fmt: skip
-    await repository.keep_carry_over(change.unit, made, change.actor.principal.member_id)
-    return made
+    return await repository.keep_carry_over(change.unit, made, change.actor.principal.member_id)
 
 
 async def _one_origin(

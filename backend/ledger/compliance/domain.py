@@ -6,7 +6,6 @@ shares, caps and days, come from the rulebook; benchmarks and outputs are handed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -15,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
-from backend.ledger.domain import Obligation
+from backend.ledger.domain import Obligation, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import floor
 
@@ -51,20 +50,15 @@ NO_APPROVED_INVENTORY = rule(
     en="The organisation has no approved inventory for {year}; approve one, or set the obligation by its figure.",
     zh="该组织没有 {year} 年度已批准的排放清单；请先批准清单，或直接填报应清缴量。",
 )
+CLAW_BACK_EXCEEDED = rule(
+    "CLAW_BACK_EXCEEDED",
+    en="{quantity} t cannot be taken back for {year}: {left} t of what was allocated are left.",
+    zh="{year} 年度不能收回 {quantity} 吨：已发放且未收回的仅 {left} 吨。",
+)
 CLAW_BACK_NEEDS_LEGS = invalid(
     "CLAW_BACK_NEEDS_LEGS",
     en="{need}.",
     zh="{need_zh}。",
-)
-CLAW_BACK_EXCEEDED = rule(
-    "CLAW_BACK_EXCEEDED",
-    en="{allocated} t were allocated for {year} in the market {market}; {asked} t cannot be taken back of them.",
-    zh="市场 {market} {year} 年度共分配 {allocated} 吨，不能收回 {asked} 吨。",
-)
-STAGE_OUT_OF_ORDER = rule(
-    "STAGE_OUT_OF_ORDER",
-    en="The stage {stage} of {year} in the market {market} cannot follow {later}: stages go PRE, FINAL, CLAW_BACK.",
-    zh="市场 {market} {year} 年度的 {stage} 阶段不能在 {later} 之后登记：顺序为 PRE、FINAL、CLAW_BACK。",
 )
 MISSING_FIGURE = invalid(
     "MISSING_FIGURE",
@@ -82,21 +76,6 @@ class Stage(StrEnum):
     """What the final allocation adds (最终核定补发)."""
     CLAW_BACK = "CLAW_BACK"
     """What the final allocation takes back (核减收回)."""
-
-
-def check_stage(new: NewAllocation, before: Mapping[Stage, int]) -> None:
-    """Stages go in their order, and no more is taken back than was allocated for the year.
-
-    Errors: STAGE_OUT_OF_ORDER, CLAW_BACK_EXCEEDED.
-    """
-    order = list(Stage)
-    later = [s for s in before if order.index(s) > order.index(new.stage)]
-    if later:
-        raise STAGE_OUT_OF_ORDER(path=("stage",), stage=new.stage, year=new.year, market=new.market, later=later[0])
-    allocated = sum(q for s, q in before.items() if s is not Stage.CLAW_BACK)
-    if new.stage is Stage.CLAW_BACK and new.quantity_t > allocated:
-        raise CLAW_BACK_EXCEEDED(path=("quantity",), allocated=allocated, year=new.year, market=new.market,
-                                 asked=new.quantity_t)  # fmt: skip
 
 
 # Power 2023/24: units below this load factor are compensated; F is a fraction, in the exponent too.
@@ -258,6 +237,7 @@ class NewAllocation:
     evidence: str
     scheme: str = ""
     issue_reference: str = ""
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)

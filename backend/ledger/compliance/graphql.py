@@ -24,7 +24,8 @@ from backend.ledger.compliance.service import ComplianceService
 from backend.ledger.domain import LegOrder, UsedAsset
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import AssetClass
-from backend.ledger.graphql_inputs import UsedLegInput, organisation
+from backend.ledger.graphql_inputs import SerialBlockInput
+from backend.ledger.graphql_legs import UsedLegInput, organisation
 from backend.ledger.graphql_types import Obligation
 from backend.ledger.rulebook.domain import DueEvent
 from backend.ledger.rulebook.graphql import MarketRule, OffsetLimit
@@ -58,7 +59,7 @@ class AllowanceAllocation:
     transfer_id: strawberry.ID | None
     """The transfer that took units back."""
     recorded_at: datetime | None
-    """When it was recorded; null in the answer that records it."""
+    """When it was recorded."""
 
     @classmethod
     def of(cls, record: domain.Allocation) -> AllowanceAllocation:
@@ -140,11 +141,11 @@ class CompliancePosition:
     surrendered: list[SurrenderedUnits]
     """What was surrendered, by class."""
     shortfall: Tonnes | None
-    """Units still to surrender, a fraction of a tonne taking one more, as units are whole (`assetPosition` has the
-    exact tonnes); offsets beyond the limit do not count. Null without an obligation.
+    """Units still to surrender, a fraction of a tonne taking one more; null without an obligation. Offsets beyond their
+    limit do not count.
     """
     offsets_beyond_limit: Tonnes
-    """Offsets surrendered beyond the limit, which do not count."""
+    """Offsets that were surrendered beyond a limit that binds (超出抵销比例)."""
     offset_limits: list[OffsetLimit]
     """Limits on offsets and what is left of them."""
     deadline: date | None
@@ -232,22 +233,23 @@ class AllocateAllowancesInput(MutationInput):
     year: int
     """Compliance year; the vintage of the units."""
     stage: Stage
-    """PRE and FINAL bring a lot into its holding account; CLAW_BACK takes units
-    back, which are cancelled. In this order.
-    """
+    """PRE and FINAL bring a lot into its holding account; CLAW_BACK takes units back."""
     quantity: Tonnes
     """Units that come, or go back."""
     evidence: str
     """Reference of the notice."""
     issue_reference: str = ""
     """The registry's reference of the issue; made up when not given."""
+    serial: SerialBlockInput | None = None
+    """Serial numbers of the lot that comes, as many as units, where the registry gives them."""
     legs: list[UsedLegInput] = strawberry.field(default_factory=list)
     """For CLAW_BACK: the units that are taken, summing to the quantity."""
 
     def command(self) -> tuple[NewAllocation, list[LegOrder]]:
         owner = organisation(self.organisation_id, "organisationId")
         legs = [leg.order("legs", str(i)) for i, leg in enumerate(self.legs)]
-        return build(NewAllocation, self, organisation_id=owner, quantity_t=self.quantity), legs
+        serial = self.serial and self.serial.block()
+        return build(NewAllocation, self, organisation_id=owner, quantity_t=self.quantity, serial=serial), legs
 
 
 @object_type

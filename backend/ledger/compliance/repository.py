@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
-from datetime import date
+from dataclasses import asdict, replace
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.compliance.domain import ALLOCATED_ALREADY, Allocation, CarryOver, CarryOverBase, Stage
+from backend.ledger.compliance.domain import (
+    ALLOCATED_ALREADY,
+    Allocation,
+    CarryOver,
+    CarryOverBase,
+    NewAllocation,
+    Stage,
+)
 from backend.ledger.compliance.tables import allowance_allocation, carry_over
 from backend.ledger.domain import Obligation
 from backend.ledger.repository.obligations import obligation_of
@@ -25,6 +32,10 @@ from tenants.access import Permission, Principal, within
 _SUBTREE: Final = """
 SELECT descendant_id AS id FROM organisation_reach WHERE ancestor_id = :id
 UNION SELECT id FROM organisation WHERE id = :id
+"""
+_ALLOCATED: Final = """
+SELECT coalesce(sum(CASE stage WHEN 'CLAW_BACK' THEN -quantity_t ELSE quantity_t END), 0) FROM allowance_allocation
+WHERE organisation_id = :organisation AND market = :market AND year = :year
 """
 # Sold is what left for the market, bought what came from it or was issued as bought, in the window and vintages.
 _FLOWS: Final = """
@@ -65,10 +76,6 @@ WHERE d.organisation_id = :organisation AND d.superseded_at IS NULL AND d.tonnes
     AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
 ORDER BY 1
 """
-_STAGES: Final = """
-SELECT stage, quantity_t FROM allowance_allocation
-WHERE organisation_id = :organisation AND market = :market AND year = :year
-"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('carry ' || :name, 0))"
 _ORIGINS: Final = "SELECT id, origin FROM asset_lot WHERE id = ANY (CAST(:lots AS uuid[]))"
 
@@ -78,29 +85,30 @@ async def subtree(session: ReadSession, organisation_id: UUID) -> list[UUID]:
     return [r.id for r in await session.rows(_SUBTREE, {"id": organisation_id})]
 
 
-async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID) -> None:
-    """Errors: ALLOCATED_ALREADY."""
+async def allocated_t(session: ReadSession, asked: NewAllocation) -> int:
+    """What was allocated to the entity for the year, less what was taken back."""
+    given = {"organisation": asked.organisation_id, "market": asked.market, "year": asked.year}
+    return int(await session.scalar(_ALLOCATED, given))
+
+
+async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID) -> Allocation:
+    """The allocation as recorded. Errors: ALLOCATED_ALREADY."""
     again = ALLOCATED_ALREADY(path=("stage",), stage=made.stage, year=made.year, market=made.market)
     try:
-        await _keep(unit, allowance_allocation, made, recorded_by)
+        return replace(made, recorded_at=await _keep(unit, allowance_allocation, made, recorded_by))
     except DBAPIError as error:
         raise translate(error, {"allocated_once": lambda: again}) from error
 
 
-async def stages(unit: UnitOfWork, organisation_id: UUID, market: str, year: int) -> dict[Stage, int]:
-    """What was allocated, or taken back, in each stage of a year (t); nobody else records a stage meanwhile."""
-    await unit.execute(_LOCK, {"name": f"{unit.tenant_id} {organisation_id}"})
-    rows = await unit.rows(_STAGES, {"organisation": organisation_id, "market": market, "year": year})
-    return {Stage(r.stage): int(r.quantity_t) for r in rows}
+async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> CarryOver:
+    return replace(made, recorded_at=await _keep(unit, carry_over, made, recorded_by))
 
 
-async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> None:
-    await _keep(unit, carry_over, made, recorded_by)
-
-
-async def _keep(unit: UnitOfWork, into: Table, made: Any, recorded_by: UUID) -> None:
+async def _keep(unit: UnitOfWork, into: Table, made: Any, recorded_by: UUID) -> datetime:
     row = {n: v for n, v in asdict(made).items() if n in into.c and v is not None}
-    await unit.execute(into.insert(), row | {"tenant_id": unit.tenant_id, "recorded_by": recorded_by})
+    row |= {"tenant_id": unit.tenant_id, "recorded_by": recorded_by}
+    recorded_at: datetime = await unit.scalar(into.insert().values(row).returning(into.c.recorded_at))
+    return recorded_at
 
 
 async def carry_over_base(

@@ -18,10 +18,11 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import BAD_YEAR, MISSING_TEXT
+from backend.ledger.codes import BAD_YEAR, MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.compliance import repository
 from backend.ledger.compliance.carrying import carried_over
 from backend.ledger.compliance.domain import (
+    CLAW_BACK_EXCEEDED,
     CLAW_BACK_NEEDS_LEGS,
     NO_APPROVED_INVENTORY,
     Allocation,
@@ -30,7 +31,6 @@ from backend.ledger.compliance.domain import (
     NewAllocation,
     Stage,
     ceiling,
-    check_stage,
 )
 from backend.ledger.compliance.due import due_days, surrender_years
 from backend.ledger.domain import (
@@ -61,7 +61,9 @@ CLAW_BACK: Final = "CLAW_BACK"
 
 @dataclass(frozen=True, slots=True)
 class CompliancePosition:
-    """Where an entity stands for a year: tonnes due, surrendered by class, lacking; room for offsets; the deadline."""
+    """Where an entity stands for a year: tonnes due, surrendered by class, lacking; room for offsets, and those beyond
+    it, which meet nothing; the deadline.
+    """
 
     organisation_id: UUID
     year: int
@@ -74,11 +76,9 @@ class CompliancePosition:
 
     @property
     def beyond_limit_t(self) -> int:
-        """Offsets surrendered beyond the limits that bind: they do not count towards what is due."""
-        offsets = sum(u.quantity_t for u in self.surrendered if u.asset_class is not AssetClass.ALLOWANCE)
-        bound = [r for r in self.offsets if r.rule.must and r.rule.code not in self.excepted]
-        limits = [r.limit_t for r in bound if r.limit_t is not None]
-        return max(offsets - min(limits), 0) if limits else 0
+        """Offsets above a limit that binds: what is due was lowered, or taken back, after they were surrendered."""
+        binding = (r for r in self.offsets if r.rule.must and r.rule.code not in self.excepted)
+        return max((r.used_t - r.limit_t for r in binding if r.limit_t is not None and r.used_t > r.limit_t), default=0)
 
     @property
     def surrendered_t(self) -> int:
@@ -87,8 +87,9 @@ class CompliancePosition:
     @property
     def shortfall_t(self) -> int | None:
         """Whole units still to surrender: a fraction of a tonne takes one more."""
-        counted = self.surrendered_t - self.beyond_limit_t
-        return None if self.obligation is None else max(ceiling(self.obligation.tonnes) - counted, 0)
+        if self.obligation is None:
+            return None
+        return max(ceiling(self.obligation.tonnes) - self.surrendered_t + self.beyond_limit_t, 0)
 
 
 class ComplianceService:
@@ -131,8 +132,8 @@ class ComplianceService:
     async def allocate(self, actor: Actor, new: NewAllocation, legs: Sequence[LegOrder]) -> Done[Allocation]:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
-        Errors: ALLOCATED_ALREADY, STAGE_OUT_OF_ORDER, CLAW_BACK_EXCEEDED, CLAW_BACK_NEEDS_LEGS, UNKNOWN_MARKET,
-        those of issuing and posting.
+        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of
+        issuing and posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)
@@ -143,6 +144,8 @@ class ComplianceService:
                 need="A claw-back names the units it takes, in legs that sum to its quantity; other stages name none",
                 need_zh="收回须以分录指明所收回的配额且合计等于其数量；其他阶段不填分录",
             )
+        if legs and new.serial is not None:
+            raise SERIAL_OF_NEW_LOT(path=("serial",), what="a claw-back", what_zh="收回")
         evidence = tidy(new.evidence)
         if not evidence:
             raise MISSING_TEXT(path=("evidence",), what="evidence")
@@ -152,9 +155,8 @@ class ComplianceService:
         async def work(change: Change) -> Allocation:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
-            check_stage(sound, await repository.stages(change.unit, sound.organisation_id, sound.market, sound.year))
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
-            await repository.keep_allocation(change.unit, made, actor.principal.member_id)
+            made = await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
             return made
 
@@ -165,7 +167,7 @@ class ComplianceService:
         reference = new.issue_reference or f"{new.year}-{new.stage}-{new.organisation_id}"
         lot = NewLot(
             AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id,
-            self.toolbox.clock.today(), new.year, evidence=new.evidence,
+            self.toolbox.clock.today(), new.year, serial=new.serial, evidence=new.evidence,
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:
@@ -174,19 +176,17 @@ class ComplianceService:
         return _allocation(new, lot_id=row.lot.id)
 
     async def _taken_back(self, change: Change, new: NewAllocation, legs: Sequence[LegOrder]) -> Allocation:
-        """The units leave the world: nobody can take them out of the market again."""
+        """The units are cancelled: what went back to the authority is out of everybody's reach."""
+        await rule_facts.lock(change.unit, [(new.organisation_id, new.year)])
+        left = await repository.allocated_t(change.unit, new)
+        if new.quantity_t > left:
+            raise CLAW_BACK_EXCEEDED(path=("quantity",), quantity=new.quantity_t, year=new.year, left=left)
         today = self.toolbox.clock.today()
         order = Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
         (row,) = (await post_within(change, [order])).rows
         if row.refusal is not None:
             raise row.refusal.error()
         assert row.transfer is not None, "what was not refused was posted"
-        if any(leg.source.organisation_id != new.organisation_id for leg in row.transfer.legs):
-            raise CLAW_BACK_NEEDS_LEGS(
-                path=("legs",),
-                need="A claw-back takes units out of the accounts of the organisation that they were allocated to",
-                need_zh="收回的配额须在获分配组织的账户中",
-            )
         return _allocation(new, transfer_id=row.transfer.id)
 
     async def carry_over(

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
+from backend.kit.errors import CodedError
 from backend.ledger.cuts import codes
 from backend.ledger.domain import Account, Lot, LotRef, SerialBlock, Transfer
 
@@ -102,6 +103,11 @@ def part_of(lot: Lot, key: UUID, issued_by: UUID, block: tuple[int, int]) -> Lot
         serial=SerialBlock(serial_of(lot).prefix, first, last),
         issued_by=issued_by,
     )
+
+
+def not_whole(lot: Lot) -> CodedError:
+    """LOT_NOT_WHOLE of this lot."""
+    return codes.LOT_NOT_WHOLE(path=("lot",), lot=_name(lot))
 
 
 def _kin(resting: Resting) -> tuple[object, ...]:

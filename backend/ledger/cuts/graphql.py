@@ -8,27 +8,16 @@ import strawberry
 
 from backend.kit.graphql.fields import mutation
 from backend.kit.graphql.payloads import MutationInput, Payload
-from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import input_type, object_type
 from backend.ledger.cuts.domain import Cut, MergeLots, SplitLot
 from backend.ledger.cuts.service import CutService
-from backend.ledger.graphql_inputs import LotRefInput
+from backend.ledger.graphql_legs import LotRefInput, SerialRangeInput
 from backend.ledger.graphql_types import AssetLot, AssetTransfer
 from tenants.access import Permission
 from tenants.commands import Done
 from tenants.context import Info, requires
 
 _MOVE: Final = requires(Permission.ASSET_MANAGE, Permission.ASSET_SYNC)
-
-
-@input_type
-class SerialRangeInput:
-    """Consecutive serial numbers of a lot, both ends included."""
-
-    first: Tonnes
-    """First number."""
-    last: Tonnes
-    """Last number."""
 
 
 @input_type
@@ -72,7 +61,12 @@ class LotCutPayload(Payload):
     @classmethod
     def of(cls, done: Done[Cut]) -> Self:
         lots = [AssetLot.of(lot) for lot in done.value.lots]
-        return cls(errors=[], lots=lots, transfer=AssetTransfer.of(done.value.transfer), replayed=done.replayed)
+        return cls(
+            errors=[],
+            lots=lots,
+            transfer=AssetTransfer.of(done.value.transfer, done.value.lots),
+            replayed=done.replayed,
+        )
 
 
 @object_type

@@ -10,8 +10,9 @@ from uuid import UUID
 from asyncpg.exceptions import UniqueViolationError
 
 from backend.kit.database import ReadSession
+from backend.kit.ids import uuid7
 from backend.ledger.codes import LOT_ALREADY_ISSUED
-from backend.ledger.cuts.domain import serial_of
+from backend.ledger.cuts.domain import not_whole, part_of, serial_of
 from backend.ledger.domain import Account, Lot, TransferKind
 from backend.ledger.repository.names import account_of
 from tenants.commands import Change
@@ -36,7 +37,27 @@ async def resting(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, Ac
     return {row.lot_id: account_of(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public view by name
 
 
-async def cut(
+async def cut_into(
+    change: Change,
+    kind: TransferKind,
+    on: date,
+    evidence: str,
+    account: Account,
+    old: Sequence[Lot],
+    blocks: Sequence[tuple[int, int]],
+) -> tuple[UUID, list[Lot]]:
+    """Put lots of these blocks in the place of old ones: the transfer and the lots. Errors: LOT_NOT_WHOLE when one
+    moved meanwhile, LOT_ALREADY_ISSUED.
+    """
+    transfer_id = uuid7()
+    new = [part_of(old[0], uuid7(), transfer_id, block) for block in blocks]
+    moved = await _cut(change, kind, on, evidence, account, old, new)
+    if moved is not None:
+        raise not_whole(next(lot for lot in old if lot.id == moved))
+    return transfer_id, new
+
+
+async def _cut(
     change: Change,
     kind: TransferKind,
     on: date,

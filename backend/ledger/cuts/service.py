@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.kit.ids import uuid7
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.codes import UNKNOWN_LOT
-from backend.ledger.cuts import codes, domain, repository
+from backend.ledger.cuts import domain, repository
 from backend.ledger.cuts.domain import Cut, MergeLots, Resting, SplitLot
-from backend.ledger.domain import Account, Lot, LotRef, TransferKind
+from backend.ledger.domain import Account, LotRef, TransferKind
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, transfers
 from backend.ledger.rulebook.repository import not_open
@@ -61,12 +60,9 @@ class CutService:
         blocks: Sequence[tuple[int, int]],
     ) -> Cut:
         account = await _open(change, old)
-        transfer_id = uuid7()
-        new = [domain.part_of(old[0].lot, uuid7(), transfer_id, block) for block in blocks]
         today = self.toolbox.clock.today()
-        moved = await repository.cut(change, kind, today, tidy(evidence), account, [r.lot for r in old], new)
-        if moved is not None:
-            raise _not_whole(next(r.lot for r in old if r.lot.id == moved))
+        lots = [r.lot for r in old]
+        transfer_id, new = await repository.cut_into(change, kind, today, tidy(evidence), account, lots, blocks)
         return Cut(tuple(new), (await transfers.transfers(change.unit, [transfer_id]))[transfer_id])
 
 
@@ -91,15 +87,10 @@ async def _open(change: Change, old: Sequence[Resting]) -> Account:
     for resting in old:
         await require_manager(change, resting.account.organisation_id if resting.account else resting.lot.issued_to)
         if resting.account is None:
-            raise _not_whole(resting.lot)
+            raise domain.not_whole(resting.lot)
     account = old[0].account
     assert account is not None, "each rests somewhere, and merged lots in one place"
     shut = await not_open(change.unit, [account.id])
     if shut:
-        named = f"{account.code} ({account.id})"
-        raise ACCOUNT_NOT_OPEN(path=("lot",), account=named, state=shut[account.id])
+        raise ACCOUNT_NOT_OPEN(path=("lot",), account=account.named, state=shut[account.id])
     return account
-
-
-def _not_whole(lot: Lot) -> Exception:
-    return codes.LOT_NOT_WHOLE(path=("lot",), lot=f"{lot.scheme} {lot.issue_reference}")

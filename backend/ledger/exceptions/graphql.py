@@ -19,7 +19,7 @@ from backend.ledger.exceptions import domain
 from backend.ledger.exceptions.domain import NewException, WithdrawException
 from backend.ledger.exceptions.service import ExceptionService
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import organisation
+from backend.ledger.graphql_legs import organisation
 from tenants.access import Permission
 from tenants.context import Info, requires
 

@@ -17,7 +17,7 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import UsedLegInput, organisation
+from backend.ledger.graphql_legs import UsedLegInput, organisation
 from backend.ledger.offsets import domain
 from backend.ledger.offsets.domain import Decision, NewOffsetSurrender, OffsetCause, OffsetStep, Withdrawal
 from backend.ledger.offsets.service import OffsetService

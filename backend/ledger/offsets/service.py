@@ -9,7 +9,7 @@ from uuid import UUID
 
 from backend.kit.database import UnitOfWork
 from backend.kit.errors import CodedError
-from backend.kit.ids import uuid7
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -57,9 +57,9 @@ class OffsetService:
             Aim.PENDING, new.legs, TransferKind.SURRENDER, new.beneficiary_id, new.for_year, new.purpose, new.evidence,
             new.deadline,
         )  # fmt: skip
-        checked, order = reserving.checked(reservation, clock.now(), clock.today())
 
         async def work(change: Change) -> OffsetSurrender:
+            checked, order = reserving.checked(reservation, clock.now(), clock.today())
             # The deadline is the surrender's: it takes the offer back before the units.
             held = await reserve_within(change, replace(checked, expires_at=None), order)
             await _only_offsets(change, held)
@@ -214,7 +214,7 @@ async def _steerable(change: Change, key: UUID) -> OffsetSurrender:
     shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
     found = (await repository.surrenders(change.unit, [key], shown)).get(key)
     if found is None:
-        raise codes.UNKNOWN_OFFSET_SURRENDER(path=("surrenderId",), surrender=str(key))
+        raise codes.UNKNOWN_OFFSET_SURRENDER(path=("surrenderId",), surrender=global_id("OffsetSurrender", key))
     await require_manager(change, found.organisation_id)
     return found
 

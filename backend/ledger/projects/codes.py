@@ -73,12 +73,6 @@ CLAIM_OUTSIDE = rule(
     en="The claim covers {first} to {last}; it must lie from {earliest} to {latest}. Source: {source}.",
     zh="申报期间 {first} 至 {last} 须在 {earliest} 至 {latest} 之内。依据：{source}。",
 )
-CLAIMED_MORE = rule(
-    "CLAIMED_MORE",
-    en="The measurements of the sink count {counted} t in all; {earlier} t are claimed, and {claimed} t more "
-    "would pass it.",
-    zh="碳汇监测共可计 {counted} 吨；已申报 {earlier} 吨，再申报 {claimed} 吨将超出。",
-)
 CLAIM_OVERLAPS = conflict(
     "CLAIM_OVERLAPS",
     en="Another claim of the project covers part of {first} to {last}; a day is claimed once.",
@@ -88,6 +82,18 @@ VERIFIED_MORE = invalid(
     "VERIFIED_MORE",
     en="Verified were {verified} t; it must be 1 to the {claimed} t claimed.",
     zh="核查量 {verified} 吨须为 1 至申报的 {claimed} 吨。",
+)
+MEASURED_LESS = rule(
+    "MEASURED_LESS",
+    en="The monitoring rounds count {counted} t from {first} to {last}; {verified} t cannot be verified. Record the "
+    "rounds that are missing, or verify less.",
+    zh="{first} 至 {last} 的监测轮次仅计 {counted} 吨，不能核查 {verified} 吨；请补录监测轮次或减少核查量。",
+)
+LOTS_COME_FROM_CLAIMS = rule(
+    "LOTS_COME_FROM_CLAIMS",
+    en="'{project}' is a project entered here; its lots come from its registered claims. Use claimReductions and "
+    "takeClaimStep.",
+    zh="“{project}”是已登记的项目，其批次只由登记的减排量申报产生；请使用 claimReductions 与 takeClaimStep。",
 )
 BAD_STAND = invalid(
     "BAD_STAND",

@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from backend.kit.text import clean
+from backend.ledger.domain import SerialBlock
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
 
@@ -26,7 +27,6 @@ DRAFT: Final = "DRAFT"
 REGISTERED: Final = "REGISTERED"
 ACCOUNTED: Final = "ACCOUNTED"
 APPLIED: Final = "APPLIED"
-WITHDRAWN: Final = "WITHDRAWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,7 @@ class Taken:
     note: str = ""
     verified_t: int | None = None
     expected_version: int | None = None
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,11 @@ def check_step(regime: Regime, step: Step, taken: Taken, events: Sequence[Event]
         raise codes.BODY_MISSING(path=("body",), step=step.code)
 
 
+def same_body(one: str, other: str) -> bool:
+    """Whether two names are of one body: letters count alike in either case and width."""
+    return clean(one).casefold() == clean(other).casefold()
+
+
 def check_registrable(regime: Regime, project: Project) -> None:
     """No project inside an allowance scheme or another mechanism is registered. Errors: PROJECT_NOT_ELIGIBLE."""
     for flag, why, why_zh in (
@@ -237,12 +243,6 @@ def check_claimed_in_time(regime: Regime, claim: Claim, applied_on: date) -> Non
     earliest = years_later(applied_on, -regime.claim_within_years)
     if not earliest <= claim.period_from < claim.period_to <= applied_on:
         raise _outside(regime, claim.period_from, claim.period_to, earliest, applied_on)
-
-
-def same_body(one: str, other: str) -> bool:
-    """Whether two names are of one body, however wide, spaced or cased they are written."""
-    first, second = ("".join(clean(name).casefold().split()) for name in (one, other))
-    return first == second
 
 
 def _outside(regime: Regime, first: date, last: date, earliest: date, latest: date) -> Exception:

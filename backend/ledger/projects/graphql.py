@@ -13,7 +13,7 @@ from backend.kit.graphql.payloads import Payload
 from backend.kit.graphql.types import object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import organisation
+from backend.ledger.graphql_legs import organisation
 from backend.ledger.projects.domain import methodologies, regimes
 from backend.ledger.projects.graphql_inputs import (
     ClaimReductionsInput,

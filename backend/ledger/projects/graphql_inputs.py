@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -12,7 +13,8 @@ from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, input_type
-from backend.ledger.graphql_inputs import organisation
+from backend.ledger.graphql_inputs import SerialBlockInput
+from backend.ledger.graphql_legs import organisation
 from backend.ledger.projects.domain import Claim, NewProject, Taken
 from backend.ledger.projects.sinks import Round, Stand
 
@@ -97,9 +99,12 @@ class TakeClaimStepInput(_StepInput):
     """The claim."""
     verified: Tonnes | None = None
     """Tonnes that were verified; all that was claimed when not given."""
+    serial: SerialBlockInput | None = None
+    """With the step that registers the claim: serial numbers of its lot, as many as tonnes verified."""
 
     def command(self) -> Taken:
-        return self.taken(self.verified)
+        serial = None if self.serial is None else self.serial.block()
+        return replace(self.taken(self.verified), serial=serial)
 
 
 @input_type

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,13 +14,12 @@ from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import MISSING_TEXT
+from backend.ledger.codes import MISSING_TEXT, SERIAL_OF_NEW_LOT
 from backend.ledger.domain import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
     APPLIED,
     REGISTERED,
-    WITHDRAWN,
     Claim,
     Event,
     NewProject,
@@ -38,8 +36,7 @@ from backend.ledger.projects.domain import (
     regimes,
     same_body,
 )
-from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, removals
-from backend.ledger.rulebook.judging import floor
+from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, countable_t, removals
 from backend.ledger.rules import check_quantity
 from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal
@@ -108,9 +105,7 @@ class ProjectService:
         return await perform(self.toolbox, actor, "takeProjectStep", body, Project, work)
 
     async def claim(self, actor: Actor, new: Claim) -> Done[Claim]:
-        """Claim reductions of a period. Errors: PROJECT_NOT_REGISTERED, CLAIM_OUTSIDE, CLAIM_OVERLAPS, CLAIMED_MORE,
-        BAD_QUANTITY.
-        """
+        """Claim reductions of a period. Errors: PROJECT_NOT_REGISTERED, CLAIM_OUTSIDE, CLAIM_OVERLAPS, BAD_QUANTITY."""
         check_quantity(new.quantity_t)
 
         async def work(change: Change) -> Claim:
@@ -119,7 +114,6 @@ class ProjectService:
                 raise codes.NOT_REGISTERED(path=("projectId",), state=project.state)
             check_claim(regimes()[project.regime], project, new.period_from, new.period_to)
             before = (await repository.claims_of(change.unit, [project.id])).get(project.id, [])
-            await _check_measured(change, project, before, new)
             made = replace(new, id=uuid7(), number=len(before) + 1, validator=project.validator)
             await repository.insert_claim(change.unit, made, actor.principal.member_id)
             await change.audit("ProjectClaim", made.id, project.organisation_id, after=made)
@@ -131,7 +125,8 @@ class ProjectService:
     async def take_claim_step(self, actor: Actor, claim_id: UUID, taken: Taken) -> Done[Claim]:
         """Take a step of a claim; the one that registers it issues its lot in the same transaction.
 
-        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, CLAIM_OUTSIDE, those of issuing.
+        Errors: as `take_step`, SAME_BODY, VERIFIED_MORE, MEASURED_LESS, SERIAL_OF_NEW_LOT, CLAIM_OUTSIDE, those of
+        issuing.
         """
 
         async def work(change: Change) -> Claim:
@@ -164,7 +159,11 @@ class ProjectService:
             verified_t = claim.quantity_t if taken.verified_t is None else taken.verified_t
             if not 1 <= verified_t <= claim.quantity_t:
                 raise codes.VERIFIED_MORE(path=("verified",), verified=verified_t, claimed=claim.quantity_t)
+            if methodologies()[project.methodology].sink:
+                await _check_measured(change.unit, project, claim, verified_t)
             moved = replace(moved, verifier=taken.body, verified_t=verified_t)
+        if taken.serial is not None and step.to != REGISTERED:
+            raise SERIAL_OF_NEW_LOT(path=("serial",), what=f"the step {step.code}", what_zh=f"步骤 {step.code} ")
         if step.to == APPLIED:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
@@ -178,7 +177,7 @@ class ProjectService:
         lot = NewLot(
             AssetClass.CCER, regime.scheme, f"{project.code}-{claim.number}", claim.verified_t, Origin.ISSUED_CREDIT,
             project.organisation_id, taken.happened_on, (claim.period_to - timedelta(days=1)).year,
-            f"{project.code} {project.name}", evidence=next(iter(taken.documents.values()), ""),
+            f"{project.code} {project.name}", serial=taken.serial, evidence=next(iter(taken.documents.values()), ""),
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:
@@ -257,24 +256,22 @@ class ProjectService:
         }
 
 
+async def _check_measured(session: ReadSession, project: Project, claim: Claim, verified_t: int) -> None:
+    """A sink is verified for no more than its rounds count. Errors: MEASURED_LESS."""
+    rounds = (await repository.rounds_of(session, [project.id])).get(project.id, [])
+    found = removals(rounds, methodologies()[project.methodology])
+    counted = countable_t(found, claim.period_from, claim.period_to)
+    if verified_t > counted:
+        raise codes.MEASURED_LESS(path=("verified",), verified=verified_t, counted=counted,
+                                  first=str(claim.period_from), last=str(claim.period_to))  # fmt: skip
+
+
 async def _project(change: Change, project_id: UUID, field: str) -> Project:
     found = (await repository.projects(change.unit, [project_id], change.actor.principal)).get(project_id)
     if found is None:
         raise NOT_FOUND(path=(field,), what="CarbonProject", key=str(project_id))
     await change.require(Permission.ASSET_MANAGE, found.organisation_id)
     return found
-
-
-async def _check_measured(change: Change, project: Project, before: Sequence[Claim], new: Claim) -> None:
-    """No more is claimed of a measured sink than its measurements count. Errors: CLAIMED_MORE."""
-    rounds = (await repository.rounds_of(change.unit, [project.id])).get(project.id, [])
-    if not rounds:
-        return
-    found = removals(rounds, methodologies()[project.methodology])
-    counted = max(floor(sum((r.counted_t or Decimal(0) for r in found), Decimal(0))), 0)
-    earlier = sum(c.quantity_t for c in before if c.state != WITHDRAWN)
-    if earlier + new.quantity_t > counted:
-        raise codes.CLAIMED_MORE(path=("quantity",), counted=counted, earlier=earlier, claimed=new.quantity_t)
 
 
 async def _events(session: ReadSession, project_id: UUID) -> list[Event]:

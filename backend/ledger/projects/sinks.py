@@ -80,6 +80,21 @@ def removals(rounds: Sequence[Round], by: Methodology) -> list[Removal]:
     return [_removal(a, b, by) for a, b in pairwise(ordered)]
 
 
+def countable_t(found: Sequence[Removal], first: date, last: date) -> int:
+    """Whole tonnes that the rounds count from a day to before another, evenly over the days between two rounds; what
+    must be measured again counts nothing.
+    """
+    whole = sum((_share_of(r, first, last) for r in found), Fraction(0))
+    return max(int(whole // 1), 0)
+
+
+def _share_of(removal: Removal, first: date, last: date) -> Fraction:
+    days = (min(removal.last, last) - max(removal.first, first)).days
+    if removal.counted_t is None or days <= 0:
+        return Fraction(0)
+    return Fraction(removal.counted_t) * days / (removal.last - removal.first).days
+
+
 def _removal(first: Round, last: Round, by: Methodology) -> Removal:
     change = last.stock_t - first.stock_t
     off = deduction(max(first.uncertainty, last.uncertainty), by)

@@ -17,7 +17,7 @@ from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.types import build, input_type, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import organisation
+from backend.ledger.graphql_legs import organisation
 from backend.ledger.reminders import domain
 from backend.ledger.reminders.domain import OVERDUE, Acknowledgement
 from backend.ledger.reminders.service import ReminderService

@@ -38,7 +38,7 @@ async def page_of_accounts(
 
 
 _BALANCES: Final = """
-SELECT b.account_id, b.lot_id, b.quantity_t
+SELECT b.account_id, b.lot_id, b.quantity_t, b.version
 FROM unnest(CAST(:accounts AS uuid[])) AS asked (account_id)
 CROSS JOIN LATERAL (
   SELECT * FROM asset_balance b
@@ -57,7 +57,7 @@ async def pages_of_balances(
     arguments = {"accounts": list(account_ids), "after": after, "size": request.first + 1}
     found: dict[UUID, list[Balance]] = defaultdict(list)
     for row in await session.rows(_BALANCES, arguments):
-        found[row.account_id].append(Balance(row.account_id, row.lot_id, row.quantity_t))
+        found[row.account_id].append(Balance(row.account_id, row.lot_id, row.quantity_t, row.version))
     return {key: Page.cut(found[key], request, lambda b: (b.lot_id,)) for key in account_ids}
 
 

@@ -42,19 +42,11 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS asked (id, organisation_id, c
 JOIN organisation o ON o.id = asked.organisation_id
 ORDER BY o.id ON CONFLICT DO NOTHING
 """
-_ORGANISATIONS: Final = "SELECT id FROM organisation WHERE id = ANY ($1::uuid[])"
-
-_KNOWN_PROJECTS: Final = """
-SELECT DISTINCT asked.name FROM unnest(CAST(:names AS text[])) AS asked (name)
-JOIN carbon_project p ON lower(asked.name) IN (lower(p.code), lower(p.name), lower(p.code || ' ' || p.name))
+_PROJECTS: Final = """
+SELECT x.text FROM unnest(CAST(:texts AS text[])) AS x (text)
+WHERE EXISTS (SELECT FROM carbon_project p WHERE x.text IN (p.code, p.name, p.code || ' ' || p.name))
 """
-
-
-async def known_projects(session: ReadSession, projects: Collection[str]) -> set[str]:
-    """Those of some projects, named by code, name or both, that the tenant keeps."""
-    if not projects:
-        return set()
-    return {r.name for r in await session.rows(_KNOWN_PROJECTS, {"names": list(projects)})}
+_ORGANISATIONS: Final = "SELECT id FROM organisation WHERE id = ANY ($1::uuid[])"
 
 
 def account_of(row: Any) -> Account:
@@ -175,6 +167,12 @@ async def organisations(session: ReadSession, keys: Collection[UUID]) -> frozens
     driver = (await session.connection.get_raw_connection()).driver_connection
     assert driver is not None
     return frozenset(row["id"] for row in await driver.fetch(_ORGANISATIONS, list(keys)))
+
+
+async def projects_named(session: ReadSession, texts: Collection[str]) -> frozenset[str]:
+    """Those of some texts that name a project of the tenant: by code, by name, or by both."""
+    rows = await session.rows(_PROJECTS, {"texts": list(texts)}) if texts else []
+    return frozenset(r.text for r in rows)
 
 
 async def insert_account(unit: UnitOfWork, new: NewAccount) -> Account:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,22 +15,26 @@ from backend.kit.database import sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from tenants.commands import Change
 
-_ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, recorded_at"
+_ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, day, recorded_at"
 _POST: Final = f"""
-SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], '{{}}', '{{}}', $4::uuid[], $5::text[], $6::int[],
+SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::int[],
   $7::date[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::int[], $15::int[],
   $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[])
 """  # noqa: S608 - a constant
-_COMMIT: Final = f"""
-SELECT {_ROWS} FROM ledger_commit($1::uuid, $2::int[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-  $8::text[], $9::bytea[], $10::uuid[], $11::text[], $12::int[], $13::date[], $14::uuid[], $15::int[], $16::text[],
-  $17::text[], $18::uuid[], $19::int[], $20::int[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[])
-"""  # noqa: S608 - a constant
+_COMMIT: Final = """
+SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::int[], $4::uuid[], $5::uuid[],
+  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::uuid[], $12::text[], $13::int[], $14::date[],
+  $15::uuid[], $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::int[], $23::uuid[],
+  $24::uuid[], $25::uuid[], $26::bigint[])
+"""
 _COMMIT_LIST: Final = """
-SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::uuid[], $3::uuid[], $4::uuid, $5::text, $6::text,
-  $7::text, $8::bytea, $9::text, $10::boolean, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
+SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
+  $7::text, $8::text, $9::bytea, $10::text, $11::uuid[], $12::text[], $13::int[], $14::date[], $15::uuid[],
   $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[],
   $25::bigint[])
+"""
+_SHORT_DAY: Final = """
+SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
 """
 _NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
@@ -42,12 +47,15 @@ FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why the books refused the posting at `index`; which leg lacked cover, and how much there was."""
+    """Why the books refused the posting at `index`; which leg lacked cover, and how much there was, or on a past
+    `day` would be left (below zero).
+    """
 
     index: int
     code: str
     leg: int | None
     available_t: int | None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
-    and each organisation it takes from with a node on which the caller has the right to (none: the right everywhere).
+    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to
+    (none: the right everywhere).
     """
 
     plan: Transfer
@@ -72,6 +81,7 @@ class Asked:
     key: str | None
     digest: bytes
     organisation_id: UUID
+    balances: int
     reach: tuple[tuple[UUID, UUID], ...] = ()
 
 
@@ -92,12 +102,14 @@ class AskedList:
     reach: Sequence[tuple[UUID, UUID]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Landed:
-    """How one of many postings came down: when, and each balance as it left it; or `refused`, to be judged alone."""
+    """How one of many postings came down: when, and the balances as it left them, in the order of account and lot; or
+    `refused`, to be judged alone.
+    """
 
     recorded_at: datetime
-    balances: list[tuple[UUID, UUID, int]]
+    quantities: Sequence[int] = ()
     refused: bool = False
 
 
@@ -125,7 +137,7 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         *_legs(transfers),
     )
     refused = [
-        Refused(row["posting"] - 1, row["refusal"], row["leg"] and row["leg"] - 1, row["quantity_t"])
+        Refused(row["posting"] - 1, row["refusal"], row["leg"] and row["leg"] - 1, row["quantity_t"], row["day"])
         for row in rows
         if row["posting"] is not None
     ]
@@ -140,9 +152,10 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     """
     reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
     plans = [a.plan for a in asked]
-    rows = await driver.fetch(
-        _COMMIT,
+    counts = [a.balances for a in asked]
+    arguments = [
         tenant_id,
+        False,
         [number for number, _, _ in reach],
         [organisation for _, organisation, _ in reach],
         [node for _, _, node in reach],
@@ -153,24 +166,43 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         [a.digest for a in asked],
         *_plans(plans),
         [a.organisation_id for a in asked],
+        counts,
         *_legs(plans),
-    )
-    landed: list[Landed | None] = [None] * len(asked)
-    for posting, refusal, _, account_id, lot_id, quantity_t, recorded_at in rows:
-        found = landed[posting - 1]
-        if found is None:
-            found = landed[posting - 1] = Landed(recorded_at, [], refused=refusal is not None)
-        if refusal is None:
-            found.balances.append((account_id, lot_id, quantity_t))
-    return landed
+    ]
+    again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
+    if again:
+        landed: list[Landed | None] = [None] * len(asked)
+        for number in again:
+            landed[number - 1] = Landed(recorded_at, refused=True)
+        return landed
+    ends = list(accumulate(counts))
+    return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+
+async def _opened(driver: Any, call: str, arguments: list[Any]) -> Any:
+    """The row a call answers; a second call makes the balances that were not there at the first (by its second
+    argument): to look for them beforehand would cost all what few need.
+    """
+    try:
+        return await driver.fetchrow(call, *arguments)
+    except PostgresError as error:
+        if sqlstate(error) != _NOT_THERE:
+            raise
+    arguments[1] = True
+    return await driver.fetchrow(call, *arguments)
 
 
 async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
     """Post a list in one transaction of its own, whole: when, and each balance it touched as it left it, in the order
     of account and lot. None when something stands in its way that has to be looked at more closely.
     """
+    ids, *details = _plans(asked.plans)
+    posting, place, *moves = _legs(asked.plans)
+    if len(posting) == len(ids):
+        posting, place = [], []
     arguments = [
         tenant_id,
+        False,
         [organisation for organisation, _ in asked.reach],
         [node for _, node in asked.reach],
         asked.member_id,
@@ -179,20 +211,28 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         asked.key,
         asked.digest,
         asked.kept,
-        False,
-        *_plans(asked.plans),
-        asked.organisations,
-        *_legs(asked.plans),
+        ids,
+        *(_alike(column) for column in details),
+        _alike(asked.organisations),
+        posting,
+        place,
+        *moves,
     ]
-    try:
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
-    except PostgresError as error:
-        # To look for missing balances first would cost every list what few need.
-        if sqlstate(error) != _NOT_THERE:
-            raise
-        arguments[9] = True
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    row = await _opened(driver, _COMMIT_LIST, arguments)
     return row and (row["recorded_at"], row["balances"])
+
+
+async def short_day(change: Change, on: date, account_id: UUID, lot_id: UUID, taken_t: int) -> tuple[date, int] | None:
+    """The first day on which a balance would be short, and by how much, were so much taken from it on a day."""
+    driver = await change.unit.driver()
+    row = await driver.fetchrow(_SHORT_DAY, change.unit.tenant_id, on, account_id, lot_id, taken_t)
+    return row and (row["day"], -row["quantity_t"])
+
+
+def _alike(column: Sequence[Any]) -> Sequence[Any]:
+    """One for all, when all are alike."""
+    first = column[0]
+    return [first] if all(x is first or x == first for x in column) else column
 
 
 def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
@@ -209,14 +249,14 @@ def _plans(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
 
 
 def _legs(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
-    legs = [(number, place, leg) for number, t in enumerate(transfers, 1) for place, leg in enumerate(t.legs, 1)]
+    legs = [leg for t in transfers for leg in t.legs]
     return (
-        [number for number, _, _ in legs],
-        [place for _, place, _ in legs],
-        [leg.lot_id for _, _, leg in legs],
-        [leg.source.id for _, _, leg in legs],
-        [leg.destination.id for _, _, leg in legs],
-        [leg.quantity_t for _, _, leg in legs],
+        [number for number, t in enumerate(transfers, 1) for _ in t.legs],
+        [place for t in transfers for place in range(1, len(t.legs) + 1)],
+        [leg.lot_id for leg in legs],
+        [leg.source.id for leg in legs],
+        [leg.destination.id for leg in legs],
+        [leg.quantity_t for leg in legs],
     )
 
 

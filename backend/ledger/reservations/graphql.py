@@ -18,7 +18,7 @@ from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import TransferKind
-from backend.ledger.graphql_inputs import PostedLegInput, organisation
+from backend.ledger.graphql_legs import PostedLegInput, organisation
 from backend.ledger.graphql_types import AssetParty, PostedPayload
 from backend.ledger.reservations import domain
 from backend.ledger.reservations.domain import (

@@ -9,13 +9,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.database import UnitOfWork
-from backend.kit.ids import uuid7
+from backend.kit.errors import CodedError
+from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes as posting_codes
 from backend.ledger.domain import Order
+from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import books_of, post_within, require_manager
 from backend.ledger.reservations import codes, domain, repository
@@ -45,9 +47,10 @@ class ReservationService:
         UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, FORBIDDEN, NOT_FOUND, INSUFFICIENT_BALANCE.
         """
         clock = self.toolbox.clock
-        tidied, order = domain.checked(new, clock.now(), clock.today())
 
         async def work(change: Change) -> Reservation:
+            # Here, for what was answered once is answered again also when its deadline has passed.
+            tidied, order = domain.checked(new, clock.now(), clock.today())
             made = await reserve_within(change, tidied, order)
             if made.expires_at is not None:
                 await enqueue(
@@ -127,7 +130,7 @@ class ReservationService:
         shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
         found = (await repository.reservations(change.unit, [key], shown)).get(key)
         if found is None:
-            raise codes.UNKNOWN_RESERVATION(path=("reservationId",), reservation=str(key))
+            raise codes.UNKNOWN_RESERVATION(path=("reservationId",), reservation=global_id("AssetReservation", key))
         await require_manager(change, found.organisation_id)
         return found
 
@@ -135,8 +138,13 @@ class ReservationService:
 async def reserve_within(change: Change, new: NewReservation, order: Order) -> Reservation:
     """Set units aside in a unit of work that is open; both as `domain.checked` gives them. Errors: as `reserve`."""
     books = await books_of(change, [order])
-    made = domain.reserved(new, planned(order, books, uuid7()))
-    await require_manager(change, made.organisation_id)
+    plan = planned(order, books, uuid7())
+    await require_manager(change, domain.reserved(new, plan).organisation_id)
+    held = await held_to(change, [order], [plan], books)
+    (exact,), books = held.plans, held.books
+    if isinstance(exact, CodedError):
+        raise exact
+    made = domain.reserved(new, exact)
     outcome = await repository.reserve(change, made)
     if isinstance(outcome, Short):
         raise _short(made, outcome, books)

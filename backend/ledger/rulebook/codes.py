@@ -25,13 +25,13 @@ OFFSET_LIMIT_UNKNOWN = rule(
 OFFSET_NOT_ELIGIBLE = rule(
     "OFFSET_NOT_ELIGIBLE",
     en="Lot {lot} cannot serve as an offset for {year}: it needs {need}, and has {found}. Rule {rule}: {source}.",
-    zh="批次 {lot} 不可用于 {year} 年度抵销：须 {need}，实为 {found}。规则 {rule}：{source}。",
+    zh="批次 {lot} 不可用于 {year} 年度抵销：须{need_zh}，实为 {found}。规则 {rule}：{source}。",
 )
 OFFSET_INSIDE_SCHEME = rule(
     "OFFSET_INSIDE_SCHEME",
-    en="The project of lot {lot} lies inside an allowance scheme, so it cannot serve as an offset. "
+    en="Lot {lot} comes from a project inside an allowance scheme and cannot serve as an offset for {year}. "
     "Rule {rule}: {source}.",
-    zh="批次 {lot} 的项目属于配额管理范围，不可用于抵销。规则 {rule}：{source}。",
+    zh="批次 {lot} 来自纳入配额管理的项目，不可用于 {year} 年度抵销。规则 {rule}：{source}。",
 )
 WRONG_MARKET = rule(
     "WRONG_MARKET",

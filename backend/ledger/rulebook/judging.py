@@ -23,8 +23,8 @@ PREFERENCE: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_
 
 @dataclass(frozen=True, slots=True)
 class LotFacts:
-    """What the rules ask of a lot. `name` is how people know it; `reduced_from` the first day of its reductions, where
-    it was claimed here; `inside_scheme`: its project is known to lie inside an allowance scheme.
+    """What the rules ask of a lot. `name` is how people know it. `reduced_from`: the first day of the reductions in it,
+    None where only the vintage is known; `in_scheme`: it comes from a project inside an allowance scheme.
     """
 
     name: str
@@ -33,7 +33,7 @@ class LotFacts:
     vintage: int | None
     issued_on: date
     reduced_from: date | None = None
-    inside_scheme: bool = False
+    in_scheme: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +153,27 @@ def _eligible(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book:
     for rule in book.binding(market, RuleKind.REDUCTION_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
         if lot.reduced_from is not None and lot.reduced_from <= rule.day:
-            yield _ineligible(rule, use, lot, path, f"> {rule.day}", str(lot.reduced_from))
-        elif lot.vintage is None or lot.vintage < rule.day.year:
-            yield _ineligible(rule, use, lot, path, f"vintage >= {rule.day.year}", str(lot.vintage or "-"))
+            yield _ineligible(
+                rule, use, lot, path, ("reductions after", "减排量产生于此日之后："), rule.day, lot.reduced_from
+            )
+        elif lot.reduced_from is None and (lot.vintage is None or lot.vintage < rule.day.year):
+            needed = ("a vintage from", "年份不早于 ")
+            yield _ineligible(rule, use, lot, path, needed, rule.day.year, lot.vintage or "-")
     for rule in book.binding(market, RuleKind.REGISTERED_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
         if lot.issued_on <= rule.day:
-            yield _ineligible(rule, use, lot, path, f"registered after {rule.day}", str(lot.issued_on))
-    for rule in book.binding(market, RuleKind.OUTSIDE_SCHEME, use.year, use.on) if lot.inside_scheme else ():
-        yield _finding(rule, codes.OFFSET_INSIDE_SCHEME, path, lot=lot.name)
+            needed = ("a registration after", "登记于此日之后：")
+            yield _ineligible(rule, use, lot, path, needed, rule.day, lot.issued_on)
+    for rule in book.binding(market, RuleKind.OUTSIDE_SCHEME, use.year, use.on) if lot.in_scheme else ():
+        yield _finding(rule, codes.OFFSET_INSIDE_SCHEME, path, lot=lot.name, year=use.year)
 
 
-def _ineligible(rule: Rule, use: Use, lot: LotFacts, path: tuple[str, ...], need: str, found: str) -> Finding:
-    return _finding(rule, codes.OFFSET_NOT_ELIGIBLE, path, lot=lot.name, year=use.year, need=need, found=found)
+def _ineligible(
+    rule: Rule, use: Use, lot: LotFacts, path: tuple[str, ...], words: tuple[str, str], need: object, found: object
+) -> Finding:
+    en, zh = words
+    return _finding(rule, codes.OFFSET_NOT_ELIGIBLE, path, lot=lot.name, year=use.year, need=f"{en} {need}",
+                    need_zh=f"{zh}{need}", found=str(found))  # fmt: skip
 
 
 def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book: Rulebook) -> Iterator[Finding]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.ledger.domain import AssetClass, Refusal, Transfer
@@ -19,17 +18,17 @@ _NOT_OPEN: Final = """
 SELECT DISTINCT ON (account_id) account_id, state FROM account_state
 WHERE account_id = ANY (CAST(:accounts AS uuid[])) ORDER BY account_id, number DESC
 """
+# A lot that was cut out of another has no claim of its own: those of its project and vintage speak for it.
 _LOTS: Final = """
-WITH RECURSIVE come AS (
-  SELECT tenant_id, id, id AS from_id FROM asset_lot WHERE id = ANY (CAST(:lots AS uuid[]))
-  UNION SELECT c.tenant_id, c.id, k.parent_id FROM come c
-  JOIN asset_lot_cut k ON k.tenant_id = c.tenant_id AND k.child_id = c.from_id)
 SELECT o.id, o.asset_class, o.scheme, o.issue_reference, o.vintage, o.issued_on,
-       (SELECT min(p.period_from) FROM come c JOIN project_claim p ON p.tenant_id = c.tenant_id AND p.lot_id = c.from_id
-        WHERE c.id = o.id) AS reduced_from,
-       EXISTS (SELECT FROM carbon_project p WHERE p.tenant_id = o.tenant_id AND p.in_allowance_scheme
-               AND lower(o.project) IN (lower(p.code), lower(p.name), lower(p.code || ' ' || p.name))) AS inside
-FROM asset_lot o WHERE o.id = ANY (CAST(:lots AS uuid[]))
+       coalesce(p.in_allowance_scheme, false) AS in_scheme,
+       (SELECT coalesce(min(k.period_from) FILTER (WHERE k.lot_id = o.id), min(k.period_from)) FROM project_claim k
+        WHERE k.tenant_id = p.tenant_id AND k.project_id = p.id AND k.lot_id IS NOT NULL
+          AND extract(year FROM k.period_to - 1) = o.vintage) AS reduced_from
+FROM asset_lot o
+LEFT JOIN carbon_project p ON o.project <> '' AND p.tenant_id = o.tenant_id
+  AND o.project IN (p.code, p.name, p.code || ' ' || p.name)
+WHERE o.id = ANY (CAST(:lots AS uuid[]))
 """
 # One after the other in one order, so that no two spend the same headroom and none wait in a circle.
 _LOCK: Final = """
@@ -121,12 +120,18 @@ async def facts(session: ReadSession, lots: Collection[UUID], served: Collection
 
 async def lot_facts(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, LotFacts]:
     rows = await session.rows(_LOTS, {"lots": list(lots)})
-    return {r.id: _lot(r) for r in rows}
-
-
-def _lot(r: Row[Any]) -> LotFacts:
-    name, kind = f"{r.scheme} {r.issue_reference}", AssetClass(r.asset_class)
-    return LotFacts(name, r.scheme, kind, r.vintage, r.issued_on, r.reduced_from, r.inside)
+    return {
+        r.id: LotFacts(
+            f"{r.scheme} {r.issue_reference}",
+            r.scheme,
+            AssetClass(r.asset_class),
+            r.vintage,
+            r.issued_on,
+            r.reduced_from,
+            r.in_scheme,
+        )
+        for r in rows
+    }
 
 
 async def remember(unit: UnitOfWork, transfers: Sequence[Transfer]) -> None:

@@ -72,9 +72,8 @@ class _Bench:
         for number, leg in enumerate(plan.legs):
             for side, account in (("source", leg.source), ("destination", leg.destination)):
                 if account.id in self.shut:
-                    named = f"{account.code} ({account.id})"
                     path = ("legs", str(number), side)
-                    return ACCOUNT_NOT_OPEN(path=path, account=named, state=self.shut[account.id])
+                    return ACCOUNT_NOT_OPEN(path=path, account=account.named, state=self.shut[account.id])
         return self._by_rules(plan) if plan.kind in JUDGED else plan
 
     def _by_rules(self, plan: Transfer) -> Transfer | CodedError:

@@ -6,11 +6,13 @@ of a cost is rounded once (half up) and the rest stays.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 
@@ -25,10 +27,12 @@ class CostMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Units that came (positive) or went. `money_fen`: what was paid, fee included, or received, fee taken off; None
-    where no money changed hands: free allocations come at no cost, what is used leaves at cost.
+    """Units that came to an organisation (positive) or went, by one transfer. `money_fen`: what was paid, fee included,
+    or received, fee taken off; None where no money changed hands: free allocations come at no cost, what is used leaves
+    at cost, and what moves inside the group takes its cost along.
     """
 
+    organisation_id: UUID
     day: date
     quantity_t: int
     money_fen: int | None
@@ -45,20 +49,50 @@ class Costs:
     used_fen: int = 0
 
 
-def costs(flows: Iterable[Flow], method: CostMethod) -> Costs:
-    """The sum of flows in their order. Units that a back-dated transfer takes before they came leave at no cost."""
-    stock = _Average() if method is CostMethod.AVERAGE else _Fifo()
-    realised = used = 0
-    for flow in flows:
-        if flow.quantity_t > 0:
-            stock.add(flow.quantity_t, flow.money_fen or 0)
-        elif flow.quantity_t < 0:
-            cost = stock.take(-flow.quantity_t)
-            if flow.money_fen is None:
-                used += cost
-            else:
-                realised += flow.money_fen - cost
-    return Costs(stock.quantity_t, stock.cost_fen, realised, used)
+def costs(flows: Iterable[Flow], method: CostMethod) -> dict[UUID, Costs]:
+    """Where each organisation stands after the flows of a scheme in their order, those of a transfer together. Units
+    that a back-dated transfer takes before they came leave at no cost.
+    """
+    holdings: defaultdict[UUID, _Holding] = defaultdict(lambda: _Holding(_STOCKS[method]()))
+    for _, together in groupby(flows, lambda f: f.transfer_id):
+        _carry(holdings, list(together))
+    return {key: h.costs for key, h in holdings.items()}
+
+
+@dataclass(slots=True)
+class _Holding:
+    stock: _Average
+    realised_fen: int = 0
+    used_fen: int = 0
+
+    @property
+    def costs(self) -> Costs:
+        return Costs(self.stock.quantity_t, self.stock.cost_fen, self.realised_fen, self.used_fen)
+
+
+def _carry(holdings: Mapping[UUID, _Holding], together: Sequence[Flow]) -> None:
+    """One transfer: what leaves without money and arrives without money inside brings its cost with it."""
+    out = [f for f in together if f.quantity_t < 0]
+    arriving = [f for f in together if f.quantity_t > 0]
+    left = sum(-f.quantity_t for f in out if f.money_fen is None)
+    within = min(left, sum(f.quantity_t for f in arriving if f.money_fen is None))
+    moved = 0
+    for flow in out:
+        holding = holdings[flow.organisation_id]
+        cost = holding.stock.take(-flow.quantity_t)
+        if flow.money_fen is not None:
+            holding.realised_fen += flow.money_fen - cost
+            continue
+        along = part(cost, within, left)
+        holding.used_fen += cost - along
+        moved += along
+    free = sum(f.quantity_t for f in arriving if f.money_fen is None)
+    for flow in arriving:
+        brought = flow.money_fen
+        if brought is None:
+            brought = part(moved, flow.quantity_t, free)
+            moved, free = moved - brought, free - flow.quantity_t
+        holdings[flow.organisation_id].stock.add(flow.quantity_t, brought)
 
 
 def part(cost_fen: int, taken_t: int, of_t: int) -> int:
@@ -103,3 +137,6 @@ class _Fifo(_Average):
         self.quantity_t -= quantity_t
         self.cost_fen -= cost
         return cost
+
+
+_STOCKS: Final = {CostMethod.AVERAGE: _Average, CostMethod.FIFO: _Fifo}

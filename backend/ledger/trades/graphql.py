@@ -19,7 +19,8 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.graphql import OfOrganisation
-from backend.ledger.graphql_inputs import AccountRefInput, LotRefInput, organisation
+from backend.ledger.graphql_inputs import SerialBlockInput
+from backend.ledger.graphql_legs import AccountRefInput, LotRefInput, organisation
 from backend.ledger.rulebook.graphql import TransferRemark
 from backend.ledger.trades import domain
 from backend.ledger.trades.costs import CostMethod
@@ -153,7 +154,7 @@ class TradingResult:
     realised_gain: Decimal
     """What sales brought beyond the cost of what was sold, fees taken off, CNY."""
     cost_of_use: Decimal
-    """Cost of the units surrendered, retired, cancelled or sent without a trade, CNY."""
+    """Cost of the units surrendered, retired, cancelled or sent out of the group without a trade, CNY."""
     market_price: Decimal | None
     """Last closing price of the day or before, CNY; null when there is none."""
     market_value: Decimal | None
@@ -238,13 +239,16 @@ class SettleTradeInput(MutationInput):
     """For units bought outside that the ledger has not seen: the registry's reference of the new lot."""
     vintage: int | None = None
     """Its vintage."""
+    serial: SerialBlockInput | None = None
+    """Its serial numbers, as many as units, where the registry gives them."""
     settled_on: date | None = None
     """Day of settlement; today when not given."""
     evidence: str = ""
     """Reference of the document that proves it."""
 
     def command(self) -> Settlement:
-        return build(Settlement, self, lot=self.lot and self.lot.ref("lot"))
+        serial = self.serial and self.serial.block()
+        return build(Settlement, self, lot=self.lot and self.lot.ref("lot"), serial=serial)
 
 
 @input_type

@@ -23,28 +23,34 @@ from tenants.access import Permission, Principal, within
 
 # What one organisation's units of a scheme did, transfer by transfer: moves between its own accounts cancel out, what
 # was reversed is left out with its reversal. The other side of a trade inside the tenant sees it mirrored, fee apart.
+# Within a day: what comes to the group, what moves inside it, what leaves it. So no cost waits for units of its day.
 _FLOWS: Final = """
-SELECT t.id, t.effective_on, k.quantity_t, CASE
+SELECT t.id, t.effective_on, k.organisation_id, k.quantity_t, CASE
          WHEN d.id IS NULL THEN NULL
-         WHEN d.organisation_id <> :organisation THEN d.quantity_t::numeric * d.price_fen
+         WHEN d.organisation_id <> k.organisation_id THEN d.quantity_t::numeric * d.price_fen
          WHEN d.side = 'BUY' THEN d.quantity_t::numeric * d.price_fen + d.fee_fen
          ELSE d.quantity_t::numeric * d.price_fen - d.fee_fen END AS money_fen
 FROM (
-  SELECT l.tenant_id, l.transfer_id,
-         sum(CASE WHEN g.organisation_id = :organisation THEN l.quantity_t ELSE 0 END
-             - CASE WHEN f.organisation_id = :organisation THEN l.quantity_t ELSE 0 END) AS quantity_t
-  FROM asset_leg l
-  JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id AND o.scheme = :scheme
-  JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
-  JOIN asset_account g ON g.tenant_id = l.tenant_id AND g.id = l.to_account_id
-  WHERE :organisation IN (f.organisation_id, g.organisation_id)
-  GROUP BY 1, 2
+  SELECT e.tenant_id, e.transfer_id, e.organisation_id, sum(e.quantity_t) AS quantity_t,
+         CASE WHEN min(sum(e.quantity_t)) OVER w > 0 THEN 1
+              WHEN max(sum(e.quantity_t)) OVER w > 0 THEN 2 ELSE 3 END AS turn
+  FROM (
+    SELECT l.tenant_id, l.transfer_id, x.organisation_id, x.quantity_t
+    FROM asset_leg l
+    JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id AND o.scheme = :scheme
+    JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
+    JOIN asset_account g ON g.tenant_id = l.tenant_id AND g.id = l.to_account_id
+    CROSS JOIN LATERAL (VALUES (f.organisation_id, -l.quantity_t), (g.organisation_id, l.quantity_t))
+      AS x (organisation_id, quantity_t)
+    WHERE x.organisation_id IS NOT NULL) AS e
+  GROUP BY 1, 2, 3
+  WINDOW w AS (PARTITION BY e.tenant_id, e.transfer_id)
 ) AS k
 JOIN asset_transfer t ON t.tenant_id = k.tenant_id AND t.id = k.transfer_id
 LEFT JOIN asset_trade d ON d.tenant_id = t.tenant_id AND d.transfer_id = t.id
 WHERE k.quantity_t <> 0 AND t.kind <> 'REVERSE' AND t.effective_on <= :as_of
   AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)
-ORDER BY t.effective_on, sign(k.quantity_t) DESC, t.id
+ORDER BY t.effective_on, k.turn, t.id, k.organisation_id
 """
 _CLOSE: Final = """
 SELECT scheme, day, close_fen, source, recorded_at FROM market_price
@@ -105,10 +111,17 @@ async def page_of_trades(
     return Page.cut([_trade(r) for r in rows], request, lambda t: (t.id,))
 
 
-async def flows(session: ReadSession, organisation_id: UUID, scheme: str, as_of: date) -> list[Flow]:
-    rows = await session.rows(_FLOWS, {"organisation": organisation_id, "scheme": scheme, "as_of": as_of})
+async def flows(session: ReadSession, scheme: str, as_of: date) -> list[Flow]:
+    """What came to each organisation of the tenant and went, of a scheme's units, in order."""
     return [
-        Flow(r.effective_on, int(r.quantity_t), None if r.money_fen is None else int(r.money_fen), r.id) for r in rows
+        Flow(
+            r.organisation_id,
+            r.effective_on,
+            int(r.quantity_t),
+            None if r.money_fen is None else int(r.money_fen),
+            r.id,
+        )
+        for r in await session.rows(_FLOWS, {"scheme": scheme, "as_of": as_of})
     ]
 
 

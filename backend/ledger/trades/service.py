@@ -14,7 +14,18 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
-from backend.ledger.domain import HOLDING, Account, AccountRef, LegOrder, LotRef, NewLot, Order, Origin, TransferKind
+from backend.ledger.domain import (
+    HOLDING,
+    Account,
+    AccountRef,
+    LegOrder,
+    LotRef,
+    NewLot,
+    Order,
+    Origin,
+    SerialBlock,
+    TransferKind,
+)
 from backend.ledger.posting import post_within, require_manager
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository as rule_facts
@@ -46,13 +57,14 @@ from tenants.domain.tree import REASON_NEEDED
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a trade is settled: the lot that goes over, or (bought outside) the reference and vintage of a new one."""
+    """How a trade is settled: the lot that goes over, or (bought outside) what tells of a new one."""
 
     lot: LotRef | None = None
     issue_reference: str = ""
     vintage: int | None = None
     settled_on: date | None = None
     evidence: str = ""
+    serial: SerialBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,8 @@ class TradeService:
     async def settle(self, actor: Actor, trade_id: UUID, by: Settlement) -> Done[Trade]:
         """Settle a trade: its units go over in the same transaction, or nothing happens.
 
-        Errors: NOT_FOUND, TRADE_ENDED, WHICH_UNITS, SETTLES_TOO_EARLY, NOT_TRADED_THERE, those of posting and issuing.
+        Errors: NOT_FOUND, TRADE_ENDED, WHICH_UNITS, SERIAL_OF_NEW_LOT, SETTLES_TOO_EARLY, NOT_TRADED_THERE, those of
+        posting and issuing.
         """
 
         async def work(change: Change) -> Trade:
@@ -118,6 +131,9 @@ class TradeService:
             outside = trade.side is Side.BUY and trade.counterparty_account_id is None
             if (by.lot is None) != bool(clean(by.issue_reference)) or (by.lot is None and not outside):
                 raise WHICH_UNITS(path=("lot",))
+            if by.lot is not None and by.serial is not None:
+                what = "a settlement with units that the ledger has"
+                raise codes.SERIAL_OF_NEW_LOT(path=("serial",), what=what, what_zh="以账内已有单位交割")
             went = self._issued if by.lot is None else self._moved
             lot_id, transfer_id = await went(change, trade, by, on)
             ended = replace(trade, state=TradeState.SETTLED, settled_on=on, lot_id=lot_id, transfer_id=transfer_id)
@@ -132,7 +148,8 @@ class TradeService:
         own = account[AccountRef(id=trade.account_id)]
         lot = NewLot(
             market.instruments[trade.scheme], trade.scheme, by.issue_reference, trade.quantity_t, Origin.PURCHASED,
-            trade.organisation_id, on, by.vintage, account_code=own.code, evidence=by.evidence or trade.reference,
+            trade.organisation_id, on, by.vintage, serial=by.serial, account_code=own.code,
+            evidence=by.evidence or trade.reference,
         )  # fmt: skip
         (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
         if row.refusal is not None:
@@ -215,9 +232,10 @@ class TradeService:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
                 raise NOT_FOUND(what="Organisation", key=str(organisation_id))
-            flows = await repository.flows(session, organisation_id, clean(scheme), day)
+            flows = await repository.flows(session, clean(scheme), day)
             close = await repository.last_close(session, clean(scheme), day)
-        return TradingResult(organisation_id, clean(scheme), method, day, costs(flows, method), close)
+        own = costs(flows, method).get(organisation_id, Costs())
+        return TradingResult(organisation_id, clean(scheme), method, day, own, close)
 
     async def trades(self, principal: Principal, request: PageRequest, organisation_id: UUID | None) -> Page[Trade]:
         async with self.toolbox.database.read(principal.tenant_id) as session:

@@ -2,7 +2,9 @@
 
 Starts a server (the embedded database unless DATABASE_URL is set), loads plants, units and factors into a tenant of its
 own, and compares: what the records estimate against what is computed here, what they measure against what the factor
-gives. The last line says how many estimated units agree. Exit code 1 when a row was refused.
+gives (both held by one source, the measurement counts), and equity shares consolidated against plain sums over units
+and owners. The last line says how many estimated units agree. Exit code 1 when a row was refused, a tonne counted
+twice, or a share differs.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from rich.console import Console
 
 from tenants.examples import server
 from tenants.examples.api import Api
-from tenants.examples.load import Loader
-from tenants.examples.power_units.compare import recomputed, results, two_methods
+from tenants.examples.api import results as consolidated
+from tenants.examples.load import Loader, consolidate
+from tenants.examples.power_units.compare import recomputed, results, shares, two_methods
 from tenants.examples.power_units.group import NOTICE, as_group
+from tenants.examples.power_units.owners import read_owners
 from tenants.examples.power_units.records import Records, read_records
 from tenants.examples.progress import shown
 
@@ -33,24 +37,29 @@ def main() -> int:
     records = read_records(given.folder)
     if given.first:
         records = Records(records.factors, records.units[: given.first], records.silent, records.traps)
+    owners = read_owners(given.folder, records.units)
     started = time.monotonic()
     with server.running() as running:
         slug = f"power-units-{int(time.time())}"
         api = Api(running.url, running.tenant(slug, "US power plants 2021"))
         with shown(console) as progress:
-            loaded = Loader(api, as_group(records, slug), progress).load()
-        found = results(api)
+            group = as_group(records, owners, slug)
+            loaded = Loader(api, group, progress).load()
+            (run,) = consolidate(api, loaded, group, progress)
+        found = results(api, records, owners)
+        held = shares(records, owners, consolidated(api, run["id"]))
     console.print(NOTICE)
-    for trap in records.traps:
-        console.print(f"not read: {trap.file} line {trap.line}: {trap.code} {trap.message}")
+    for trap in (*records.traps, *owners.traps):
+        console.print(f"reported: {trap.file} line {trap.line}: {trap.code} {trap.message}")
     for refusal in loaded.refused:
         console.print(f"refused: {refusal.what} {refusal.row}: {refusal.code} {refusal.message}")
     for what, count in loaded.counts.items():
         console.print(f"{what}: {count:,} rows taken")
     console.print(f"{records.silent:,} rows say nothing of CO2; {time.monotonic() - started:.0f} s")
-    for line in (*two_methods(records, found).lines(), *recomputed(records, found).lines()):
+    both = two_methods(records, found)
+    for line in (*both.lines(), *held.lines(), *recomputed(records, found).lines()):
         console.print(line)
-    return 1 if loaded.refused else 0
+    return 1 if loaded.refused or both.counted_twice or both.miscalculated or held.differing else 0
 
 
 if __name__ == "__main__":

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from backend.accounting.domain.derivation import Step, StepKind
-from backend.accounting.domain.factors import CO2E, Parameter
+from backend.accounting.domain.factors import CO2E, Factor, Parameter
 from backend.accounting.domain.methods.fuels import FUEL_COMBUSTION
 from backend.accounting.domain.methods.inputs import MINUS, Inputs, from_factor
 from backend.accounting.domain.methods.kinds import MethodKind
 from backend.accounting.domain.methods.spec import ANY_FLOW, MethodSpec, ParameterSpec, within
 from backend.accounting.domain.sources import Category, Flow
 from backend.kit.errors import rule
-from backend.kit.quantity import CANONICAL_UNITS
+from backend.kit.quantity import CANONICAL_UNITS, ELECTRICITY, HEAT, read_unit
+
+
+def subtracted_by(offered: Iterable[Factor]) -> Factor | None:
+    """The value by which a material is subtracted that leaves: its embedded carbon; of electricity and heat, which are
+    bought less sold (rules 2.9), the emission factor.
+    """
+    found = {f.parameter: f for f in offered}
+    energy = found.get(Parameter.EMISSION_FACTOR)
+    if energy is not None and read_unit(energy.unit.rpartition("/")[2]).canonical not in {ELECTRICITY, HEAT}:
+        energy = None
+    return found.get(Parameter.EMBEDDED_CARBON) or energy
 
 
 def _library(inputs: Inputs) -> list[Step]:
-    """Of a fuel NCV × CC × OF × 44/12, of another material its factor; what leaves by its embedded carbon."""
+    """Of a fuel NCV × CC × OF × 44/12, of another material its factor; what leaves by its embedded carbon, or as
+    energy that was bought.
+    """
     stream = inputs.context.stream
     material = stream.material or ""
-    offered = {f.parameter for f in inputs.context.library.offered(material, stream.factor_set)}
+    factors = inputs.context.library.offered(material, stream.factor_set)
+    offered = {f.parameter for f in factors}
     if stream.flow is Flow.LEAVING:
-        return [from_factor(inputs.choose(material, Parameter.EMBEDDED_CARBON))]
+        leaving = subtracted_by(factors)
+        return [from_factor(inputs.choose(material, leaving.parameter if leaving else Parameter.EMBEDDED_CARBON))]
     if {Parameter.NCV, Parameter.CARBON_PER_HEAT} <= offered:
         return list(FUEL_COMBUSTION.derive(Inputs(FUEL_COMBUSTION, {}, inputs.context)))
     if Parameter.EMISSION_FACTOR in offered:

@@ -1,0 +1,18 @@
+"""Balances locked for a posting that names their versions or cuts what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+from uuid import UUID
+
+from tenants.commands import Change
+
+_HOLD: Final = "SELECT account_id, lot_id, version FROM ledger_hold($1::uuid[], $2::uuid[])"
+
+
+async def hold(change: Change, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], UUID]:
+    """Lock the balances of these accounts and lots, in the order of every posting; the version of each."""
+    driver = await change.unit.driver()
+    rows = await driver.fetch(_HOLD, [account for account, _ in pairs], [lot for _, lot in pairs])
+    return {(row["account_id"], row["lot_id"]): row["version"] for row in rows}
