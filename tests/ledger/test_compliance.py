@@ -166,3 +166,9 @@ async def test_position_and_deadlines(group: Group) -> None:
     await group.surrender(group.steel, used(group.steel, 61))
     cleared = (await group.manager.ask(due, d="2026-03-01", n=31))["complianceDeadlines"]
     assert [x["event"] for x in cleared] == ["REPORT"]
+
+
+async def test_stages_go_in_their_order(group: Group) -> None:
+    await group.manager.do("allocateAllowances", stage(group, "FINAL", 100, issueReference="HD-1"), ALLOCATION)
+    late = await group.manager.attempt("allocateAllowances", stage(group, "PRE", 5), ALLOCATION)
+    assert [e["code"] for e in late["errors"]] == ["STAGE_OUT_OF_ORDER"]

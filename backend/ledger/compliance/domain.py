@@ -6,6 +6,7 @@ shares, caps and days, come from the rulebook; benchmarks and outputs are handed
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -60,6 +61,11 @@ CLAW_BACK_NEEDS_LEGS = invalid(
     en="{need}.",
     zh="{need_zh}。",
 )
+STAGE_OUT_OF_ORDER = rule(
+    "STAGE_OUT_OF_ORDER",
+    en="The stage {stage} of {year} in the market {market} cannot follow {later}: stages go PRE, FINAL, CLAW_BACK.",
+    zh="市场 {market} {year} 年度的 {stage} 阶段不能在 {later} 之后登记：顺序为 PRE、FINAL、CLAW_BACK。",
+)
 MISSING_FIGURE = invalid(
     "MISSING_FIGURE",
     en="The figure {what} must lie between {least} and {most}; got {value}.",
@@ -76,6 +82,14 @@ class Stage(StrEnum):
     """What the final allocation adds (最终核定补发)."""
     CLAW_BACK = "CLAW_BACK"
     """What the final allocation takes back (核减收回)."""
+
+
+def check_order(new: NewAllocation, before: Iterable[Stage]) -> None:
+    """Stages go in their order. Errors: STAGE_OUT_OF_ORDER."""
+    order = list(Stage)
+    later = [s for s in before if order.index(s) > order.index(new.stage)]
+    if later:
+        raise STAGE_OUT_OF_ORDER(path=("stage",), stage=new.stage, year=new.year, market=new.market, later=later[0])
 
 
 # Power 2023/24: units below this load factor are compensated; F is a fraction, in the exponent too.

@@ -76,6 +76,9 @@ WHERE d.organisation_id = :organisation AND d.superseded_at IS NULL AND d.tonnes
     AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
 ORDER BY 1
 """
+_STAGES: Final = """
+SELECT stage FROM allowance_allocation WHERE organisation_id = :organisation AND market = :market AND year = :year
+"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('carry ' || :name, 0))"
 _ORIGINS: Final = "SELECT id, origin FROM asset_lot WHERE id = ANY (CAST(:lots AS uuid[]))"
 
@@ -98,6 +101,13 @@ async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID)
         return replace(made, recorded_at=await _keep(unit, allowance_allocation, made, recorded_by))
     except DBAPIError as error:
         raise translate(error, {"allocated_once": lambda: again}) from error
+
+
+async def stages(unit: UnitOfWork, new: NewAllocation) -> list[Stage]:
+    """The stages that are recorded of a year; nobody else records one meanwhile."""
+    await unit.execute(_LOCK, {"name": f"{unit.tenant_id} {new.organisation_id}"})
+    keys = {"organisation": new.organisation_id, "market": new.market, "year": new.year}
+    return [Stage(r.stage) for r in await unit.rows(_STAGES, keys)]
 
 
 async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> CarryOver:

@@ -31,6 +31,7 @@ from backend.ledger.compliance.domain import (
     NewAllocation,
     Stage,
     ceiling,
+    check_order,
 )
 from backend.ledger.compliance.due import due_days, surrender_years
 from backend.ledger.domain import (
@@ -155,6 +156,7 @@ class ComplianceService:
         async def work(change: Change) -> Allocation:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
+            check_order(sound, await repository.stages(change.unit, sound))
             made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
             made = await repository.keep_allocation(change.unit, made, actor.principal.member_id)
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
