@@ -61,6 +61,11 @@ async def test_allocated_in_stages_and_taken_back(group: Group) -> None:
         refused = await group.manager.attempt("allocateAllowances", given)
         assert [e["code"] for e in refused["errors"]] == ["CLAW_BACK_EXCEEDED"]
         assert left in refused["errors"][0]["message"]
+    await group.issue(a_lot(group.cement, "other", 100))
+    others = {"legs": [used(group.cement, 100, "other")]}
+    refused = await group.manager.attempt("allocateAllowances", stage(group, "CLAW_BACK", 100, **others))
+    assert [e["code"] for e in refused["errors"]] == ["CLAW_BACK_NEEDS_LEGS"]
+    assert await group.held(group.cement) == {"other": "100"}
     done = await group.manager.do("allocateAllowances", stage(group, "CLAW_BACK", 100, **back), ALLOCATION)
     assert done["allocation"]["transferId"]
     assert await group.held(group.steel) == {"YF-1": "600"}

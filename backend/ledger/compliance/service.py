@@ -189,6 +189,12 @@ class ComplianceService:
         if row.refusal is not None:
             raise row.refusal.error()
         assert row.transfer is not None, "what was not refused was posted"
+        if any(leg.source.organisation_id != new.organisation_id for leg in row.transfer.legs):
+            raise CLAW_BACK_NEEDS_LEGS(
+                path=("legs",),
+                need="A claw-back takes units out of accounts of the organisation itself",
+                need_zh="收回须出自该组织自己的账户",
+            )
         return _allocation(new, transfer_id=row.transfer.id)
 
     async def carry_over(
