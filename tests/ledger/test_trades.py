@@ -112,6 +112,17 @@ async def test_cost_goes_with_units_that_move_inside_the_group(group: Group) -> 
     assert Decimal(cement["cost"]) == Decimal(before["cost"]) * 40 / 100
 
 
+async def test_a_shut_account_agrees_no_trade(group: Group) -> None:
+    account = await group.manager.do("createAssetAccount", {"organisationId": group.steel, "code": "TRD",
+                                     "kind": "TRADING", "name": "交易"}, "account { id }")  # fmt: skip
+    shut = {"accountId": account["account"]["id"], "state": "CLOSED", "reason": "销户"}
+    await group.manager.do("setAssetAccountState", shut, "state { state }")
+    refused = await group.manager.attempt(
+        "recordTrade", trade(group, account={"organisationId": group.steel, "code": "TRD"}), TRADE
+    )
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("ACCOUNT_NOT_OPEN", ["account"])]
+
+
 async def test_refused_trades_leave_nothing(group: Group) -> None:
     await group.stock(group.steel)
     await agreed(group)

@@ -17,7 +17,7 @@ OFFSETS_ONLY = rule(
 OFFSET_STEP = conflict(
     "OFFSET_STEP",
     en="The offset surrender stands at {state}; {asked} is possible at {possible} only.",
-    zh="抵销清缴当前状态为 {state}；{asked} 仅可在 {possible} 时进行。",
+    zh="抵销清缴当前状态为 {state}；{asked_zh}仅可在 {possible} 时进行。",
 )
 OFFSET_LATE = rule(
     "OFFSET_LATE",

@@ -141,7 +141,7 @@ def next_step(found: OffsetSurrender, now: datetime) -> OffsetStep | None:
 
 def check_decidable(found: OffsetSurrender, now: datetime) -> None:
     """Errors: OFFSET_STEP, OFFSET_LATE."""
-    _check_at(found, "a decision", OffsetStep.OFFERED)
+    _check_at(found, ("a decision", "作出决定"), OffsetStep.OFFERED)
     if found.late(now):
         assert found.deadline is not None, "what is late had a deadline"
         raise codes.OFFSET_LATE(path=("surrenderId",), deadline=found.deadline.isoformat())
@@ -149,10 +149,12 @@ def check_decidable(found: OffsetSurrender, now: datetime) -> None:
 
 def check_withdrawable(found: OffsetSurrender) -> None:
     """Errors: OFFSET_STEP."""
-    _check_at(found, "withdrawing", OffsetStep.FROZEN, OffsetStep.OFFERED)
+    _check_at(found, ("withdrawing", "撤回"), OffsetStep.FROZEN, OffsetStep.OFFERED)
 
 
-def _check_at(found: OffsetSurrender, asked: str, *steps: OffsetStep) -> None:
+def _check_at(found: OffsetSurrender, asked: tuple[str, str], *steps: OffsetStep) -> None:
     if found.state not in steps:
         possible = ", ".join(steps)
-        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state.value, asked=asked, possible=possible)
+        en, zh = asked
+        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state.value, asked=en, asked_zh=zh,
+                                possible=possible)  # fmt: skip

@@ -12,6 +12,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from backend.kit.errors import Code, CodedError
+from backend.kit.quantity import trimmed
 from backend.ledger.domain import AssetClass, TransferKind
 from backend.ledger.rulebook import codes
 from backend.ledger.rulebook.domain import Base, Rule, Rulebook, RuleKind
@@ -179,11 +180,11 @@ def _ineligible(
 def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book: Rulebook) -> Iterator[Finding]:
     for rule in book.binding(market, RuleKind.OFFSET_LIMIT, use.year, use.on):
         room = headroom(rule, standing)
-        if room.left_t is None:
+        if room.left_t is None or room.base_t is None:
             yield _finding(rule, codes.OFFSET_LIMIT_UNKNOWN, ("forYear",), year=use.year, share=rule.share)
         elif asked_t > room.left_t:
             yield _finding(rule, codes.OFFSET_LIMIT_EXCEEDED, ("legs",), year=use.year, share=rule.share,
-                           base=room.base_t, limit=room.limit_t, used=room.used_t, headroom=room.left_t,
+                           base=trimmed(room.base_t), limit=room.limit_t, used=room.used_t, headroom=room.left_t,
                            asked=asked_t)  # fmt: skip
     for rule in book.binding(market, RuleKind.OFFSET_LOCAL, use.year, use.on):
         yield _finding(rule, codes.LOCAL_SHARE_NOT_SHOWN, ("legs",), share=rule.share)

@@ -14,6 +14,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
+from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -99,6 +100,7 @@ class TradeService:
         async def work(change: Change) -> Trade:
             await require_manager(change, sound.organisation_id)
             own, other = await _sides(change, sound)
+            await _check_open(change, own, other)
             before = await repository.last_close(change.unit, sound.scheme, sound.traded_on - timedelta(days=1))
             fields = {n: getattr(sound, n) for n in Trade.__dataclass_fields__ if hasattr(sound, n)}
             made = Trade(
@@ -248,6 +250,15 @@ class TradeService:
     async def prices(self, principal: Principal, request: PageRequest, scheme: str | None) -> Page[Close]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.page_of_prices(session, request, scheme and clean(scheme))
+
+
+async def _check_open(change: Change, own: Account, other: Account | None) -> None:
+    """A trade that could not be settled is not agreed. Errors: ACCOUNT_NOT_OPEN."""
+    sides = {"account": own} | ({} if other is None else {"counterpartyAccount": other})
+    shut = await rule_facts.not_open(change.unit, [a.id for a in sides.values()])
+    for field, account in sides.items():
+        if account.id in shut:
+            raise ACCOUNT_NOT_OPEN(path=(field,), account=account.named, state=shut[account.id])
 
 
 async def _sides(change: Change, new: NewTrade) -> tuple[Account, Account | None]:
