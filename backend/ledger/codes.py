@@ -54,7 +54,7 @@ SERIAL_LENGTH = invalid(
 SERIAL_OF_NEW_LOT = invalid(
     "SERIAL_OF_NEW_LOT",
     en="A lot gets its serial numbers when it is issued; {what} issues none, so leave `serial` out.",
-    zh="序列号在签发批次时给定；{what_zh}不签发批次，请勿填写 serial。",
+    zh="序列号在签发批次时给定；{what_zh}不签发批次，请勿填写序列号。",
 )
 SERIALS_LENGTH = invalid(
     "SERIALS_LENGTH",

@@ -11,7 +11,7 @@ from backend.kit.objects.files import FileStore
 from tenants.access import Role
 from tests.accounting.test_imports import HEADER, bring, csv_bytes
 from tests.fixtures.accounting import Works, uuid_of
-from tests.fixtures.jobs import working
+from tests.fixtures.jobs import STEADY, working
 from tests.fixtures.measurements import record_stocks, stock, stream_of
 
 EXPORT = "activityExport { id rows file { sha256 fileName download { url } } job { state } }"
@@ -29,7 +29,7 @@ async def export(works: Works, objects: FileStore, organisation: str, **fields: 
     made = (await works.monitor.do("exportActivity", given, EXPORT))["activityExport"]
     query = f"query Q($id: ID!) {{ node(id: $id) {{ ... on ActivityExport {{ {EXPORT[17:-1]} }} }} }}"
     url = works.world.owner.engine.url.render_as_string(hide_password=False)
-    async with working(url, objects=objects):
+    async with working(url, objects=objects, pace=STEADY):
         for _ in range(600):
             shown: dict[str, Any] = (await works.monitor.ask(query, id=made["id"]))["node"]
             if shown["file"] is not None:

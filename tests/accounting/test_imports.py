@@ -16,7 +16,7 @@ from openpyxl.workbook.workbook import Workbook
 from backend.kit.objects.files import FileStore
 from tests.evidence.test_documents import send
 from tests.fixtures.accounting import Works
-from tests.fixtures.jobs import working
+from tests.fixtures.jobs import STEADY, working
 from tests.fixtures.measurements import record_stocks, stock, stream_of
 from tests.fixtures.world import World
 
@@ -73,7 +73,7 @@ async def bring(
     call = {"organisationId": works.group_id, "documentId": document, **fields}
     made = (await works.monitor.do("importActivity", call, IMPORT))["activityImport"]
     url = works.world.owner.engine.url.render_as_string(hide_password=False)
-    async with working(url, objects=objects):
+    async with working(url, objects=objects, pace=STEADY):
         return await finished(works, made["id"])
 
 
