@@ -20,14 +20,14 @@ def in_order(lines: pl.DataFrame) -> pl.DataFrame:
     """
     if not lines["row"].is_sorted():
         lines = lines.sort("row")
-    # One number sorts and groups several times as fast as its parts: positions need 21 bits, a day needs 17.
-    place = pl.col("batch").cast(pl.UInt64) * 2**38 + pl.col("stream") * 2**17
-    day = pl.col("day").to_physical().cast(pl.UInt64)
-    month = pl.col("day").dt.month_start().to_physical().cast(pl.UInt64)
-    ordered = lines.sort(place + day, maintain_order=True)
-    before = ordered["batch"].search_sorted(ordered["batch"])
-    line = (pl.int_range(1, pl.len() + 1, dtype=pl.Int32) - before.cast(pl.Int32)).alias("line")
-    return ordered.with_columns((place + month).alias("pack"), line)
+    return lines.sort(_place(pl.col("day")), maintain_order=True)
+
+
+def _place(day: pl.Expr) -> pl.Expr:
+    """Batch, stream and day as one number, which sorts and groups several times as fast as its parts: positions need
+    21 bits, a day needs 17.
+    """
+    return pl.col("batch").cast(pl.UInt64) * 2**38 + pl.col("stream") * 2**17 + day.to_physical().cast(pl.UInt64)
 
 
 def lines_of(ordered: pl.DataFrame, batch_ids: Sequence[UUID]) -> Mapping[UUID, int]:
@@ -37,6 +37,9 @@ def lines_of(ordered: pl.DataFrame, batch_ids: Sequence[UUID]) -> Mapping[UUID, 
 
 def packs_of(ordered: pl.DataFrame, stream_ids: Sequence[UUID], batch_ids: Sequence[UUID]) -> Iterator[Packs]:
     """Lines in order, in packs: one for each batch, stream and month; some thousand at a time."""
+    before = ordered["batch"].search_sorted(ordered["batch"])
+    line = (pl.int_range(1, pl.len() + 1, dtype=pl.Int32) - before.cast(pl.Int32)).alias("line")
+    ordered = ordered.with_columns(_place(pl.col("day").dt.month_start()).alias("pack"), line)
     ends = ordered["pack"].rle().struct.field("len").cum_sum().to_list()
     for start, end in pairwise(dict.fromkeys([0, *ends[PACKS_AT_ONCE - 1 :: PACKS_AT_ONCE], ordered.height])):
         yield _packed(ordered.slice(start, end - start), stream_ids, batch_ids)

@@ -30,7 +30,7 @@ from backend.accounting.files.directory import Directory
 from backend.accounting.files.headers import ROW
 from backend.accounting.files.refused import write_errors
 from backend.accounting.files.tables import read_parts
-from backend.accounting.files.understood import Understood, understand
+from backend.accounting.files.understood import Resolve, Understood, understand
 from backend.accounting.repository import activity as activity_rows
 from backend.accounting.repository import imports as rows
 from backend.accounting.repository import inventories as inventory_rows
@@ -138,7 +138,7 @@ class ImportService:
             parts = read_parts(path, document.file_name, asked.sheet)
             today = self.toolbox.clock.today()
             try:
-                understood = await asyncio.to_thread(understand, parts, directory.resolve, today)
+                understood = await asyncio.to_thread(_understood, parts, directory.resolve, today)
             except CodedError as error:
                 return Read(asked, None, error)
         return Read(asked, understood)
@@ -166,16 +166,12 @@ class ImportService:
         understood = replace(read.understood, refusals=list(read.understood.refusals))
         months = await asyncio.to_thread(_months_of, understood.lines)
         present = await _leave_out_what_is_there(unit, understood, months)
-        ordering = asyncio.create_task(asyncio.to_thread(in_order, understood.lines))
         await _refuse_what_the_database_knows(unit, understood, months)
-        ordered = await ordering
-        if len(understood.refusals) > len(read.understood.refusals):  # seldom: that is why it was not waited for
-            ordered = await asyncio.to_thread(in_order, understood.lines)
         refused = understood.refused
         none = read.asked.mode is ImportMode.ALL_OR_NOTHING and refused.height > 0
         stored = 0 if none else understood.lines.height
         if stored:
-            await _keep(unit, understood, ordered, read.asked.asked_by)
+            await _keep(unit, understood, read.asked.asked_by)
         errors = await self._list_errors(unit, read, refused, whole=none) if refused.height else None
         state = ImportState.REFUSED if none else ImportState.DONE
         counts = {"rows": understood.rows, "stored": stored, "present": present, "refused": refused.height}
@@ -217,6 +213,13 @@ class ImportService:
         """The refused rows of an import the caller was given already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await rows.page_of_refusals(session, key, request)
+
+
+def _understood(parts: Iterator[pl.DataFrame], resolve: Resolve, today: date) -> Understood:
+    """The rows of a file, its lines in the order they are packed in: whoever takes some away leaves the others so."""
+    understood = understand(parts, resolve, today)
+    understood.lines = in_order(understood.lines)
+    return understood
 
 
 def _months_of(lines: pl.DataFrame) -> pl.DataFrame:
@@ -357,11 +360,11 @@ def _refuse(understood: Understood, bad: list[tuple[tuple[int, Any], CodedError]
     understood.lines = understood.lines.select(columns)
 
 
-async def _keep(unit: UnitOfWork, understood: Understood, ordered: pl.DataFrame, member: UUID) -> None:
+async def _keep(unit: UnitOfWork, understood: Understood, member: UUID) -> None:
     batches = [Batch(new_batch_id(), *words, origin=BatchOrigin.IMPORT) for words in understood.batches]
     batch_ids = [b.id for b in batches]
-    parts = packs_of(ordered, [s.id for s in understood.streams], batch_ids)
-    await activity_rows.store_parts(unit, batches, lines_of(ordered, batch_ids), parts, member)
+    parts = packs_of(understood.lines, [s.id for s in understood.streams], batch_ids)
+    await activity_rows.store_parts(unit, batches, lines_of(understood.lines, batch_ids), parts, member)
 
 
 def message_of(refusal: Refusal, locale: Any) -> str:
