@@ -27,7 +27,7 @@ RAN: list[str] = []
 
 class Open:
     def check(self, context: Any) -> None:
-        pass
+        """Everybody may."""
 
     def describe(self) -> str:
         return "open"

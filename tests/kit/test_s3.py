@@ -149,4 +149,6 @@ def test_a_term_is_kept_to_the_end_of_its_day(locking: S3Store) -> None:
 def test_without_lock_nothing_is_asked_of_the_store(locking: S3Store) -> None:
     plain = S3Store("evidence", endpoint=None, region="us-east-1", access_key="a", secret_key="b")
     asyncio.run(plain.protect(ANNOUNCED.key, keep_until=date(2099, 12, 31), legal_hold=True))
+    found = plain._client.head_object(Bucket="evidence", Key=ANNOUNCED.key)
+    assert not {"ObjectLockMode", "ObjectLockLegalHoldStatus"} & found.keys()
     _delete_version(plain)

@@ -122,35 +122,43 @@ CROSS JOIN LATERAL (
 ) k
 ORDER BY p.place, k.first_month, k.rank, k.id
 """
-# What the month's emission grows by with each line: so rounding loses nothing between the lines and their sum.
-_RECORDS: Final = """
-SELECT p.place, k.*, b.entered_unit, b.evidence, b.note, b.recorded_at, b.recorded_by
+# What the month's emission grows by with each line: so rounding loses nothing between the lines and their sum. Which
+# lines are meant (`known`, `still`), what counts their month (`counted`) and what else is told differ.
+RECORDS: Final = """
+SELECT p.place, k.*, b.entered_unit, b.evidence, b.note, b.recorded_at, b.recorded_by{also}
 FROM unnest(CAST(:places AS integer[]), CAST(:parents AS uuid[]), CAST(:months AS date[]))
   AS p (place, parent_id, month)
 CROSS JOIN LATERAL (
   SELECT * FROM (
-    SELECT l.*, t.unit,
-           coalesce(round(l.upto * c.co2e_per_unit, 9) - round((l.upto - l.quantity) * c.co2e_per_unit, 9), 0) AS co2e_t
+    SELECT x.*, t.unit,
+           coalesce(round(x.upto * c.co2e_per_unit, 9) - round((x.upto - x.quantity) * c.co2e_per_unit, 9), 0) AS co2e_t
     FROM (
       SELECT a.tenant_id, a.stream_id, a.month, a.batch_id, a.first_line + u.n::integer - 1 AS line,
              a.month + (u.day - 1) AS day, u.quantity,
              sum(u.quantity) OVER (ORDER BY a.batch_id, a.first_line, u.n) AS upto
-      FROM activity_pack a
+      FROM activity_pack a {known}
       CROSS JOIN LATERAL unnest(a.days, a.quantities) WITH ORDINALITY AS u (day, quantity, n)
       WHERE a.stream_id = p.parent_id AND a.month = p.month
         AND NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = a.tenant_id AND w.batch_id = a.batch_id
-          AND w.line = a.first_line + u.n::integer - 1)
-    ) l
-    JOIN stream_month m ON m.tenant_id = l.tenant_id AND m.stream_id = l.stream_id AND m.month = l.month
+          AND w.line = a.first_line + u.n::integer - 1 {still})
+    ) x
+    {counted}
     LEFT JOIN stream_coefficient c ON c.tenant_id = m.tenant_id AND c.id = m.coefficient_id
-    JOIN emission_stream t ON t.tenant_id = m.tenant_id AND t.id = m.stream_id
+    JOIN emission_stream t ON t.tenant_id = x.tenant_id AND t.id = x.stream_id
   ) v
   WHERE CAST(:batch AS uuid) IS NULL OR (v.batch_id, v.line) > (CAST(:batch AS uuid), CAST(:line AS integer))
   ORDER BY v.batch_id, v.line LIMIT :most
 ) k
-JOIN activity_batch b ON b.tenant_id = k.tenant_id AND b.id = k.batch_id
+JOIN activity_batch b ON b.tenant_id = k.tenant_id AND b.id = k.batch_id {more}
 ORDER BY p.place, k.batch_id, k.line
 """
+_CURRENT: Final = RECORDS.format(
+    also="",
+    known="",
+    still="",
+    counted="JOIN stream_month m ON m.tenant_id = x.tenant_id AND m.stream_id = x.stream_id AND m.month = x.month",
+    more="",
+)
 
 
 def _framed(frame: Frame) -> dict[str, Any]:
@@ -218,7 +226,7 @@ async def records_of(session: ReadSession, parents: Sequence[tuple[UUID, Any]], 
     """The current lines of each stream and month, each with its part of the month's emission (tCO2e)."""
     batch, line = request.key(UUID, whole) if request.after else (None, None)
     given = _parents([p[0] for p in parents], request) | {"months": [p[1] for p in parents]}
-    return _placed(await session.rows(_RECORDS, given | {"batch": batch, "line": line}))
+    return _placed(await session.rows(_CURRENT, given | {"batch": batch, "line": line}))
 
 
 async def coefficients(session: ReadSession, keys: Sequence[UUID]) -> dict[UUID, tuple[Coefficient, Row[Any]]]:

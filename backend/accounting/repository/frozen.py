@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from backend.accounting.domain.explain import Frozen
+from backend.accounting.repository.explain import RECORDS
 from backend.kit.database import ReadSession
 from backend.kit.keyset import whole
 from backend.kit.pages import PageRequest
@@ -64,38 +65,17 @@ CROSS JOIN LATERAL (
 ) k
 ORDER BY p.place, k.first_month, k.rank, k.id
 """
-# As `explain._RECORDS`, of the lines that were recorded and not withdrawn when the inventory was submitted.
-_RECORDS: Final = """
-SELECT p.place, k.*, b.entered_unit, b.evidence, b.note, b.recorded_at, b.recorded_by, w.at AS withdrawn_at, w.because
-FROM unnest(CAST(:places AS integer[]), CAST(:parents AS uuid[]), CAST(:months AS date[]))
-  AS p (place, parent_id, month)
-CROSS JOIN LATERAL (
-  SELECT * FROM (
-    SELECT x.*, t.unit,
-           coalesce(round(x.upto * c.co2e_per_unit, 9) - round((x.upto - x.quantity) * c.co2e_per_unit, 9), 0) AS co2e_t
-    FROM (
-      SELECT a.tenant_id, a.stream_id, a.month, a.batch_id, a.first_line + u.n::integer - 1 AS line,
-             a.month + (u.day - 1) AS day, u.quantity,
-             sum(u.quantity) OVER (ORDER BY a.batch_id, a.first_line, u.n) AS upto
-      FROM activity_pack a
-      JOIN activity_batch g ON g.tenant_id = a.tenant_id AND g.id = a.batch_id AND g.recorded_at <= :then
-      CROSS JOIN LATERAL unnest(a.days, a.quantities) WITH ORDINALITY AS u (day, quantity, n)
-      WHERE a.stream_id = p.parent_id AND a.month = p.month
-        AND NOT EXISTS (SELECT FROM activity_withdrawal w WHERE w.tenant_id = a.tenant_id AND w.batch_id = a.batch_id
-          AND w.line = a.first_line + u.n::integer - 1 AND w.at <= :then)
-    ) x
-    JOIN inventory_line l ON l.tenant_id = x.tenant_id AND l.inventory_id = :inventory AND l.round = :round
-      AND l.stream_id = x.stream_id AND l.first_month = x.month
-    LEFT JOIN stream_coefficient c ON c.tenant_id = l.tenant_id AND c.id = l.coefficient_id
-    JOIN emission_stream t ON t.tenant_id = x.tenant_id AND t.id = x.stream_id
-  ) v
-  WHERE CAST(:batch AS uuid) IS NULL OR (v.batch_id, v.line) > (CAST(:batch AS uuid), CAST(:line AS integer))
-  ORDER BY v.batch_id, v.line LIMIT :most
-) k
-JOIN activity_batch b ON b.tenant_id = k.tenant_id AND b.id = k.batch_id
-LEFT JOIN activity_withdrawal w ON w.tenant_id = k.tenant_id AND w.batch_id = k.batch_id AND w.line = k.line
-ORDER BY p.place, k.batch_id, k.line
-"""
+# Those that were recorded and not withdrawn when the inventory was submitted; and what became of them.
+_RECORDS: Final = RECORDS.format(
+    also=", w.at AS withdrawn_at, w.because",
+    known="JOIN activity_batch g ON g.tenant_id = a.tenant_id AND g.id = a.batch_id AND g.recorded_at <= :then",
+    still="AND w.at <= :then",
+    counted="""
+    JOIN inventory_line m ON m.tenant_id = x.tenant_id AND m.inventory_id = :inventory AND m.round = :round
+      AND m.stream_id = x.stream_id AND m.first_month = x.month""",
+    more="""
+LEFT JOIN activity_withdrawal w ON w.tenant_id = k.tenant_id AND w.batch_id = k.batch_id AND w.line = k.line""",
+)
 
 
 @dataclass(frozen=True, slots=True)

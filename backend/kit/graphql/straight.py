@@ -161,7 +161,7 @@ def _reader(kind: Any, above: tuple[Any, ...]) -> Step:
         return _object_reader(kind, (*above, kind))
     if not isinstance(kind, GraphQLScalarType | GraphQLEnumType):
         raise Unsuited
-    return _leaf_reader(kind)
+    return _leaf(kind.coerce_input_value, may_vanish=True)
 
 
 def _present(read: Step) -> Step:
@@ -207,8 +207,8 @@ def _object_reader(kind: GraphQLInputObjectType, above: tuple[Any, ...]) -> Step
     return read
 
 
-def _leaf_reader(kind: GraphQLScalarType | GraphQLEnumType) -> Step:
-    coerce = kind.coerce_input_value
+def _leaf(coerce: Step, *, may_vanish: bool) -> Step:
+    """A scalar or a word by its type's own rule; `may_vanish`: the rule may make nothing of something."""
 
     def leaf(value: Any) -> Any:
         if value is None:
@@ -217,7 +217,7 @@ def _leaf_reader(kind: GraphQLScalarType | GraphQLEnumType) -> Step:
             coerced = coerce(value)
         except Exception as error:
             raise Unsuited from error
-        if coerced is Undefined:
+        if coerced is Undefined or (coerced is None and not may_vanish):
             raise Unsuited
         return coerced
 
@@ -231,7 +231,7 @@ def _writer(kind: Any, selections: SelectionSetNode | None) -> Step:
     if isinstance(kind, GraphQLList):
         return _list_reader(_writer(kind.of_type, selections))
     if isinstance(kind, GraphQLScalarType | GraphQLEnumType):
-        return _leaf_writer(kind)
+        return _leaf(kind.coerce_output_value, may_vanish=False)
     if is_abstract_type(kind):
         return _nothing
     assert isinstance(kind, GraphQLObjectType)
@@ -243,23 +243,6 @@ def _nothing(value: Any) -> None:
     """Which type a value is of an interface's types is not the plan's to know."""
     if value is not None:
         raise Unsuited
-
-
-def _leaf_writer(kind: GraphQLScalarType | GraphQLEnumType) -> Step:
-    coerce = kind.coerce_output_value
-
-    def leaf(value: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            coerced = coerce(value)
-        except Exception as error:
-            raise Unsuited from error
-        if coerced is None or coerced is Undefined:
-            raise Unsuited
-        return coerced
-
-    return leaf
 
 
 def _object_writer(kind: GraphQLObjectType, selections: SelectionSetNode) -> Step:

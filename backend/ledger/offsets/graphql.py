@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 import strawberry
@@ -22,6 +22,7 @@ from backend.ledger.offsets import domain
 from backend.ledger.offsets.domain import Decision, NewOffsetSurrender, OffsetCause, OffsetStep, Withdrawal
 from backend.ledger.offsets.service import OffsetService
 from tenants.access import Permission
+from tenants.commands import Done
 from tenants.context import Info, requires
 
 enum_type(OffsetStep)
@@ -160,6 +161,10 @@ class OffsetSurrenderPayload(Payload):
     surrender: OffsetSurrender | None = None
     """The offset surrender."""
 
+    @classmethod
+    def of(cls, done: Done[domain.OffsetSurrender]) -> Self:
+        return cls(errors=[], surrender=OffsetSurrender.of(done.value), replayed=done.replayed)
+
 
 @object_type
 class BeginOffsetSurrenderPayload(OffsetSurrenderPayload):
@@ -203,25 +208,24 @@ class Mutations:
     @mutation(_MOVE)
     async def begin_offset_surrender(self, info: Info, input: BeginOffsetSurrenderInput) -> BeginOffsetSurrenderPayload:
         """Freeze offsets at their registry; they are offered at the registry of allowances next (冻结并提交抵销)."""
-        done = await info.context.use(OffsetService).begin(info.context.actor(input), input.command())
-        return BeginOffsetSurrenderPayload(errors=[], surrender=OffsetSurrender.of(done.value), replayed=done.replayed)
+        service = info.context.use(OffsetService)
+        return BeginOffsetSurrenderPayload.of(await service.begin(info.context.actor(input), input.command()))
 
     @mutation(_MOVE)
     async def decide_offset_surrender(
         self, info: Info, input: DecideOffsetSurrenderInput
     ) -> DecideOffsetSurrenderPayload:
         """Enter the decision of the registry of allowances: units are used up next, or given back (受理或退回)."""
-        done = await info.context.use(OffsetService).decide(info.context.actor(input), input.command())
-        return DecideOffsetSurrenderPayload(errors=[], surrender=OffsetSurrender.of(done.value), replayed=done.replayed)
+        service = info.context.use(OffsetService)
+        return DecideOffsetSurrenderPayload.of(await service.decide(info.context.actor(input), input.command()))
 
     @mutation(_MOVE)
     async def withdraw_offset_surrender(
         self, info: Info, input: WithdrawOffsetSurrenderInput
     ) -> WithdrawOffsetSurrenderPayload:
         """Give an offset surrender up before it is accepted; its units come free next (撤回)."""
-        done = await info.context.use(OffsetService).withdraw(info.context.actor(input), input.command())
-        made = OffsetSurrender.of(done.value)
-        return WithdrawOffsetSurrenderPayload(errors=[], surrender=made, replayed=done.replayed)
+        service = info.context.use(OffsetService)
+        return WithdrawOffsetSurrenderPayload.of(await service.withdraw(info.context.actor(input), input.command()))
 
 
 async def _surrenders(keys: Sequence[UUID], info: Info) -> dict[UUID, Any]:

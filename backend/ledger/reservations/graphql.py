@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 import strawberry
@@ -30,6 +30,7 @@ from backend.ledger.reservations.domain import (
 )
 from backend.ledger.reservations.service import ReservationService
 from tenants.access import Permission
+from tenants.commands import Done
 from tenants.context import Info, requires
 
 enum_type(Aim, name="ReservationAim")
@@ -173,11 +174,20 @@ class VoidReservationInput(MutationInput):
 
 
 @object_type
-class ReserveAssetsPayload(Payload):
-    """The reservation as it was made."""
+class ReservationPayload(Payload):
+    """The reservation after a mutation; each has its own type of it."""
 
     reservation: AssetReservation | None = None
     """The reservation."""
+
+    @classmethod
+    def of(cls, done: Done[domain.Reservation]) -> Self:
+        return cls(errors=[], reservation=AssetReservation.of(done.value), replayed=done.replayed)
+
+
+@object_type
+class ReserveAssetsPayload(ReservationPayload):
+    """The reservation as it was made."""
 
 
 @object_type
@@ -186,11 +196,8 @@ class PostReservationPayload(PostedPayload):
 
 
 @object_type
-class VoidReservationPayload(Payload):
+class VoidReservationPayload(ReservationPayload):
     """The reservation after its end."""
-
-    reservation: AssetReservation | None = None
-    """The reservation."""
 
 
 @object_type
@@ -222,9 +229,8 @@ class Mutations:
     @mutation(_MOVE)
     async def reserve_assets(self, info: Info, input: ReserveAssetsInput) -> ReserveAssetsPayload:
         """Set units aside for a transfer that is decided later, freeze them or pledge them (冻结、质押)."""
-        done = await info.context.use(ReservationService).reserve(info.context.actor(input), input.command())
-        made = AssetReservation.of(done.value)
-        return ReserveAssetsPayload(errors=[], reservation=made, replayed=done.replayed)
+        service = info.context.use(ReservationService)
+        return ReserveAssetsPayload.of(await service.reserve(info.context.actor(input), input.command()))
 
     @mutation(_MOVE)
     async def post_reservation(self, info: Info, input: PostReservationInput) -> PostReservationPayload:
@@ -235,9 +241,8 @@ class Mutations:
     @mutation(_MOVE)
     async def void_reservation(self, info: Info, input: VoidReservationInput) -> VoidReservationPayload:
         """Give a pending transfer up, unfreeze units, or release a pledge (撤销、解冻、解押)."""
-        done = await info.context.use(ReservationService).void(info.context.actor(input), input.command())
-        ended = AssetReservation.of(done.value)
-        return VoidReservationPayload(errors=[], reservation=ended, replayed=done.replayed)
+        service = info.context.use(ReservationService)
+        return VoidReservationPayload.of(await service.void(info.context.actor(input), input.command()))
 
 
 async def _reservations(keys: Sequence[UUID], info: Info) -> dict[UUID, Any]:

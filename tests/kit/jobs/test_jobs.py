@@ -71,7 +71,8 @@ async def test_polling_alone_is_enough(world: World, database_url: str, register
 
     name = register(run)
     async with working(database_url, listening=False):
-        await until(world, await ask(world, name), "SUCCEEDED", within_s=5)
+        row = await until(world, await ask(world, name), "SUCCEEDED", within_s=5)
+    assert (row.attempts, row.error_code) == (1, None)
 
 
 async def test_progress_is_seen_while_the_job_runs(world: World, database_url: str, register: Register) -> None:
@@ -150,6 +151,15 @@ async def test_one_unfinished_job_per_deduplication_key(world: World, database_u
     assert await ask(world, name, deduplication_key="一次") != keys[0]
 
 
+async def lose_lease(worker_database: Database, key: UUID) -> None:
+    """As if the worker that has the job had been silent for too long."""
+
+    async def lapse(unit: UnitOfWork) -> None:
+        await unit.execute("UPDATE job SET lease_until = now() - interval '1 s' WHERE id = :id", {"id": key})
+
+    await worker_database.write(None, lapse)
+
+
 @pytest.mark.parametrize("long", [False, True])
 async def test_a_zombie_changes_nothing(
     world: World, database_url: str, worker_database: Database, register: Register, long: bool
@@ -173,11 +183,7 @@ async def test_a_zombie_changes_nothing(
     async with working(database_url, pace=silent):
         key = await ask(world, name, subject=subject)
         await gate.reached.wait()
-
-        async def lapse(unit: UnitOfWork) -> None:
-            await unit.execute("UPDATE job SET lease_until = now() - interval '1 s' WHERE id = :id", {"id": key})
-
-        await worker_database.write(None, lapse)
+        await lose_lease(worker_database, key)
         row = await until(world, key, "SUCCEEDED")
         gate.opened.set()
         await asyncio.wait_for(refused.wait(), 10)
@@ -206,10 +212,7 @@ async def test_a_long_effect_shows_progress_and_loses_its_lease_whole(
         await gate.reached.wait()
         assert (await job_row(world, key)).progress_note == "attempt 1"
 
-        async def lapse(unit: UnitOfWork) -> None:
-            await unit.execute("UPDATE job SET lease_until = now() - interval '1 s' WHERE id = :id", {"id": key})
-
-        await worker_database.write(None, lapse)
+        await lose_lease(worker_database, key)
         row = await until(world, key, "SUCCEEDED")
         gate.opened.set()
     assert (row.attempts, row.progress_note) == (2, "attempt 2")

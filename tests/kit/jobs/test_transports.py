@@ -80,8 +80,8 @@ async def test_two_workers_share_the_queue_of_one_broker(
     ):
         # A job ends only when two run at once, and each worker runs one at a time.
         keys = [await ask(world, name) for _ in range(6)]
-        for key in keys:
-            await until(world, key, "SUCCEEDED")
+        rows = [await until(world, key, "SUCCEEDED") for key in keys]
+    assert {row.attempts for row in rows} == {1}
 
 
 async def test_a_broker_nobody_knows_is_refused() -> None:
