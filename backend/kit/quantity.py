@@ -5,11 +5,13 @@
 | mass | t | kg, g, kt, Mt, 吨, 千克, 公斤, 万吨 … |
 | gas volume at 0 °C, 101.325 kPa | 1e4Nm3 | Nm3, m3, 标准立方米, 万立方米, 万Nm3, 亿立方米 … |
 | electricity | MWh | kWh, GWh, 度, 千瓦时, 万kWh, 亿千瓦时 … |
-| heat | GJ | kJ, MJ, TJ, 吉焦, 百万千焦 … |
+| heat | GJ | kJ, MJ, TJ, 吉焦, 百万千焦, tce, 吨标准煤 … |
 | transport work | t*km | tkm, 吨公里, 万吨公里 … |
 | greenhouse gas | tCO2e | kgCO2e, 吨二氧化碳当量 … |
 
 Electricity and heat are dimensions of their own: a kilowatt hour is not heat until somebody says how it became so.
+A tonne of standard coal is 29.3076 GJ (7,000 kcal/kg at 4.1868 kJ/kcal; MEE guide for steel CETS-AG-03.01-V01-2024,
+table A.1); GB/T 2589 rounds it to 29.307.
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ _DEFINITIONS: Final = (
     "gigajoule = [heat]",
     "megajoule = 0.001 gigajoule",
     "kilojoule = 0.000001 gigajoule",
+    "tonne_standard_coal = 29.3076 gigajoule",
+    "kilogram_standard_coal = 0.001 tonne_standard_coal",
     "tonne_kilometre = [transport]",
     "tonne_co2e = [greenhouse_gas]",
     "kilogram_co2e = 0.001 tonne_co2e",
@@ -104,6 +108,8 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "megajoule": ("MJ", "兆焦"),
     "kilojoule": ("kJ", "千焦"),
     "kilo * gigajoule": ("TJ", "太焦"),
+    "tonne_standard_coal": ("tce", "吨标准煤", "吨标煤"),
+    "kilogram_standard_coal": ("kgce", "千克标准煤", "公斤标准煤"),
     "tonne_kilometre": ("t*km", "t·km", "tkm", "吨公里", "吨千米"),
     "tonne_co2e": ("tCO2e", "tCO2", "吨二氧化碳当量", "吨二氧化碳", "吨CO2e", "吨CO2"),
     "kilogram_co2e": ("kgCO2e", "kgCO2", "千克二氧化碳当量"),

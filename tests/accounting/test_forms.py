@@ -80,6 +80,8 @@ def fuels() -> Iterator[Form]:
     yield Form("coke under the steel guide", STATIONARY, stream, "100", "t", each * 100)
     stream = {"material": "烟煤", "unit": "GJ"}
     yield Form("coal by heat, TJ", STATIONARY, stream, "1.5", "TJ", product("1500", "0.02618", "0.99") * K)
+    each = product("0.02618", "0.99") * K
+    yield Form("coal by standard coal", STATIONARY, stream, "2", "吨标准煤", each * 2 * Fraction("29.3076"))
     stream = {"material": "无烟煤"}
     yield Form("nothing burnt", STATIONARY, stream, "0", "t", Fraction(0))
     each = product("25.024", "0.02749", "0.99") * K
@@ -268,7 +270,7 @@ WET: Final = by("MEASURED_CARBON", "t", carbonDry="0.5 tC/t", totalMoisture="100
     [
         (WET, "1", "t", "PARAMETER_OUT_OF_RANGE", "80"),
         (by("MASS_BALANCE", "t", carbonContent="1.2 tC/t"), "1", "t", "PARAMETER_OUT_OF_RANGE", "1"),
-        ({"material": "烟煤", "unit": "GJ"}, "1", "tce", "UNKNOWN_UNIT", "GJ"),
+        ({"material": "烟煤", "unit": "GJ"}, "1", "toe", "UNKNOWN_UNIT", "GJ"),
         ({"material": "烟煤"}, "1", "GJ", "UNIT_DOES_NOT_FIT", "万吨"),
         ({"material": "烟煤"}, "1,000", "t", "NUMBER_HAS_SEPARATORS", "1000"),
         ({"material": "烟煤"}, "1", "mt", "UNKNOWN_UNIT", "t"),
@@ -277,7 +279,7 @@ WET: Final = by("MEASURED_CARBON", "t", carbonDry="0.5 tC/t", totalMoisture="100
 async def test_what_cannot_be_meant_is_refused_with_what_can(
     works: Works, stream: dict[str, Any], quantity: str, unit: str, code: str, said: str
 ) -> None:
-    """A tonne of coal equivalent has two values in use (29.307 and 29.3076 GJ): it is not guessed."""
+    """What is refused says what would do: the unit that fits, the plain number, the range."""
     row = works.source_input("X", {"code": "a", **stream})
     done = await works.engineer.do("createEmissionSources", {"rows": [row]}, f"outcomes {OUTCOME % SOURCE}")
     (outcome,) = done["outcomes"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import asyncpg
 import pytest
 
 from backend.accounting.loader import library_rows, load_library
 from backend.kit.database import Database
+from backend.kit.quantity import read_unit
 from tenants.access import Role
 from tests.fixtures.world import World
 
@@ -19,6 +22,11 @@ async def test_database_equals_files(database: Database) -> None:
         str(r["id"]): (r["value"], r["unit"]) for r in library_rows()
     }
     assert len(rows) == 421
+
+
+def test_standard_coal_is_worth_what_the_library_says() -> None:
+    (value,) = [r["value"] for r in library_rows() if r["code"] == "STANDARD_COAL"]
+    assert read_unit("kgce").factor * 1_000_000 == Decimal(str(value)), "kJ per kgce"
 
 
 async def test_loading_again_changes_nothing_and_a_changed_value_is_superseded(owner_database: Database) -> None:
