@@ -117,6 +117,17 @@ USE_NEEDS_BENEFICIARY = invalid(
     en="{kind} needs the organisation it serves and the year it is for.",
     zh="{kind} 须指明受益组织与所属年度。",
 )
+PURPOSE_NEEDED = invalid(
+    "PURPOSE_NEEDED",
+    en="Units retired for neutrality need a `purpose`: say what they neutralise, the emissions of which boundary, event "
+    "or product, besides the organisation they serve and its year (8.4.1).",
+    zh="注销用于中和须填写用途 purpose：说明所抵销的排放（边界、活动或产品），并指明受益组织与所属年度（8.4.1）。",
+)
+TEXT_TOO_LONG = invalid(
+    "TEXT_TOO_LONG",
+    en="{what} has {length} characters and may have {most}; refer to a document for the rest.",
+    zh="{what} 有 {length} 个字符，最多 {most} 个；其余内容请引用文件。",
+)
 NO_BENEFICIARY_HERE = invalid(
     "NO_BENEFICIARY_HERE",
     en="{kind} uses nothing up, so it names no beneficiary and no year.",

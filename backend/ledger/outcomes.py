@@ -18,10 +18,11 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class LotOutcome:
-    """One row of an issue: the lot, or why there is none."""
+    """One row of an issue: the lot and what was remarked about its issue, or why there is none."""
 
     lot: Lot | None = None
     refusal: Refusal | None = None
+    remarks: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

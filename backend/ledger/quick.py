@@ -43,7 +43,8 @@ from tenants.commands import Actor, brief_digest
 MOST_NAMES: Final = 200_000
 """Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
 QUICK: Final = frozenset({TransferKind.TRANSFER, TransferKind.CANCEL})
-"""Uses are judged by rules of their scheme and year, and a reversal by what it takes back: these look closer."""
+"""Uses are judged by rules of their scheme and year, and a reversal by what it takes back: these look closer. So does
+a cancellation without a paper, which is remarked."""
 _MOVERS: Final = (Permission.ASSET_MANAGE, Permission.ASSET_SYNC)
 
 
@@ -86,7 +87,7 @@ class Quick:
     async def post(self, actor: Actor, operation: str, body: Order, order: Order) -> Posting | None:
         """Post a checked order with whatever else waits; None when it has to go the ordinary way."""
         # A day that is named may be a closed one.
-        if actor.dry_run or order.kind not in QUICK or body.effective_on is not None:
+        if actor.dry_run or not _plain(order) or body.effective_on is not None:
             return None
         plans = self._plans(actor, [order]) or await self._looked_up(actor, [order])
         if plans is None:
@@ -114,7 +115,7 @@ class Quick:
         self, actor: Actor, operation: str, body: object, asked: Sequence[Order], orders: Sequence[Order]
     ) -> Posting | None:
         """Post checked orders (`asked`: as they came) whole; None when the list has to go the ordinary way."""
-        if actor.dry_run or any(order.kind not in QUICK for order in asked):
+        if actor.dry_run or not all(map(_plain, orders)):
             return None
         # A day that is named may be a closed one.
         if any(order.effective_on is not None for order in asked):
@@ -174,6 +175,11 @@ class Quick:
             return None
         self.learn(actor.principal.tenant_id, found)
         return self._plans(actor, orders)
+
+
+def _plain(order: Order) -> bool:
+    """Nothing is judged or remarked about it."""
+    return order.kind in QUICK and (order.kind is TransferKind.TRANSFER or bool(order.evidence))
 
 
 def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:

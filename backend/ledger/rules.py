@@ -39,6 +39,8 @@ from backend.ledger.rulebook.domain import known_market
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
 MAX_ROWS: Final = 500
+MOST_LETTERS: Final = 2000
+"""Of a purpose, a reference, a reason: what is longer belongs into the document that is referred to."""
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 _FITTING: Final[Mapping[AssetClass, tuple[Origin, ...]]] = {
     AssetClass.ALLOWANCE: (Origin.ALLOCATED, Origin.AUCTIONED, Origin.PURCHASED),
@@ -167,7 +169,7 @@ def check_size(count: int, what: str) -> None:
 def checked_lot(new: NewLot) -> NewLot:
     """The lot in canonical form.
 
-    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
+    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, TEXT_TOO_LONG, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
     """
     check_quantity(new.quantity_t)
     if new.vintage is not None:
@@ -193,10 +195,10 @@ def checked_lot(new: NewLot) -> NewLot:
         new,
         scheme=_text(new.scheme, "scheme"),
         issue_reference=_text(new.issue_reference, "issueReference"),
-        project=tidy(new.project),
+        project=worded(new.project, "project"),
         serial=new.serial and replace(new.serial, prefix=clean(new.serial.prefix)),
         account_code=_text(new.account_code, "accountCode"),
-        evidence=tidy(new.evidence),
+        evidence=worded(new.evidence, "evidence"),
     )
 
 
@@ -204,17 +206,18 @@ def checked_order(order: Order, today: date) -> Order:
     """The order in canonical form, its day filled in; what needs the books to judge is judged later.
 
     Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
-    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
+    PURPOSE_NEEDED, TEXT_TOO_LONG, WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
     """
-    effective_on = order.effective_on or today
-    if effective_on > today:
-        raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=effective_on.isoformat(), today=str(today))
+    effective_on = effective(order.effective_on, today)
+    purpose = worded(order.purpose, "purpose")
     if order.kind in OWN_COMMANDS:
         raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind.value, command=OWN_COMMANDS[order.kind])
     if order.kind is not TransferKind.REVERSE:
         if not 1 <= len(order.legs) <= MAX_LEGS:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
         _check_beneficiary(order)
+    if order.kind is TransferKind.RETIRE and not purpose:
+        raise codes.PURPOSE_NEEDED(path=("purpose",))
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
@@ -225,11 +228,34 @@ def checked_order(order: Order, today: date) -> Order:
         legs=tuple([_tidy_leg(leg) for leg in order.legs]),
         beneficiary_id=order.beneficiary_id,
         for_year=order.for_year,
-        purpose=tidy(order.purpose),
-        evidence=tidy(order.evidence),
+        purpose=purpose,
+        evidence=worded(order.evidence, "evidence"),
         effective_on=effective_on,
         reverses_id=order.reverses_id,
     )
+
+
+def effective(asked: date | None, today: date) -> date:
+    """The day something takes effect: today unless it is said. Errors: EFFECTIVE_IN_FUTURE."""
+    if asked is not None and asked > today:
+        raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=asked.isoformat(), today=str(today))
+    return asked or today
+
+
+def worded(text: str, *path: str) -> str:
+    """A purpose or reference in canonical form. Errors: TEXT_TOO_LONG."""
+    said = tidy(text)
+    if len(said) > MOST_LETTERS:
+        raise codes.TEXT_TOO_LONG(path=path, what=path[-1], length=len(said), most=MOST_LETTERS)
+    return said
+
+
+def needed(text: str, *path: str) -> str:
+    """The same of one that must be given. Errors: MISSING_TEXT, TEXT_TOO_LONG."""
+    said = worded(text, *path)
+    if not said:
+        raise codes.MISSING_TEXT(path=path, what=path[-1])
+    return said
 
 
 def checked_account(new: NewAccount) -> NewAccount:

@@ -42,7 +42,8 @@ from backend.ledger.posting import require_manager
 from backend.ledger.projects.codes import LOTS_COME_FROM_CLAIMS
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
-from backend.ledger.rulebook.repository import not_open
+from backend.ledger.rulebook.repository import not_open, remember
+from backend.ledger.rulebook.service import without_paper
 from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -128,7 +129,7 @@ class LedgerService:
     async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
         """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
         LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT,
-        FORBIDDEN, …
+        TEXT_TOO_LONG, FORBIDDEN, …
         """
         check_size(len(batch.lots), "lots")
 
@@ -168,11 +169,13 @@ class LedgerService:
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
         refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
-        for (index, _), lot in zip(sound, made, strict=True):
-            rows[index] = LotOutcome(lot=lot)
+        for (index, new), lot in zip(sound, made, strict=True):
+            said = () if new.evidence else without_paper(TransferKind.ISSUE, new.issued_on)
+            rows[index] = LotOutcome(lot=lot, remarks=said)
         for refusal in refused:
             index, new = sound[refusal.index]
             rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
+        await remember(change.unit, {r.lot.issued_by: r.remarks for r in rows if r.lot is not None})
         return rows
 
     def _check_issue_day(self, new: NewLot, closed: date | None) -> None:

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from backend.kit.text import tidy
 from backend.ledger import codes as posting_codes
 from backend.ledger.domain import (
     OWN_COMMANDS,
@@ -123,7 +122,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
         raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim.value)
     if new.expires_at is not None and new.expires_at <= now:
         raise codes.RESERVATION_DEADLINE(path=("expiresAt",), expires_at=new.expires_at.isoformat())
-    given = (new.beneficiary_id, new.for_year)
+    given = (new.beneficiary_id, new.for_year, new.purpose, new.evidence)
     order = checked_order(Order(new.kind or TransferKind.CANCEL, new.legs, *given), today)
     for number, leg in enumerate(order.legs):
         if leg.source.market:
@@ -133,7 +132,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
                 need="units are set aside in an organisation's account, not in the market",
                 need_zh="只能在组织账户而非市场中预留",
             )
-    return replace(new, legs=order.legs, purpose=tidy(new.purpose), evidence=tidy(new.evidence)), order
+    return replace(new, legs=order.legs, purpose=order.purpose, evidence=order.evidence), order
 
 
 def reserved(new: NewReservation, plan: Transfer) -> Reservation:

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.ledger.domain import AssetClass, Refusal, Transfer
+from backend.ledger.domain import AssetClass, Refusal
 from backend.ledger.rulebook.judging import LotFacts, Standing
 
 _NOT_OPEN: Final = """
@@ -37,14 +37,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('rules ' || k.name, 0)) FROM (
   FROM unnest(CAST(:organisations AS text[]), CAST(:years AS int[])) AS x (organisation, year) ORDER BY 1) AS k
 """
 _STANDINGS: Final = """
-SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
-       coalesce((SELECT sum(l.quantity_t) FROM asset_transfer t
-                 JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
-                 JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
-                 WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
-                   AND o.asset_class <> 'ALLOWANCE'
-                   AND NOT EXISTS (SELECT FROM asset_transfer r
-                                   WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
+SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market, coalesce(u.all_t, 0) AS surrendered_t,
+       coalesce(u.offsets_t, 0)
        -- What is offered holds its part of the limit until it is surrendered or withdrawn.
        + coalesce((SELECT sum(s.quantity_t) FROM offset_surrender s
                    JOIN offset_surrender_step f ON f.tenant_id = s.tenant_id AND f.surrender_id = s.id
@@ -56,10 +50,19 @@ SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
                  WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
                    AND o.withdrawn_by IS NULL), 0) AS allocated_t,
        ARRAY(SELECT x.rule FROM rule_exception x
-             WHERE x.organisation_id = k.organisation_id AND x.year = k.year AND x.withdrawn_at IS NULL) AS excepted
+             WHERE x.organisation_id = k.organisation_id AND x.year = k.year AND x.withdrawn_at IS NULL) AS excepted,
+       (SELECT p.to_year FROM obligation p WHERE p.organisation_id = k.organisation_id AND p.superseded_at IS NULL
+          AND k.year BETWEEN p.from_year AND p.to_year - 1) AS period_of
 FROM (SELECT DISTINCT organisation_id, year
       FROM unnest(CAST(:organisations AS uuid[]), CAST(:years AS int[])) AS x (organisation_id, year)) AS k
 LEFT JOIN obligation d ON d.organisation_id = k.organisation_id AND d.to_year = k.year AND d.superseded_at IS NULL
+LEFT JOIN LATERAL (
+  SELECT sum(l.quantity_t) AS all_t, sum(l.quantity_t) FILTER (WHERE o.asset_class <> 'ALLOWANCE') AS offsets_t
+  FROM asset_transfer t
+  JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
+  JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
+  WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
+    AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)) u ON true
 """
 _HELD: Final = """
 SELECT a.organisation_id, o.asset_class, sum(b.quantity_t) AS quantity_t
@@ -111,7 +114,14 @@ async def facts(session: ReadSession, lots: Collection[UUID], served: Collection
         held[row.organisation_id][AssetClass(row.asset_class)] = int(row.quantity_t)
     standings = {
         (r.organisation_id, r.year): Standing(
-            r.market, r.tonnes, int(r.allocated_t), int(r.offsets_t), held[r.organisation_id], frozenset(r.excepted)
+            r.market,
+            r.tonnes,
+            int(r.allocated_t),
+            int(r.offsets_t),
+            held[r.organisation_id],
+            frozenset(r.excepted),
+            int(r.surrendered_t),
+            r.period_of,
         )
         for r in await session.rows(_STANDINGS, asked)
     }
@@ -134,14 +144,15 @@ async def lot_facts(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, 
     }
 
 
-async def remember(unit: UnitOfWork, transfers: Sequence[Transfer]) -> None:
+async def remember(unit: UnitOfWork, said: Mapping[UUID, Sequence[Refusal]]) -> None:
     """Keep what was remarked about transfers that were posted."""
     rows = [
-        {"transfer_id": str(t.id), "number": n, "code": r.code, "path": r.path, "params": r.params}
-        for t in transfers
-        for n, r in enumerate(t.remarks, 1)
+        {"transfer_id": str(key), "number": n, "code": r.code, "path": r.path, "params": r.params}
+        for key, remarks in said.items()
+        for n, r in enumerate(remarks, 1)
     ]
-    await unit.execute(_REMEMBER, {"tenant": unit.tenant_id, "rows": orjson.dumps(rows).decode()})
+    if rows:
+        await unit.execute(_REMEMBER, {"tenant": unit.tenant_id, "rows": orjson.dumps(rows).decode()})
 
 
 async def remarks(session: ReadSession, transfer_ids: Collection[UUID]) -> dict[UUID, list[Refusal]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
@@ -13,8 +13,8 @@ from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, TransferKind
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
-from backend.ledger.rulebook.domain import Market, Rule, RuleKind, known_market, rulebook
-from backend.ledger.rulebook.judging import CREDITS, Headroom, Standing, Use, headroom, judged
+from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook
+from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, unproved
 from backend.ledger.rulebook.repository import Facts, Served
 from tenants.access import Permission, Principal, require
 from tenants.commands import Change
@@ -39,20 +39,15 @@ async def judge(change: Change, plans: Sequence[Transfer | CodedError]) -> list[
 
 async def remember(change: Change, posted: Sequence[Transfer]) -> None:
     """Keep the remarks about transfers that were posted."""
-    if any(t.remarks for t in posted):
-        await repository.remember(change.unit, posted)
+    await repository.remember(change.unit, {t.id: t.remarks for t in posted})
 
 
 async def _facts(change: Change, uses: Sequence[Transfer]) -> Facts:
     served = {_served(u) for u in uses}
     lots = await repository.lot_facts(change.unit, {leg.lot_id for u in uses for leg in u.legs})
-    spent = {
-        _served(u)
-        for u in uses
-        if u.kind is TransferKind.SURRENDER and any(lots[leg.lot_id].asset_class in CREDITS for leg in u.legs)
-    }
-    if spent:
-        await repository.lock(change.unit, spent)
+    surrendered = {_served(u) for u in uses if u.kind is TransferKind.SURRENDER}
+    if surrendered:
+        await repository.lock(change.unit, surrendered)
     return await repository.facts(change.unit, lots, served)
 
 
@@ -74,28 +69,42 @@ class _Bench:
                 if account.id in self.shut:
                     path = ("legs", str(number), side)
                     return ACCOUNT_NOT_OPEN(path=path, account=account.named, state=self.shut[account.id])
-        return self._by_rules(plan) if plan.kind in JUDGED else plan
+        if plan.kind in JUDGED:
+            return self._by_rules(plan)
+        bare = plan.kind is TransferKind.CANCEL and not plan.evidence
+        return replace(plan, remarks=without_paper(plan.kind, plan.effective_on)) if bare else plan
 
     def _by_rules(self, plan: Transfer) -> Transfer | CodedError:
         served = _served(plan)
         standing = self.standings.get(served, Standing())
         lots = [(self.lots[leg.lot_id], leg.quantity_t) for leg in plan.legs]
-        findings = judged(Use(plan.kind, served[1], plan.effective_on, lots), standing, rulebook())
+        use = Use(plan.kind, served[1], plan.effective_on, lots, evidenced=bool(plan.evidence))
+        findings = judged(use, standing, rulebook())
         if findings and findings[0].must:
             return findings[0].error
         if plan.kind is TransferKind.SURRENDER:
             offsets_t = sum(q for lot, q in lots if lot.asset_class is not AssetClass.ALLOWANCE)
-            self.standings[served] = replace(standing, offsets_t=standing.offsets_t + offsets_t)
+            self.standings[served] = replace(
+                standing,
+                offsets_t=standing.offsets_t + offsets_t,
+                surrendered_t=standing.surrendered_t + sum(q for _, q in lots),
+            )
         return replace(plan, remarks=tuple(Refusal.of(f.error) for f in findings))
+
+
+def without_paper(kind: TransferKind, on: date) -> tuple[Refusal, ...]:
+    """What is remarked about an issue or use that names no document."""
+    return tuple(Refusal.of(f.error) for f in unproved(kind, on, rulebook()))
 
 
 @dataclass(frozen=True, slots=True)
 class OffsetRoom:
-    """The limits on offsets of an organisation for a year, by the market of its obligation."""
+    """The limits on offsets of an organisation for a year, by the market of its obligation, as they are on a day."""
 
     market: str
     year: int
     rooms: Sequence[Headroom]
+    on: date
 
 
 class RuleService:
@@ -104,14 +113,16 @@ class RuleService:
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
 
-    def rules(self, market: str | None, on: date | None, scheme: str | None = None) -> list[Rule]:
-        """Rules in force on a day (today when not given): of one market or all, of those a scheme's units serve in.
-
-        Errors: UNKNOWN_MARKET.
+    def rules(
+        self, market: str | None, on: date | None, scheme: str | None = None, states: Collection[RuleState] = ()
+    ) -> list[Rule]:
+        """Rules that stand so on a day (in force; today, when nothing else is given): of one market or all, of those a
+        scheme's units serve in. Errors: UNKNOWN_MARKET.
         """
         if market is not None:
             known_market(market, "market")
-        found = rulebook().rules(market, on or self.toolbox.clock.today())
+        day, wanted = on or self.toolbox.clock.today(), set(states) or {RuleState.IN_FORCE}
+        found = (r for r in rulebook().rules(market) if r.state(day) in wanted)
         return [r for r in found if scheme is None or scheme in rulebook().markets[r.market].instruments]
 
     @staticmethod
@@ -129,8 +140,9 @@ class RuleService:
             facts = await repository.facts(session, (), [(organisation_id, year)])
         standing = facts.standings[organisation_id, year]
         at = market or standing.market or next(iter(rulebook().markets))
-        rules = rulebook().binding(at, RuleKind.OFFSET_LIMIT, year, self.toolbox.clock.today())
-        return OffsetRoom(at, year, [headroom(rule, standing) for rule in rules])
+        today = self.toolbox.clock.today()
+        rules = rulebook().binding(at, RuleKind.OFFSET_LIMIT, year, today)
+        return OffsetRoom(at, year, [headroom(rule, standing) for rule in rules], today)
 
     async def remarks(self, principal: Principal, transfer_ids: Sequence[UUID]) -> dict[UUID, list[Refusal]]:
         """What was remarked about transfers the caller was shown."""
