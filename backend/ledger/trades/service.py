@@ -216,11 +216,10 @@ class TradeService:
         async def work(change: Change) -> list[Close]:
             await require_manager(change, None)
             reason, member = tidy(replaces_because), actor.principal.member_id
-            taken = await repository.keep_prices(change.unit, made, reason, member)
-            if taken is not None:
-                raise PRICE_TAKEN(path=("prices",), day=str(taken), scheme=named)
-            await change.audit("MarketPrice", uuid7(), None, after=[asdict(c) for c in made])
-            return made
+            recorded_at = await repository.keep_prices(change.unit, made, reason, member)
+            kept = [replace(c, recorded_at=None if actor.dry_run else recorded_at) for c in made]
+            await change.audit("MarketPrice", uuid7(), None, after=[asdict(c) for c in kept])
+            return kept
 
         body = {"scheme": scheme, "days": list(days), "source": source, "because": replaces_because}
         return await perform(self.toolbox, actor, "recordPrices", body, list[Close], work)
