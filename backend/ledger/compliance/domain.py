@@ -12,11 +12,12 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from backend.kit.errors import CodedError, conflict, invalid, rule
+from backend.kit.errors import CodedError, conflict, in_chinese, invalid, rule
 from backend.ledger.domain import LegOrder, Obligation, Refusal, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import ceiling, floor
 
+in_chinese({"PRE": "预分配", "FINAL": "最终核定", "CLAW_BACK": "收回"})
 ALLOCATED_ALREADY = conflict(
     "ALLOCATED_ALREADY",
     en="The stage {stage} of {year} in the market {market} is recorded already; each stage is recorded once.",
@@ -67,7 +68,7 @@ STAGE_OUT_OF_ORDER = rule(
 STAGE_TOO_EARLY = rule(
     "STAGE_TOO_EARLY",
     en="The stage {stage} of {year} cannot take effect on {on}: {earlier} before it took effect on {day}.",
-    zh="{year} 年度的 {stage} 阶段不能自 {on} 起生效：此前的 {earlier} 于 {day} 生效。",
+    zh="{year} 年度的{stage_zh}不能自 {on} 起生效：此前的{earlier_zh}于 {day} 生效。",
 )
 YEAR_NOT_ALLOCATED = rule(
     "YEAR_NOT_ALLOCATED",

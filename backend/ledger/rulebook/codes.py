@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from backend.kit.errors import invalid, rule
+from backend.kit.errors import in_chinese, invalid, rule
+
+in_chinese({"ISSUE": "签发", "SURRENDER": "清缴", "RETIRE": "注销用于中和", "CANCEL": "自愿注销"})
 
 VINTAGE_NOT_USABLE = rule(
     "VINTAGE_NOT_USABLE",
@@ -74,7 +76,7 @@ SURRENDER_LATE = rule(
 NO_EVIDENCE = rule(
     "NO_EVIDENCE",
     en="{kind} names no document that proves it; give its reference as `evidence`. Rule {rule}: {source}.",
-    zh="{kind} 未注明证明文件；请在 evidence 中填写其编号。规则 {rule}：{source}。",
+    zh="{kind_zh}未注明证明文件；请在 evidence 中填写其编号。规则 {rule}：{source}。",
 )
 UNKNOWN_MARKET = invalid(
     "UNKNOWN_MARKET",
