@@ -10,20 +10,19 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from enum import StrEnum
 from typing import Final
 
-from backend.kit.errors import in_chinese, invalid, rule
+from backend.kit.errors import invalid, rule
+from backend.ledger.rulebook.domain import Sector
 from backend.ledger.rulebook.judging import floor
 
 MOST_PARTS: Final = 500
 MOST: Final = Decimal(10**12)
 """Of a year's output or emissions: what is above is a slip of the pen."""
 
-in_chinese({"POWER": "发电", "STEEL": "钢铁", "CEMENT": "水泥", "ALUMINIUM": "铝冶炼"})
-in_chinese({"ALLOCATION": "配额核定", "PRE_ALLOCATION": "预分配", "DEDUCTION": "配额扣减", "RETENTION": "差异化发放"})
 NO_ALLOCATION_DATA = rule(
     "NO_ALLOCATION_DATA",
     en="The rulebook holds no {kind} for {sector} and {year} in the market {market} that is in force on {on}; it "
     "holds: {known}.",
-    zh="规则库中没有市场 {market} 的{sector_zh}行业 {year} 年度在 {on} 有效的{kind_zh}数据；现有：{known}。",
+    zh="规则库中没有市场 {market} 的{sector_zh}行业 {year} 年度在 {on} 有效的 {kind} 数据；现有：{known}。",
 )
 MISSING_FIGURE = invalid(
     "MISSING_FIGURE",
@@ -35,6 +34,13 @@ WRONG_PARTS = invalid(
     en="For {sector} and {year} allowances are reckoned by {method}: give 1 to {most} of `{need}`, and no others.",
     zh="{sector_zh}行业 {year} 年度按 {method} 核定：请填写 1 至 {most} 个 {need}，不填其他。",
 )
+
+SECTORS_ZH: Final = {
+    Sector.POWER: "发电",
+    Sector.STEEL: "钢铁",
+    Sector.CEMENT: "水泥",
+    Sector.ALUMINIUM: "铝冶炼",
+}
 
 
 class PowerUnitKind(StrEnum):
