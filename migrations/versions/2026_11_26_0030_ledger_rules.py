@@ -7,17 +7,32 @@ from migrations.support import run
 revision = "0030"
 down_revision = "0029"
 
+LEAST_SAID = {
+    "asset_transfer_retired_for_something": ("asset_transfer", "kind <> 'RETIRE' OR purpose <> ''"),
+    "asset_transfer_texts": ("asset_transfer", "length(purpose) <= 2000 AND length(evidence) <= 2000"),
+    "asset_reservation_texts": ("asset_reservation", "length(purpose) <= 2000 AND length(evidence) <= 2000"),
+    "allowance_allocation_texts": ("allowance_allocation", "length(evidence) <= 2000"),
+    "carry_over_texts": ("carry_over", "length(evidence) <= 2000"),
+}
+
 
 def upgrade() -> None:
-    # NOT VALID: what is in the books was recorded under the rules of its time and cannot be edited.
+    for name, (table, check) in LEAST_SAID.items():
+        _from_now_on(name, table, check)
+
+
+def _from_now_on(name: str, table: str, check: str) -> None:
+    """A check on what is recorded after this moment: what is in the books was right by the rules of its time and cannot
+    be edited. Nobody records anything between the moment and the check.
+    """
     run(
-        "ALTER TABLE asset_transfer ADD CONSTRAINT asset_transfer_retired_for_something "
-        "CHECK (kind <> 'RETIRE' OR purpose <> '') NOT VALID",
-        "ALTER TABLE asset_transfer ADD CONSTRAINT asset_transfer_texts "
-        "CHECK (length(purpose) <= 2000 AND length(evidence) <= 2000) NOT VALID",
-        "ALTER TABLE asset_reservation ADD CONSTRAINT asset_reservation_texts "
-        "CHECK (length(purpose) <= 2000 AND length(evidence) <= 2000) NOT VALID",
-        "ALTER TABLE allowance_allocation ADD CONSTRAINT allowance_allocation_texts "
-        "CHECK (length(evidence) <= 2000) NOT VALID",
-        "ALTER TABLE carry_over ADD CONSTRAINT carry_over_texts CHECK (length(evidence) <= 2000) NOT VALID",
+        f"""
+        DO $since$
+        BEGIN
+          LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+          EXECUTE format($check$
+            ALTER TABLE {table} ADD CONSTRAINT {name} CHECK (recorded_at <= %L OR ({check}))
+          $check$, clock_timestamp());
+        END $since$
+        """,
     )
