@@ -132,6 +132,8 @@ async def post_within(
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
     await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
+    if change.actor.dry_run:
+        rows = [replace(row, transfer=row.transfer and replace(row.transfer, recorded_at=None)) for row in rows]
     return Posting(tuple(rows), _own_balances(standing, posted), held.cut if change.actor.dry_run else ())
 
 

@@ -112,4 +112,5 @@ async def test_rehearsal_writes_nothing(group: Group) -> None:
     await group.stock(group.steel)
     shown = await group.surrender(group.steel, used(group.steel, 400), dryRun=True)
     assert shown["balances"][0]["quantity"] == "600"
+    assert shown["transfer"]["recordedAt"] is None
     assert await group.held(group.steel) == {"2024-001": "1000"}

@@ -55,7 +55,7 @@ from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, ceiling, headroom
 from backend.ledger.rulebook.repository import remember
-from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity, effective, needed
+from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity, checked_order, effective, needed
 from backend.ledger.service import must_exist
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -190,7 +190,9 @@ class ComplianceService:
         left = await repository.allocated_t(change.unit, new)
         if new.quantity_t > left:
             raise CLAW_BACK_EXCEEDED(path=("quantity",), quantity=new.quantity_t, year=new.year, left=left)
-        order = Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=on)
+        order = checked_order(
+            Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=on), on
+        )
         (row,) = (await post_within(change, [order])).rows
         if row.refusal is not None:
             raise row.refusal.error()

@@ -63,7 +63,8 @@ class MarketRule:
     kind: RuleKind
     """What it is about."""
     must: bool
-    """Whether a breach is refused; otherwise it is remarked and recorded. What misses a deadline is never refused."""
+    """Whether a breach is refused; otherwise it is remarked and recorded. A surrender after a DEADLINE is remarked all
+    the same: who is late still owes."""
     state: RuleState
     """How it stands on the day that was asked about: today, unless the query names one."""
     sectors: list[Sector]
