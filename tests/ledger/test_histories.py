@@ -111,8 +111,8 @@ async def test_a_history_is_that_of_some_order(group: Group, number: int) -> Non
     await asyncio.gather(*(history.client(seed + i) for i in range(CLIENTS)))
     print(f"\nhistory {number}, seed {seed}: {len(history.acknowledged)} posted, refused {dict(history.refused)}")
     known = {
-        "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "ALREADY_REVERSED", "NOT_REVERSIBLE", "RESERVATION_PART",
-        "RESERVATION_ENDED", "UNKNOWN_ACCOUNT",
+        "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "REVERSAL_FROZEN", "ALREADY_REVERSED", "NOT_REVERSIBLE",
+        "RESERVATION_PART", "RESERVATION_ENDED", "UNKNOWN_ACCOUNT",
     }  # fmt: skip
     assert set(history.refused) <= known
     assert len(history.acknowledged) > CLIENTS
