@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -175,18 +175,13 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
         return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
     asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     said = {"account": leg.source.named, "lot": str(lot), "asked": asked, "available": refused.available_t}
+    if plan.kind is TransferKind.REVERSE and refused.reserved_t:
+        assert refused.available_t is not None, "a posting that lacks cover tells how much there is"
+        gone = max(asked - refused.available_t - refused.reserved_t, 0)
+        return codes.REVERSAL_FROZEN(path=("transferId",), frozen=refused.reserved_t, gone=gone, **said)
     if plan.kind is TransferKind.REVERSE:
-        return _hindered(refused, asked, said)
+        return codes.REVERSAL_NOT_COVERED(path=("transferId",), **said)
     return codes.INSUFFICIENT_BALANCE(path=("legs", str(refused.leg), "quantity"), **said)
-
-
-def _hindered(refused: Refused, asked: int, said: Mapping[str, object]) -> CodedError:
-    """What is set aside can be given free again; what moved on has to come back first."""
-    assert refused.available_t is not None, "a posting that lacks cover tells how much there is"
-    there = refused.available_t + refused.reserved_t
-    if there >= asked:
-        return codes.REVERSAL_FROZEN(path=("transferId",), frozen=refused.reserved_t, **said)
-    return codes.REVERSAL_NOT_COVERED(path=("transferId",), frozen=refused.reserved_t, gone=asked - there, **said)
 
 
 def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:

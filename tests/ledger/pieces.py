@@ -28,13 +28,13 @@ class Holding(Model):
         return all(self.balances[cell] - self.held[cell] >= quantity for cell, quantity in asked.items())
 
     def _hindrance(self, legs: Legs) -> str:
-        """The first leg that lacks cover tells: its units are set aside, or moved on."""
+        """The first leg that lacks cover tells: some of its units are set aside, or all that lack moved on."""
         asked: Counter[tuple[str, str]] = Counter()
         for lot, source, _, quantity in legs:
             asked[source, lot] += quantity
         cells = [(source, lot) for lot, source, _, _ in legs]
         short = next(c for c in cells if self.balances[c] - self.held[c] < asked[c])
-        return "REVERSAL_FROZEN" if self.balances[short] >= asked[short] else "REVERSAL_NOT_COVERED"
+        return "REVERSAL_FROZEN" if self.held[short] else "REVERSAL_NOT_COVERED"
 
     def hold(self, number: int, legs: Legs) -> str | None:
         if not self._covered(legs):

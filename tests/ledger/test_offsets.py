@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from backend.kit.errors import Locale
 from backend.kit.provision import OWNER
 from backend.ledger import seals
 from backend.ledger.offsets.domain import OffsetStep
@@ -63,6 +65,14 @@ async def states(group: Group) -> list[list[str]]:
     return [[s["step"] for s in node["steps"]] for node in found["offsetSurrenders"]["nodes"]]
 
 
+async def why(group: Group, locale: Locale = "en") -> dict[str, Any]:
+    """The step back of the one surrender that came to nothing, as somebody who reads this language is told."""
+    asked = "{ offsetSurrenders(state: VOIDED) { nodes { steps { step cause code reason } } } }"
+    (node,) = (await replace(group.manager, locale=locale).ask(asked))["offsetSurrenders"]["nodes"]
+    (back,) = [s for s in node["steps"] if s["step"] == "TURNED_BACK"]
+    return dict(back)
+
+
 async def free(group: Group) -> tuple[int, int]:
     """(units of the holder, of them frozen)."""
     async with group.world.owner.read(group.world.tenant_id) as session:
@@ -110,10 +120,10 @@ async def test_offers_hold_their_part_of_the_limit(group: Group) -> None:
     assert await advance(group, second) == ["TURNED_BACK", "VOIDED"]
     over = {"legs": [used(group.steel, 41, "ZL-1", "CCER")], "beneficiaryId": group.steel, "forYear": 2024}
     assert code(await group.manager.attempt("surrenderAssets", over, POSTED)) == "OFFSET_LIMIT_EXCEEDED"
-    found = await group.manager.ask("{ offsetSurrenders(state: VOIDED) { nodes { steps { cause reason } } } }")
-    turned = found["offsetSurrenders"]["nodes"][0]["steps"][1]
-    assert turned["cause"] == "RULE"
-    assert "OFFSET_LIMIT_EXCEEDED" in turned["reason"]
+    turned = await why(group)
+    assert (turned["cause"], turned["code"]) == ("RULE", "OFFSET_LIMIT_EXCEEDED")
+    assert turned["reason"].startswith("Offsets for 2024 may be at most 100 t")
+    assert (await why(group, "zh-CN"))["reason"].startswith("2024 年度抵销量上限为 100 吨")
     assert code(await decide(group, first, accepted=False, reason="资料不全")) == "done"
     assert await advance(group, first) == ["OFFER_VOIDED", "VOIDED"]
     assert (await free(group), await room(group)) == ((1000, 0), ("0", "100"))
@@ -146,6 +156,16 @@ async def test_broken_off_after_every_step(group: Group, way: str) -> None:
         if not any(answers):
             break
     assert state == ("SURRENDERED" if way == "accepted" else "VOIDED")
+    if state == "VOIDED":
+        told = [await why(group), await why(group, "zh-CN")]
+        assert {t["cause"] for t in told} == {{"late": "DEADLINE", "refused": "REFUSED"}.get(way, "WITHDRAWN")}
+        words = {"refused": "资料不全"}.get(way, "改用配额")
+        assert {t["code"] for t in told} == ({"OFFSET_LATE"} if way == "late" else {None})
+        if way == "late":
+            assert told[0]["reason"].startswith("The offset surrender had to be decided by 20")
+            assert told[1]["reason"].startswith("抵销清缴应于 20")
+        else:
+            assert {t["reason"] for t in told} == {words}
     await seals.verify(group.world.owner, group.world.tenant_id)
 
 
@@ -219,16 +239,18 @@ async def test_the_database_holds_the_order(group: Group, database_url: str) -> 
     await connection.execute(f"SET ROLE {OWNER}")
     await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(group.world.tenant_id))
     insert = (
-        "INSERT INTO offset_surrender_step (tenant_id, surrender_id, number, step, cause, reason, transfer_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        "INSERT INTO offset_surrender_step (tenant_id, surrender_id, number, step, cause, reason, transfer_id, "
+        "refusal_code, refusal_params) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $8 <> '' THEN '{}'::jsonb END)"
     )
     other = await connection.fetchval("SELECT id FROM asset_transfer LIMIT 1")
 
-    async def refusal(number: int, step: str, cause: str | None = None, reason: str = "", posted: Any = None) -> str:
+    async def refusal(
+        number: int, step: str, cause: str | None = None, reason: str = "", posted: Any = None, coded: str | None = None
+    ) -> str:
         try:
             async with connection.transaction():
                 await connection.execute(
-                    insert, group.world.tenant_id, key(made["id"]), number, step, cause, reason, posted
+                    insert, group.world.tenant_id, key(made["id"]), number, step, cause, reason, posted, coded
                 )
         except asyncpg.exceptions.PostgresError as error:
             return str(getattr(error, "constraint_name", ""))
@@ -237,7 +259,16 @@ async def test_the_database_holds_the_order(group: Group, database_url: str) -> 
     for step in ("FROZEN", "ACCEPTED", "OFFER_VOIDED", "VOIDED"):
         assert await refusal(2, step) == "offset_step_follows"
     assert await refusal(3, "OFFERED") == "offset_step_follows"
-    assert await refusal(2, "TURNED_BACK") == "offset_step_because"
+    for because in (
+        (),
+        (None, "x"),
+        ("RULE",),
+        ("RULE", "x", None, "BUSY"),
+        ("REFUSED", "", None, "BUSY"),
+        ("RULE", "", None, ""),
+    ):
+        assert await refusal(2, "TURNED_BACK", *because) == "offset_step_because", because
+    assert await refusal(2, "OFFERED", None, "", None, "BUSY") == "offset_step_because"
     assert [await refusal(2, "OFFERED"), await refusal(3, "ACCEPTED")] == ["done", "done"]
     assert await refusal(4, "SURRENDERED", posted=other) == "offset_step_ends_reservation"
     assert await refusal(4, "SURRENDERED") == "offset_step_posted"

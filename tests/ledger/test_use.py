@@ -95,10 +95,10 @@ async def test_reverse_needs_the_units_where_they_went(group: Group) -> None:
 @pytest.mark.parametrize(
     ("gone", "frozen", "code", "en", "zh"),
     [
-        (0, 300, "REVERSAL_FROZEN", "300 t are frozen, pledged or reserved and 0 t free", "可用 0 吨，已冻结、质押或"),
-        (0, 1, "REVERSAL_FROZEN", "1 t are frozen, pledged or reserved and 299 t free", "可用 299 吨，已冻结、质押或"),
-        (300, 0, "REVERSAL_NOT_COVERED", "300 t have moved on since; free there are 0 t", "300 吨已转出；该账户可用 0"),
-        (1, 200, "REVERSAL_NOT_COVERED", "1 t have moved on since; free there are 99 t, set aside 200 t", "1 吨已转出"),
+        (0, 300, "REVERSAL_FROZEN", "0 t are free there, 300 t are frozen", "可用 0 吨，已冻结、质押或预留 300 吨"),
+        (0, 1, "REVERSAL_FROZEN", "299 t are free there, 1 t are frozen", "可用 299 吨，已冻结、质押或预留 1 吨"),
+        (1, 200, "REVERSAL_FROZEN", "200 t are frozen, pledged or reserved, 1 t moved on", "已转出 1 吨"),
+        (300, 0, "REVERSAL_NOT_COVERED", "has 0 t of lot CEA 2024-001 left, and 300 t", "仅余 0 吨，冲正需退回 300 吨"),
     ],
 )
 async def test_what_hinders_a_reversal(group: Group, gone: int, frozen: int, code: str, en: str, zh: str) -> None:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from backend.ledger.domain import LegOrder
+from backend.kit.errors import CodedError
+from backend.ledger.domain import LegOrder, Refusal
 from backend.ledger.offsets import codes
 
 
@@ -85,7 +86,9 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """A step as it was taken. `taken_by` is None for a deadline or a rule."""
+    """A step as it was taken. `taken_by` is None for a deadline or a rule; these say why by a `refusal`, people do in
+    words.
+    """
 
     step: OffsetStep
     taken_at: datetime | None = None
@@ -94,6 +97,7 @@ class StepTaken:
     reason: str = ""
     transfer_id: UUID | None = None
     taken_by: UUID | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +147,24 @@ def check_decidable(found: OffsetSurrender, now: datetime) -> None:
     """Errors: OFFSET_STEP, OFFSET_LATE."""
     _check_at(found, ("a decision", "作出决定"), OffsetStep.OFFERED)
     if found.late(now):
-        assert found.deadline is not None, "what is late had a deadline"
-        raise codes.OFFSET_LATE(path=("surrenderId",), deadline=found.deadline.isoformat())
+        raise late(found)
+
+
+def late(found: OffsetSurrender) -> CodedError:
+    """OFFSET_LATE: its deadline has passed."""
+    assert found.deadline is not None, "what is late had a deadline"
+    return codes.OFFSET_LATE(path=("surrenderId",), deadline=found.deadline.isoformat())
+
+
+def turned_back(cause: OffsetCause, because: CodedError) -> StepTaken:
+    """The step back that a rule or a deadline takes."""
+    return StepTaken(OffsetStep.TURNED_BACK, cause=cause, refusal=Refusal.of(because))
+
+
+def why_turned_back(found: OffsetSurrender) -> str:
+    """The reason given in words, or its code."""
+    step = next(s for s in found.steps if s.step is OffsetStep.TURNED_BACK)
+    return step.refusal.code if step.refusal else step.reason
 
 
 def check_withdrawable(found: OffsetSurrender) -> None:

@@ -135,13 +135,12 @@ class OffsetService:
         except CodedError as refused:
             if refused.code.retryable:
                 raise
-            reason = str(refused)
+            because = refused
 
         async def back(unit: UnitOfWork) -> OffsetStep:
             change, found = await _opened(unit, key)
-            turned = OffsetStep.TURNED_BACK
-            await _take(change, found, StepTaken(turned, cause=OffsetCause.RULE, reason=reason))
-            return turned
+            await _take(change, found, domain.turned_back(OffsetCause.RULE, because))
+            return OffsetStep.TURNED_BACK
 
         return await self.toolbox.database.write(tenant_id, back)
 
@@ -161,8 +160,7 @@ class OffsetService:
 
     async def _step(self, change: Change, found: OffsetSurrender, step: OffsetStep) -> None:
         if step is OffsetStep.TURNED_BACK:
-            late = f"not decided by {found.deadline}"
-            await _take(change, found, StepTaken(step, cause=OffsetCause.DEADLINE, reason=late))
+            await _take(change, found, domain.turned_back(OffsetCause.DEADLINE, domain.late(found)))
             return
         held = (await reservations.reservations(change.unit, [found.reservation_id]))[found.reservation_id]
         if step is OffsetStep.OFFERED:
@@ -174,7 +172,7 @@ class OffsetService:
             order = checked_order(reserving.order_of(held, {}), self.toolbox.clock.today())
             await post_reserved(change, held, order, taken.transfer_id)
         elif step is OffsetStep.VOIDED:
-            why = next(s.reason for s in found.steps if s.step is OffsetStep.TURNED_BACK)
+            why = domain.why_turned_back(found)
             await end_within(change, Ending(held.id, ReservationState.VOIDED, reason=why))
 
     async def surrenders_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, OffsetSurrender]:
