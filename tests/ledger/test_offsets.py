@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from tests.fixtures.jobs import working
 from tests.fixtures.ledger import POSTED, Group, a_credit, key, moved, used
 
 SURRENDER = "surrender { id state quantity reservationId steps { step cause reason transferId } }"
-HEADROOM = "query Q($o: ID!) { offsetHeadroom(organisationId: $o, year: 2024) { limits { used headroom } } }"
+HEADROOM = "query Q($o: ID!) { offsetHeadroom(organisationId: $o, year: 2024) { limits { used pending headroom } } }"
 
 
 async def stocked(group: Group, due: str = "2000") -> None:
@@ -55,9 +56,10 @@ async def advance(group: Group, surrender_id: str, times: int = 10) -> list[str]
     return taken
 
 
-async def room(group: Group) -> tuple[str, str]:
+async def room(group: Group) -> tuple[str, str, str]:
+    """(offsets surrendered, set aside to be, left)."""
     (limit,) = (await group.manager.ask(HEADROOM, o=group.steel))["offsetHeadroom"]["limits"]
-    return limit["used"], limit["headroom"]
+    return limit["used"], limit["pending"], limit["headroom"]
 
 
 async def states(group: Group) -> list[list[str]]:
@@ -92,12 +94,12 @@ async def test_from_freezing_to_surrender(group: Group) -> None:
     await stocked(group)
     made = (await begin(group, idempotencyKey="b"))["surrender"]
     assert (await begin(group, idempotencyKey="b"))["surrender"]["id"] == made["id"]
-    assert (made["state"], await free(group), await room(group)) == ("FROZEN", (1000, 60), ("0", "100"))
+    assert (made["state"], await free(group), await room(group)) == ("FROZEN", (1000, 60), ("0", "60", "40"))
     assert await advance(group, made["id"]) == ["OFFERED"]
-    assert await room(group) == ("60", "40")
+    assert await room(group) == ("0", "60", "40")
     assert code(await decide(group, made["id"])) == "done"
     assert await advance(group, made["id"]) == ["SURRENDERED"]
-    assert (await free(group), await room(group)) == ((940, 0), ("60", "40"))
+    assert (await free(group), await room(group)) == ((940, 0), ("60", "0", "40"))
     assert await states(group) == [["FROZEN", "OFFERED", "ACCEPTED", "SURRENDERED"]]
     found = await group.manager.ask(
         "query Q($i: ID!) { node(id: $i) { ... on OffsetSurrender { steps { transferId } } } }", i=made["id"]
@@ -113,20 +115,89 @@ async def test_from_freezing_to_surrender(group: Group) -> None:
     await seals.verify(group.world.owner, group.world.tenant_id)
 
 
-async def test_offers_hold_their_part_of_the_limit(group: Group) -> None:
+async def test_what_is_under_way_holds_its_part_of_the_limit(group: Group) -> None:
+    """A limit of 100: 60 frozen leave 40, for whatever way, and who asks for more is told so at once."""
     await stocked(group)
-    first, second = [(await begin(group))["surrender"]["id"] for _ in range(2)]
-    assert await advance(group, first) == ["OFFERED"]
-    assert await advance(group, second) == ["TURNED_BACK", "VOIDED"]
+    first = (await begin(group))["surrender"]["id"]
+    for dry in (True, False):
+        refused = await begin(group, 41, dryRun=dry)
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [("OFFSET_LIMIT_EXCEEDED", ["legs"])]
+        assert "60 t are used or pending, 40 t are left, 41 t were asked for" in refused["errors"][0]["message"]
     over = {"legs": [used(group.steel, 41, "ZL-1", "CCER")], "beneficiaryId": group.steel, "forYear": 2024}
     assert code(await group.manager.attempt("surrenderAssets", over, POSTED)) == "OFFSET_LIMIT_EXCEEDED"
-    turned = await why(group)
-    assert (turned["cause"], turned["code"]) == ("RULE", "OFFSET_LIMIT_EXCEEDED")
-    assert turned["reason"].startswith("Offsets for 2024 may be at most 100 t")
-    assert (await why(group, "zh-CN"))["reason"].startswith("2024 年度抵销量上限为 100 吨")
+    assert (await free(group), await states(group)) == ((1000, 60), [["FROZEN"]])
+    assert await advance(group, first) == ["OFFERED"]
+    assert code(await begin(group, 41)) == "OFFSET_LIMIT_EXCEEDED"
     assert code(await decide(group, first, accepted=False, reason="资料不全")) == "done"
     assert await advance(group, first) == ["OFFER_VOIDED", "VOIDED"]
-    assert (await free(group), await room(group)) == ((1000, 0), ("0", "100"))
+    assert (await free(group), await room(group)) == ((1000, 0), ("0", "0", "100"))
+    assert code(await begin(group, 100)) == "done"
+    assert await room(group) == ("0", "100", "0")
+
+
+async def reserve(group: Group, quantity: int, **more: Any) -> dict[str, Any]:
+    given = {"aim": "PENDING", "kind": "SURRENDER", "beneficiaryId": group.steel, "forYear": 2024}
+    given |= {"legs": [used(group.steel, quantity, "ZL-1", "CCER")], **more}
+    return await group.manager.attempt("reserveAssets", given, "reservation { id }")
+
+
+async def post(group: Group, reservation_id: str, **more: Any) -> dict[str, Any]:
+    return await group.manager.attempt("postReservation", {"reservationId": reservation_id, **more}, POSTED)
+
+
+async def test_what_is_reserved_to_be_surrendered_holds_its_part(group: Group) -> None:
+    await stocked(group)
+    made = (await reserve(group, 80))["reservation"]["id"]
+    assert [code(await reserve(group, 21)), code(await begin(group, 21))] == ["OFFSET_LIMIT_EXCEEDED"] * 2
+    assert await room(group) == ("0", "80", "20")
+    assert code(await post(group, made, parts=[{"leg": 0, "quantity": "30"}], final=False)) == "done"
+    assert (await free(group), await room(group)) == ((970, 50), ("30", "50", "20"))
+    assert code(await reserve(group, 21)) == "OFFSET_LIMIT_EXCEEDED"
+    assert code(await post(group, made)) == "done"
+    assert (await free(group), await room(group)) == ((920, 0), ("80", "0", "20"))
+    soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
+    assert code(await reserve(group, 20, expiresAt=soon)) == "done"
+    assert code(await reserve(group, 1)) == "OFFSET_LIMIT_EXCEEDED"
+    await asyncio.sleep(0.6)
+    assert (await free(group), await room(group)) == ((920, 20), ("80", "0", "20")), "what came too late holds nothing"
+
+
+async def test_posting_judges_by_what_holds_then(group: Group) -> None:
+    """The obligation shrinks after it was set aside."""
+    await stocked(group)
+    made = (await reserve(group, 80))["reservation"]["id"]
+    await group.owe(group.steel, "1000")
+    assert code(await post(group, made)) == "OFFSET_LIMIT_EXCEEDED"
+    assert (await free(group), await room(group)) == ((1000, 80), ("0", "80", "0"))
+    assert code(await post(group, made, parts=[{"leg": 0, "quantity": "50"}])) == "done"
+    assert (await free(group), await room(group)) == ((950, 0), ("50", "0", "0"))
+
+
+async def test_two_at_once_cannot_share_what_is_left(group: Group) -> None:
+    """Offset surrenders, reservations and direct surrenders, sixteen of 15 t at once, where 100 t are the limit."""
+    await stocked(group)
+    direct = {"legs": [used(group.steel, 15, "ZL-1", "CCER")], "beneficiaryId": group.steel, "forYear": 2024}
+    tries = [
+        work
+        for _ in range(6)
+        for work in (
+            begin(group, 15),
+            reserve(group, 15),
+            group.manager.attempt("surrenderAssets", direct, POSTED),
+        )
+    ]
+    found = Counter(code(answer) for answer in await asyncio.gather(*tries))
+    assert found == {"done": 6, "OFFSET_LIMIT_EXCEEDED": 12}
+    surrendered, pending, left = map(int, await room(group))
+    assert (surrendered + pending, left) == (90, 10)
+
+
+async def test_reserving_and_posting_at_once_do_not_lock_each_other_out(group: Group) -> None:
+    await stocked(group, "4000")
+    held = [(await reserve(group, 10))["reservation"]["id"] for _ in range(8)]
+    answers = await asyncio.gather(*(work for key in held for work in (post(group, key), reserve(group, 10))))
+    assert Counter(code(a) for a in answers) == {"done": 16}
+    assert await room(group) == ("80", "80", "40")
 
 
 @pytest.mark.parametrize("way", ["accepted", "refused", "withdrawn", "withdrawn early", "late"])
@@ -150,8 +221,8 @@ async def test_broken_off_after_every_step(group: Group, way: str) -> None:
         ((*_, state),) = await states(group)
         units, frozen = await free(group)
         assert (units, frozen) == {"SURRENDERED": (940, 0), "VOIDED": (1000, 0)}.get(state, (1000, 60))
-        offered = state in {"OFFERED", "ACCEPTED", "SURRENDERED"} or (state == "TURNED_BACK" and "early" not in way)
-        assert (await room(group))[0] == ("60" if offered else "0")
+        part = {"SURRENDERED": ("60", "0", "40"), "VOIDED": ("0", "0", "100")}.get(state, ("0", "60", "40"))
+        assert await room(group) == part
         answers = await asyncio.gather(*(advance(group, made["id"], 1) for _ in range(2)))
         if not any(answers):
             break
@@ -169,15 +240,24 @@ async def test_broken_off_after_every_step(group: Group, way: str) -> None:
     await seals.verify(group.world.owner, group.world.tenant_id)
 
 
-async def test_a_refusal_of_the_books_turns_it_back(group: Group) -> None:
-    """The obligation shrinks between acceptance and surrender, and with it the limit."""
+@pytest.mark.parametrize("when", ["before the offer", "after the acceptance"])
+async def test_a_refusal_of_the_rules_turns_it_back(group: Group, when: str) -> None:
+    """The obligation shrinks, and with it the limit."""
     await stocked(group)
     made = (await begin(group))["surrender"]
-    await advance(group, made["id"])
-    await decide(group, made["id"])
+    offered = when == "after the acceptance"
+    if offered:
+        await advance(group, made["id"])
+        await decide(group, made["id"])
     await group.owe(group.steel, "100")
-    assert await advance(group, made["id"]) == ["TURNED_BACK", "OFFER_VOIDED", "VOIDED"]
-    assert (await free(group), (await room(group))[0]) == ((1000, 0), "0")
+    assert await advance(group, made["id"]) == ["TURNED_BACK", *(["OFFER_VOIDED"] if offered else []), "VOIDED"]
+    assert (await free(group), (await room(group))[:2]) == ((1000, 0), ("0", "0"))
+    turned = await why(group)
+    assert (turned["cause"], turned["code"]) == ("RULE", "OFFSET_LIMIT_EXCEEDED")
+    assert turned["reason"].startswith("Offsets for 2024 may be at most 5 t")
+    assert (await why(group, "zh-CN"))["reason"].startswith("2024 年度抵销量上限为 5 吨")
+    asked = "query Q($i: ID!) { node(id: $i) { ... on AssetReservation { reason } } }"
+    assert (await group.manager.ask(asked, i=made["reservationId"]))["node"] == {"reason": "OFFSET_LIMIT_EXCEEDED"}
 
 
 async def test_the_worker_takes_the_steps(group: Group, database_url: str, empty_queue: None) -> None:
@@ -225,7 +305,7 @@ async def test_nothing_else_ends_it(group: Group) -> None:
     ],
 )
 async def test_bad_input_freezes_nothing(group: Group, given: dict[str, Any], expected: str) -> None:
-    await stocked(group)
+    await stocked(group, "100000")
     await group.stock(group.steel)
     leg = used(group.steel, 10, "ZL-1", "CCER") | {k: given.pop(k) for k in ("quantity", "lot") if k in given}
     assert code(await begin(group, **({"legs": [leg]} | given))) == expected

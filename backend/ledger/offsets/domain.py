@@ -22,9 +22,9 @@ class OffsetStep(StrEnum):
     """A step of an offset surrender; the last one taken is its state."""
 
     FROZEN = "FROZEN"
-    """The units are frozen at the registry of reductions (已冻结)."""
+    """The units are frozen at the registry of reductions, and hold their part of the limit (已冻结)."""
     OFFERED = "OFFERED"
-    """They are entered as a pending offset at the registry of allowances, and hold their part of the limit (待抵销)."""
+    """They are entered as a pending offset at the registry of allowances (待抵销)."""
     ACCEPTED = "ACCEPTED"
     """The registry of allowances accepted them (已受理)."""
     SURRENDERED = "SURRENDERED"
@@ -32,9 +32,9 @@ class OffsetStep(StrEnum):
     TURNED_BACK = "TURNED_BACK"
     """It will not come about; what was done is taken back (已退回)."""
     OFFER_VOIDED = "OFFER_VOIDED"
-    """The pending offset is withdrawn, its part of the limit is free (抵销已撤销)."""
+    """The pending offset is withdrawn (抵销已撤销)."""
     VOIDED = "VOIDED"
-    """The units are unfrozen; the end (已解冻)."""
+    """The units are unfrozen and their part of the limit is free; the end (已解冻)."""
 
 
 class OffsetCause(StrEnum):
