@@ -287,6 +287,8 @@ async def test_nothing_else_ends_it(group: Group) -> None:
     assert code(await group.manager.attempt("voidReservation", voided, "reservation { id }")) == "RESERVATION_OF_OFFSET"
     posted = {"reservationId": made["reservationId"]}
     assert code(await group.manager.attempt("postReservation", posted, POSTED)) == "RESERVATION_OF_OFFSET"
+    part = posted | {"parts": [{"leg": 0, "quantity": "1"}], "final": False}
+    assert code(await group.manager.attempt("postReservation", part, POSTED)) == "RESERVATION_OF_OFFSET"
     stranger = await group.world.member((Role.ASSET_MANAGER, key(group.cement)))
     given = {"surrenderId": made["id"], "reason": "x"}
     assert code(await stranger.attempt("withdrawOffsetSurrender", given, SURRENDER)) == "UNKNOWN_OFFSET_SURRENDER"
