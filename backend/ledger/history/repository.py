@@ -137,8 +137,7 @@ async def stages_of_unit(session: ReadSession, lot_id: UUID, number: int) -> lis
     born: dict[UUID, Moved] = {}
     moves: dict[UUID, list[Moved]] = {row.id: [] for row in rows}
     for row in rows:
-        ids = (row.transfer_id, row.effective_on, row.from_account_id, row.to_account_id)
-        moved = Moved(*(UUID(int=v.int) if isinstance(v, UUID) else v for v in ids), row.quantity_t)
+        moved = Moved(row.transfer_id, row.effective_on, row.from_account_id, row.to_account_id, row.quantity_t)
         if row.transfer_id == row.issued_by:
             born[row.id] = moved
         elif row.transfer_id not in births:

@@ -21,7 +21,6 @@ from backend.ledger.domain import (
     Transfer,
     TransferKind,
 )
-from backend.ledger.outcomes import Posting
 from backend.ledger.reservations import codes
 from backend.ledger.rules import checked_order
 
@@ -121,14 +120,6 @@ class PostReservation:
     reservation_id: UUID
     parts: Mapping[int, int]
     final: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PostedReservation:
-    """What was posted, and the reservation after it."""
-
-    posting: Posting
-    reservation: Reservation
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import TransferKind
 from backend.ledger.graphql_legs import PostedLegInput, organisation
 from backend.ledger.graphql_types import AssetParty, PostedPayload
-from backend.ledger.outcomes import Posting
 from backend.ledger.reservations import domain
 from backend.ledger.reservations.domain import (
     Aim,
@@ -29,7 +28,7 @@ from backend.ledger.reservations.domain import (
     ReservationState,
     VoidReservation,
 )
-from backend.ledger.reservations.service import ReservationService
+from backend.ledger.reservations.service import PostedReservation, ReservationService
 from tenants.access import Permission
 from tenants.commands import Done
 from tenants.context import Info, requires
@@ -207,15 +206,12 @@ class PostReservationPayload(PostedPayload):
     """The transfer as it was posted, and the reservation after it."""
 
     reservation: AssetReservation | None = None
-    """The reservation; null where an answer is repeated that was given before it was part of it."""
+    """The reservation."""
 
     @classmethod
-    def after(cls, done: Done[domain.PostedReservation | Posting]) -> Self:
-        value = done.value
-        if isinstance(value, Posting):
-            return cls.of(Done(value, done.replayed))
-        answer = cls.of(Done(value.posting, done.replayed))
-        answer.reservation = AssetReservation.of(value.reservation)
+    def after(cls, done: Done[PostedReservation]) -> Self:
+        answer = cls.of(Done(done.value.posting, done.replayed))
+        answer.reservation = AssetReservation.of(done.value.reservation)
         return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +23,6 @@ from backend.ledger.posting import books_of, post_within, require_manager
 from backend.ledger.reservations import codes, domain, repository
 from backend.ledger.reservations.domain import (
     NewReservation,
-    PostedReservation,
     PostReservation,
     Reservation,
     ReservationState,
@@ -36,8 +35,14 @@ from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 
 EXPIRE_JOB: Final = "ledger.expire_reservation"
-KEPT: Final[Any] = PostedReservation | Posting
-"""How an answer may be kept with its key: the second until reservations were posted in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedReservation:
+    """What was posted, and the reservation after it."""
+
+    posting: Posting
+    reservation: Reservation
 
 
 class ReservationService:
@@ -70,9 +75,9 @@ class ReservationService:
 
         return await perform(self.toolbox, actor, "reserveAssets", new, Reservation, work)
 
-    async def post(self, actor: Actor, given: PostReservation) -> Done[PostedReservation | Posting]:
+    async def post(self, actor: Actor, given: PostReservation) -> Done[PostedReservation]:
         """Post the transfer a reservation was for, in full or in part; what is left over after the final one is free
-        again. What was answered before reservations were posted in parts is answered without them.
+        again.
 
         Errors: UNKNOWN_RESERVATION, RESERVATION_ENDED, RESERVATION_EXPIRED, RESERVATION_STAYS, RESERVATION_PART,
         FORBIDDEN, those of posting.
@@ -87,7 +92,7 @@ class ReservationService:
             posting = await post_reserved(change, found, order, uuid7(), None if given.final or used_up else wanted)
             return PostedReservation(posting, (await repository.reservations(change.unit, [found.id]))[found.id])
 
-        return await perform(self.toolbox, actor, "postReservation", given, KEPT, work)
+        return await perform(self.toolbox, actor, "postReservation", given, PostedReservation, work)
 
     async def void(self, actor: Actor, given: VoidReservation) -> Done[Reservation]:
         """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, UNKNOWN_RESERVATION,
