@@ -113,9 +113,11 @@ async def post_within(
     *,
     transfer_ids: Sequence[UUID] | None = None,
     found: list[Books] | None = None,
+    besides: UUID | None = None,
 ) -> Posting:
     """Judge every order in a unit of work that is open; post those that stand, under these ids when given. Orders that
-    failed a check before come as their error. `found` is handed the names that were looked up.
+    failed a check before come as their error. `found` is handed the names that were looked up; what is left of the
+    reservation `besides` does not stand in the way of what is posted of it.
     """
     books = await books_of(change, [o for o in orders if isinstance(o, Order)])
     if found is not None:
@@ -124,7 +126,7 @@ async def post_within(
     keys = transfer_ids or [uuid7() for _ in orders]
     plans = [o if isinstance(o, CodedError) else await planner.plan(o, k) for o, k in zip(orders, keys, strict=True)]
     closed = await closings.closed_through(change.unit)
-    plans = await judge(change, [_in_open_period(p, closed) for p in plans])
+    plans = await judge(change, [_in_open_period(p, closed) for p in plans], besides)
     held = await held_to(change, orders, plans, books)
     plans, books = held.plans, held.books
     standing = [p for p in plans if isinstance(p, Transfer)]

@@ -169,7 +169,10 @@ async def test_posting_judges_by_what_holds_then(group: Group) -> None:
     await group.owe(group.steel, "1000")
     assert code(await post(group, made)) == "OFFSET_LIMIT_EXCEEDED"
     assert (await free(group), await room(group)) == ((1000, 80), ("0", "80", "0"))
-    assert code(await post(group, made, parts=[{"leg": 0, "quantity": "50"}])) == "done"
+    part = {"parts": [{"leg": 0, "quantity": "40"}], "final": False}
+    assert code(await post(group, made, **part)) == "done", "its own rest does not stand in its way"
+    assert code(await post(group, made, **part)) == "OFFSET_LIMIT_EXCEEDED"
+    assert code(await post(group, made, parts=[{"leg": 0, "quantity": "10"}])) == "done"
     assert (await free(group), await room(group)) == ((950, 0), ("50", "0", "0"))
 
 

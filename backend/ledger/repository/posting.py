@@ -36,7 +36,10 @@ SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::
 _SHORT_DAY: Final = """
 SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
 """
-_RESERVED: Final = "SELECT reserved_t FROM asset_balance WHERE account_id = $1 AND lot_id = $2"
+_RESERVED: Final = """
+SELECT b.reserved_t FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (account, lot, n)
+JOIN asset_balance b ON b.account_id = k.account AND b.lot_id = k.lot ORDER BY k.n
+"""
 _NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
 SELECT lot, refusal, other
@@ -143,17 +146,23 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         for row in rows
         if row["posting"] is not None
     ]
-    refused = [await _with_reserved(driver, r, transfers[r.index]) for r in refused]
     balances = [Balance(row["account_id"], row["lot_id"], row["quantity_t"]) for row in rows if row["posting"] is None]
-    return Posted(refused, balances, rows[-1]["recorded_at"])
+    return Posted(await _with_reserved(driver, refused, transfers), balances, rows[-1]["recorded_at"])
 
 
-async def _with_reserved(driver: Any, refused: Refused, plan: Transfer) -> Refused:
-    """A reversal is hindered by what moved on or by what is set aside; the balance is locked, so it can be asked."""
-    if refused.leg is None or refused.day is not None or plan.kind is not TransferKind.REVERSE:
-        return refused
-    leg = plan.legs[refused.leg]
-    return replace(refused, reserved_t=await driver.fetchval(_RESERVED, leg.source.id, leg.lot_id))
+async def _with_reserved(driver: Any, refused: Sequence[Refused], plans: Sequence[Transfer]) -> list[Refused]:
+    """A reversal is hindered by what moved on or by what is set aside; the balances are locked and can be asked."""
+    short = {
+        r.index: plans[r.index].legs[r.leg]
+        for r in refused
+        if r.leg is not None and r.day is None and plans[r.index].kind is TransferKind.REVERSE
+    }
+    if not short:
+        return list(refused)
+    legs = list(short.values())
+    rows = await driver.fetch(_RESERVED, [leg.source.id for leg in legs], [leg.lot_id for leg in legs])
+    aside = {index: row["reserved_t"] for index, row in zip(short, rows, strict=True)}
+    return [replace(r, reserved_t=aside.get(r.index, 0)) for r in refused]
 
 
 async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[Landed | None]:

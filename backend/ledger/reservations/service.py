@@ -183,7 +183,7 @@ async def post_reserved(
         await end_within(change, Ending(found.id, ReservationState.POSTED, transfer_id))
     elif not await repository.part(change, found, transfer_id, wanted):
         raise _ended()
-    outcome = await post_within(change, [order], transfer_ids=[transfer_id])
+    outcome = await post_within(change, [order], transfer_ids=[transfer_id], besides=found.id)
     refusal = outcome.rows[0].refusal
     if refusal is not None:
         raise refusal.error()
