@@ -358,6 +358,11 @@ async def test_the_database_holds_the_order(group: Group, database_url: str) -> 
     assert await refusal(4, "SURRENDERED", posted=other) == "offset_step_ends_reservation"
     assert await refusal(4, "SURRENDERED") == "offset_step_posted"
     assert await refusal(4, "TURNED_BACK", "RULE", "x") == "done"
+    asked = "{ offsetSurrenders { nodes { steps { step code reason } } } }"
+    (found,) = (await group.manager.ask(asked))["offsetSurrenders"]["nodes"]
+    assert found["steps"][-1] == {"step": "TURNED_BACK", "code": None, "reason": "x"}, (
+        "as it was kept before there were codes"
+    )
     assert await refusal(5, "VOIDED") == "offset_step_follows"
     for statement in ("DELETE FROM offset_surrender_step", "UPDATE offset_surrender SET quantity_t = 1"):
         with pytest.raises(asyncpg.exceptions.PostgresError):

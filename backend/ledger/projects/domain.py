@@ -235,8 +235,8 @@ def check_registrable(regime: Regime, project: Project) -> None:
 def check_let_go(held_t: int) -> None:
     """A registered project is cancelled when nothing issued for it is held any more. Errors: PROJECT_UNITS_HELD.
 
-    Order 31 makes the cancellation final and is not known here to say what becomes of registered reductions; so that no
-    unit stands for a project that is gone, they come first.
+    By Order 31 a cancelled project is not registered again; what becomes of its reductions is not known here. So they
+    come first, that no unit stands for a project that is gone.
     """
     if held_t:
         raise codes.PROJECT_UNITS_HELD(path=("step",), held=held_t)

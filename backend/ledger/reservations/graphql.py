@@ -96,7 +96,7 @@ class AssetReservation(Node):
     transfer_ids: list[strawberry.ID]
     """All transfers posted of it, the first one first."""
     reason: str
-    """Why it was given up."""
+    """Why it was given up; of an offset surrender that a rule or its deadline turned back, the code of that."""
     recorded_at: datetime | None
     """When it was recorded; null in a rehearsal."""
     ended_at: datetime | None
