@@ -83,9 +83,16 @@ NOT_REVERSIBLE = rule(
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
-    en="Account {account} has {available} t of lot {lot} free, and {asked} t would have to go back: the others moved "
-    "on, or are set aside.",
-    zh="账户 {account} 可用批次 {lot} 仅 {available} 吨，冲正需退回 {asked} 吨：其余已转出，或已冻结、预留。",
+    en="Account {account} has {available} t of lot {lot} left, and {asked} t would have to go back: the others moved "
+    "on. Reverse first what moved them.",
+    zh="账户 {account} 的批次 {lot} 仅余 {available} 吨，冲正需退回 {asked} 吨：其余已转出。请先冲正其后的划转。",
+)
+REVERSAL_FROZEN = rule(
+    "REVERSAL_FROZEN",
+    en="{asked} t of lot {lot} would have to go back out of account {account}: {available} t are free there, {frozen} "
+    "t are frozen, pledged or reserved, {gone} t moved on. End the reservation first, and reverse what moved on.",
+    zh="冲正需从账户 {account} 退回批次 {lot} {asked} 吨：可用 {available} 吨，已冻结、质押或预留 {frozen} 吨，"
+    "已转出 {gone} 吨。请先解除冻结或预留，并冲正其后的划转。",
 )
 BAD_QUANTITY = invalid(
     "BAD_QUANTITY",

@@ -48,10 +48,11 @@ class History:
         except CodedError as error:
             self.refused[error.code.name] += 1
             return None
-        for row in getattr(done.value, "rows", ()):
+        posted = getattr(done.value, "posting", done.value)
+        for row in getattr(posted, "rows", ()):
             if row.transfer is not None and not done.replayed:
                 assert row.transfer.id not in self.acknowledged, "one transfer was acknowledged twice"
-                self.acknowledged[row.transfer.id] = done.value
+                self.acknowledged[row.transfer.id] = posted
             elif row.refusal is not None:
                 self.refused[row.refusal.code] += 1
         return done
@@ -89,9 +90,10 @@ class History:
                 mine += [made.value.id] if made is not None else []
             elif verb == "end" and mine:
                 parts = {0: dice.randint(1, 60)} if dice.random() < 0.5 else {}
-                given = mine.pop()
-                if dice.random() < 0.5:
-                    await self.heard(holding.post(actor, PostReservation(given, parts)))
+                given, final = mine.pop(), dice.random() < 0.5
+                mine += [] if final else [given]
+                if dice.random() < 0.7:
+                    await self.heard(holding.post(actor, PostReservation(given, parts, final)))
                 else:
                     await self.heard(holding.void(actor, VoidReservation(given, "x")))
             elif verb == "reverse" and self.acknowledged:
@@ -111,8 +113,8 @@ async def test_a_history_is_that_of_some_order(group: Group, number: int) -> Non
     await asyncio.gather(*(history.client(seed + i) for i in range(CLIENTS)))
     print(f"\nhistory {number}, seed {seed}: {len(history.acknowledged)} posted, refused {dict(history.refused)}")
     known = {
-        "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "ALREADY_REVERSED", "NOT_REVERSIBLE", "RESERVATION_PART",
-        "RESERVATION_ENDED", "UNKNOWN_ACCOUNT",
+        "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "REVERSAL_FROZEN", "ALREADY_REVERSED", "NOT_REVERSIBLE",
+        "RESERVATION_PART", "RESERVATION_ENDED", "UNKNOWN_ACCOUNT",
     }  # fmt: skip
     assert set(history.refused) <= known
     assert len(history.acknowledged) > CLIENTS

@@ -145,14 +145,14 @@ def test_nothing_due_means_no_offsets() -> None:
     assert found(credit(), due_t=Decimal(0)) == [("OFFSET_LIMIT_EXCEEDED", True)]
 
 
-@given(st.decimals(0, 10**12, places=9), st.integers(0, 10**12), st.integers(1, 10**12))
-def test_no_use_passes_the_limit(due_t: Decimal, used_t: int, asked_t: int) -> None:
+@given(st.decimals(0, 10**12, places=9), *[st.integers(0, 10**12)] * 2, st.integers(1, 10**12))
+def test_no_use_passes_the_limit(due_t: Decimal, used_t: int, pending_t: int, asked_t: int) -> None:
     (rule,) = rulebook().binding("CN", RuleKind.OFFSET_LIMIT, 2024, TODAY)
-    room = Headroom(rule, due_t, used_t)
+    room = Headroom(rule, due_t, used_t, pending_t)
     assert room.limit_t is not None and room.left_t is not None  # noqa: PT018 - for the reader of types
     assert Decimal(room.limit_t) <= due_t / 20 < room.limit_t + 1
-    passed = found(credit(), asked_t, due_t=due_t, offsets_t=used_t) == []
-    assert passed == (asked_t + used_t <= room.limit_t)
+    passed = found(credit(), asked_t, due_t=due_t, offsets_t=used_t, pending_t=pending_t) == []
+    assert passed == (asked_t + used_t + pending_t <= room.limit_t) == (asked_t <= room.left_t)
 
 
 @pytest.mark.parametrize(

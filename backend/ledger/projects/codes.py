@@ -63,6 +63,13 @@ PROJECT_NOT_ELIGIBLE = rule(
     en="The project {why}; its reductions cannot be registered. Source: {source}.",
     zh="项目{why_zh}，其减排量不得登记。依据：{source}。",
 )
+PROJECT_UNITS_HELD = rule(
+    "PROJECT_UNITS_HELD",
+    en="{held} t issued for this project rest in accounts here, and a cancelled project is not registered again. First "
+    "use them up (surrenderAssets, retireAssets, cancelAssets), sell them, or reverse their issue (reverseTransfer).",
+    zh="本项目已签发的减排量尚有 {held} 吨存于账户，项目注销后不得再次登记。请先将其清缴、注销或自愿注销"
+    "（surrenderAssets、retireAssets、cancelAssets）、售出，或冲正其签发（reverseTransfer）。",
+)
 NOT_REGISTERED = rule(
     "PROJECT_NOT_REGISTERED",
     en="The project is {state}; reductions are claimed of a registered one.",

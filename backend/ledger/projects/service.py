@@ -19,6 +19,7 @@ from backend.ledger.domain import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
     APPLIED,
+    CANCELLED,
     REGISTERED,
     Claim,
     Event,
@@ -29,6 +30,7 @@ from backend.ledger.projects.domain import (
     Taken,
     check_claim,
     check_claimed_in_time,
+    check_let_go,
     check_registrable,
     check_step,
     checked_project,
@@ -80,7 +82,7 @@ class ProjectService:
         """Take a step of the project's life cycle.
 
         Errors: WRONG_STEP, DOCUMENT_MISSING, NOTICE_RUNS, STEP_BEFORE_LAST, BODY_MISSING, PROJECT_NOT_ELIGIBLE,
-        STALE_VERSION, NOT_FOUND, FORBIDDEN.
+        PROJECT_UNITS_HELD, STALE_VERSION, NOT_FOUND, FORBIDDEN.
         """
 
         async def work(change: Change) -> Project:
@@ -93,6 +95,8 @@ class ProjectService:
             check_step(regime, step, sound, events, self.toolbox.clock.today())
             if step.to == REGISTERED:
                 check_registrable(regime, project)
+            if step.to == CANCELLED and project.state == REGISTERED:
+                check_let_go(await repository.units_held(change.unit, project.id))
             validator = sound.body if step.names == "VALIDATOR" else project.validator
             moved = replace(project, state=step.to, version=project.version + 1, validator=validator)
             if not await repository.move_project(change.unit, moved):

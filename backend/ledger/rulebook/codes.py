@@ -13,9 +13,9 @@ VINTAGE_NOT_USABLE = rule(
 )
 OFFSET_LIMIT_EXCEEDED = rule(
     "OFFSET_LIMIT_EXCEEDED",
-    en="Offsets for {year} may be at most {limit} t ({share} of {base} t); {used} t are used, {headroom} t are left, "
-    "{asked} t were asked for. Rule {rule}: {source}.",
-    zh="{year} 年度抵销量上限为 {limit} 吨（{base} 吨的 {share}），已用 {used} 吨，剩余 {headroom} 吨，"
+    en="Offsets for {year} may be at most {limit} t ({share} of {base} t); {used} t are used or pending, {headroom} t "
+    "are left, {asked} t were asked for. Rule {rule}: {source}.",
+    zh="{year} 年度抵销量上限为 {limit} 吨（{base} 吨的 {share}），已用及待抵销 {used} 吨，剩余 {headroom} 吨，"
     "请求 {asked} 吨。规则 {rule}：{source}。",
 )
 OFFSET_LIMIT_UNKNOWN = rule(

@@ -152,8 +152,10 @@ class OffsetLimit:
     """Offsets that may serve."""
     used: Tonnes
     """Offsets surrendered so far, net of reversals."""
+    pending: Tonnes
+    """Offsets set aside to be surrendered: reservations and offset surrenders under way. They hold their part."""
     headroom: Tonnes | None
-    """What is left; null while the limit is not known."""
+    """What is left beside both; null while the limit is not known."""
 
     @classmethod
     def of(cls, room: Headroom, on: date) -> OffsetLimit:
@@ -163,6 +165,7 @@ class OffsetLimit:
             base=room.base_t,
             limit=None if limit is None else Tonnes(limit),
             used=Tonnes(room.used_t),
+            pending=Tonnes(room.pending_t),
             headroom=None if left is None else Tonnes(left),
         )
 

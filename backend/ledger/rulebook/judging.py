@@ -42,15 +42,16 @@ class LotFacts:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the beneficiary stands for the year: what is due (None: not recorded), of which market, what was
-    allocated, what offsets were surrendered and what of everything, what it holds of the classes that 8.4.2 ranks
-    (bought allowances), the codes of rules from which an exception stands for it, and the last year of a period that
-    holds the year and is named by another.
+    allocated, what offsets were surrendered and what of everything, what offsets are set aside to be surrendered, what it
+    holds of the classes that 8.4.2 ranks (bought allowances), the codes of rules from which an exception stands for it,
+    and the last year of a period that holds the year and is named by another.
     """
 
     market: str = ""
     due_t: Decimal | None = None
     allocated_t: int = 0
     offsets_t: int = 0
+    pending_t: int = 0
     held: Mapping[AssetClass, int] = field(default_factory=dict)
     excepted: frozenset[str] = frozenset()
     surrendered_t: int = 0
@@ -79,11 +80,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """How much of a limit on offsets is left: tonnes; None where the base is not recorded."""
+    """How much of a limit on offsets is left: tonnes; None where the base is not recorded. What is set aside to be
+    surrendered (`pending_t`) holds its part of it.
+    """
 
     rule: Rule
     base_t: Decimal | None
     used_t: int
+    pending_t: int = 0
 
     @property
     def limit_t(self) -> int | None:
@@ -93,7 +97,7 @@ class Headroom:
 
     @property
     def left_t(self) -> int | None:
-        return None if self.limit_t is None else max(self.limit_t - self.used_t, 0)
+        return None if self.limit_t is None else max(self.limit_t - self.used_t - self.pending_t, 0)
 
 
 def floor(value: Decimal) -> int:
@@ -108,7 +112,7 @@ def ceiling(value: Decimal) -> int:
 
 def headroom(rule: Rule, standing: Standing) -> Headroom:
     base = Decimal(standing.allocated_t) if rule.base is Base.ALLOCATED else standing.due_t
-    return Headroom(rule, base, standing.offsets_t)
+    return Headroom(rule, base, standing.offsets_t, standing.pending_t)
 
 
 def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
@@ -225,8 +229,8 @@ def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book:
             yield _finding(rule, codes.OFFSET_LIMIT_UNKNOWN, ("forYear",), year=use.year, share=rule.share)
         elif asked_t > room.left_t:
             yield _finding(rule, codes.OFFSET_LIMIT_EXCEEDED, ("legs",), year=use.year, share=rule.share,
-                           base=trimmed(room.base_t), limit=room.limit_t, used=room.used_t, headroom=room.left_t,
-                           asked=asked_t)  # fmt: skip
+                           base=trimmed(room.base_t), limit=room.limit_t, used=room.used_t + room.pending_t,
+                           headroom=room.left_t, asked=asked_t)  # fmt: skip
     for rule in book.binding(market, RuleKind.OFFSET_LOCAL, use.year, use.on):
         yield _finding(rule, codes.LOCAL_SHARE_NOT_SHOWN, ("legs",), share=rule.share)
 

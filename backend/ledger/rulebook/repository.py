@@ -38,14 +38,17 @@ SELECT pg_advisory_xact_lock(hashtextextended('rules ' || k.name, 0)) FROM (
 """
 _STANDINGS: Final = """
 SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market, coalesce(u.all_t, 0) AS surrendered_t,
-       coalesce(u.offsets_t, 0)
-       -- What is offered holds its part of the limit until it is surrendered or withdrawn.
-       + coalesce((SELECT sum(s.quantity_t) FROM offset_surrender s
-                   JOIN offset_surrender_step f ON f.tenant_id = s.tenant_id AND f.surrender_id = s.id
-                   WHERE s.beneficiary_id = k.organisation_id AND s.for_year = k.year AND f.step = 'OFFERED'
-                     AND NOT EXISTS (SELECT FROM offset_surrender_step e
-                                     WHERE e.tenant_id = s.tenant_id AND e.surrender_id = s.id
-                                       AND e.step IN ('OFFER_VOIDED', 'SURRENDERED'))), 0) AS offsets_t,
+       coalesce(u.offsets_t, 0) AS offsets_t,
+       -- What is set aside to be surrendered holds its part of the limit, for an offset surrender too, until it is
+       -- surrendered or given back; what its deadline has ended does not.
+       coalesce((SELECT sum(g.left_t) FROM asset_reservation v
+                 JOIN asset_reservation_left g ON g.tenant_id = v.tenant_id AND g.reservation_id = v.id
+                 JOIN asset_lot o ON o.tenant_id = g.tenant_id AND o.id = g.lot_id
+                 WHERE v.beneficiary_id = k.organisation_id AND v.for_year = k.year AND v.kind = 'SURRENDER'
+                   AND o.asset_class <> 'ALLOWANCE' AND coalesce(v.expires_at > now(), true)
+                   AND v.id IS DISTINCT FROM CAST(:besides AS uuid)
+                   AND NOT EXISTS (SELECT FROM asset_reservation_end e
+                                   WHERE e.tenant_id = v.tenant_id AND e.reservation_id = v.id)), 0) AS pending_t,
        coalesce((SELECT sum(o.quantity_t) FROM asset_lot o
                  WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
                    AND o.withdrawn_by IS NULL), 0) AS allocated_t,
@@ -107,8 +110,12 @@ async def lock(unit: UnitOfWork, served: Collection[Served]) -> None:
     await unit.execute(_LOCK, keys | {"tenant": f"{unit.tenant_id} "})
 
 
-async def facts(session: ReadSession, lots: Collection[UUID], served: Collection[Served]) -> Facts:
-    asked = {"organisations": [o for o, _ in served], "years": [year for _, year in served]}
+async def facts(
+    session: ReadSession, lots: Collection[UUID], served: Collection[Served], besides: UUID | None = None
+) -> Facts:
+    """What the books say; `besides`: a reservation that does not count as pending, for it is what is judged."""
+    asked: dict[str, object] = {"organisations": [o for o, _ in served], "years": [year for _, year in served]}
+    asked |= {"besides": besides}
     held: dict[UUID, dict[AssetClass, int]] = defaultdict(dict)
     for row in await session.rows(_HELD, {"organisations": asked["organisations"]}):
         held[row.organisation_id][AssetClass(row.asset_class)] = int(row.quantity_t)
@@ -118,6 +125,7 @@ async def facts(session: ReadSession, lots: Collection[UUID], served: Collection
             r.tonnes,
             int(r.allocated_t),
             int(r.offsets_t),
+            int(r.pending_t),
             held[r.organisation_id],
             frozenset(r.excepted),
             int(r.surrendered_t),

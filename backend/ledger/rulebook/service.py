@@ -22,8 +22,11 @@ from tenants.commands import Change
 JUDGED = frozenset({TransferKind.SURRENDER, TransferKind.RETIRE})
 
 
-async def judge(change: Change, plans: Sequence[Transfer | CodedError]) -> list[Transfer | CodedError]:
+async def judge(
+    change: Change, plans: Sequence[Transfer | CodedError], besides: UUID | None = None
+) -> list[Transfer | CodedError]:
     """Each plan as the rules leave it: refused, or with what they remark. In order: a use counts for those behind it.
+    `besides`: the reservation that a plan is for, which would count as pending otherwise.
 
     Errors per plan: ACCOUNT_NOT_OPEN, VINTAGE_NOT_USABLE, OFFSET_LIMIT_EXCEEDED, OFFSET_LIMIT_UNKNOWN,
     OFFSET_NOT_ELIGIBLE, WRONG_MARKET.
@@ -32,9 +35,22 @@ async def judge(change: Change, plans: Sequence[Transfer | CodedError]) -> list[
     sides = {a.id for p in sound for leg in p.legs for a in (leg.source, leg.destination) if a.kind not in OUTSIDE}
     shut = await repository.not_open(change.unit, sides) if sides else {}
     uses = [p for p in sound if p.kind in JUDGED]
-    facts = await _facts(change, uses) if uses else Facts({}, {})
+    facts = await _facts(change, uses, besides) if uses else Facts({}, {})
     bench = _Bench(shut, facts)
     return [p if isinstance(p, CodedError) else bench.judged(p) for p in plans]
+
+
+async def judge_one(change: Change, plan: Transfer, besides: UUID | None = None) -> Transfer:
+    """The one plan as the rules leave it. Errors: those of `judge`."""
+    (found,) = await judge(change, [plan], besides)
+    if isinstance(found, CodedError):
+        raise found
+    return found
+
+
+async def take_turn(change: Change, beneficiary_id: UUID, year: int) -> None:
+    """Wait for whoever judges uses for an organisation and year: for who locks balances before it is judged."""
+    await repository.lock(change.unit, [(beneficiary_id, year)])
 
 
 async def remember(change: Change, posted: Sequence[Transfer]) -> None:
@@ -42,13 +58,13 @@ async def remember(change: Change, posted: Sequence[Transfer]) -> None:
     await repository.remember(change.unit, {t.id: t.remarks for t in posted})
 
 
-async def _facts(change: Change, uses: Sequence[Transfer]) -> Facts:
+async def _facts(change: Change, uses: Sequence[Transfer], besides: UUID | None) -> Facts:
     served = {_served(u) for u in uses}
     lots = await repository.lot_facts(change.unit, {leg.lot_id for u in uses for leg in u.legs})
     surrendered = {_served(u) for u in uses if u.kind is TransferKind.SURRENDER}
     if surrendered:
         await repository.lock(change.unit, surrendered)
-    return await repository.facts(change.unit, lots, served)
+    return await repository.facts(change.unit, lots, served, besides)
 
 
 def _served(use: Transfer) -> Served:
