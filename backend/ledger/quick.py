@@ -26,12 +26,14 @@ from backend.ledger.domain import (
     Account,
     AccountKind,
     AccountRef,
+    Balance,
     LotRef,
     NamedLot,
     Order,
     Transfer,
     TransferKind,
 )
+from backend.ledger.effects import pairs_of
 from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, touched
 from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
@@ -103,13 +105,13 @@ class Quick:
                 actor.idempotency_key,
                 brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
-                len(_pairs(plan)),
+                pairs_of(plan),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
         except NotTaken:
             return None
-        return _posting(plan, landed)
+        return _posting(asked, landed)
 
     async def post_list(
         self, actor: Actor, operation: str, body: object, asked: Sequence[Order], orders: Sequence[Order]
@@ -191,10 +193,9 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
     return ((organisation, node) for organisation in organisations for node in nodes if node is not None)
 
 
-def _pairs(plan: Transfer) -> set[tuple[UUID, UUID]]:
-    """Each account and lot whose balance a transfer touches."""
-    return {(account.id, leg.lot_id) for leg in plan.legs for account in leg.sides()}
-
-
-def _posting(plan: Transfer, landed: Landed) -> Posting:
-    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), touched((plan,), landed.quantities))
+def _posting(asked: Asked, landed: Landed) -> Posting:
+    plan = asked.plan
+    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id is not None}
+    told = zip(asked.pairs, landed.quantities, strict=True)
+    balances = tuple([Balance(*pair, quantity_t, plan.id) for pair, quantity_t in told if pair[0] in own])
+    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)

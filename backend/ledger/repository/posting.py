@@ -13,6 +13,7 @@ from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer, TransferKind
+from backend.ledger.effects import Pair, effects_of
 from tenants.commands import Change
 
 _ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, day, recorded_at"
@@ -25,7 +26,7 @@ _COMMIT: Final = """
 SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::int[], $4::uuid[], $5::uuid[],
   $6::uuid[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::uuid[], $12::text[], $13::int[], $14::date[],
   $15::uuid[], $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::int[], $23::uuid[],
-  $24::uuid[], $25::uuid[], $26::bigint[])
+  $24::uuid[], $25::uuid[], $26::bigint[], $27::uuid[], $28::uuid[], $29::bigint[], $30::int[], $31::bigint[])
 """
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
@@ -75,8 +76,8 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
-    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to
-    (none: the right everywhere).
+    the balances it touches, in order, and each organisation it takes from with a node on which the caller has the right
+    to (none: the right everywhere).
     """
 
     plan: Transfer
@@ -86,7 +87,7 @@ class Asked:
     key: str | None
     digest: bytes
     organisation_id: UUID
-    balances: int
+    pairs: Sequence[Pair]
     reach: tuple[tuple[UUID, UUID], ...] = ()
 
 
@@ -109,9 +110,7 @@ class AskedList:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """How one of many postings came down: when, and the balances as it left them, in the order of account and lot; or
-    `refused`, to be judged alone.
-    """
+    """How one of many postings came down: when, and its balances as it left them; or `refused`, to be judged alone."""
 
     recorded_at: datetime
     quantities: Sequence[int] = ()
@@ -172,7 +171,8 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     """
     reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
     plans = [a.plan for a in asked]
-    counts = [a.balances for a in asked]
+    counts = [len(a.pairs) for a in asked]
+    effects = effects_of(plans, [a.pairs for a in asked])
     arguments = [
         tenant_id,
         False,
@@ -188,6 +188,11 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         [a.organisation_id for a in asked],
         counts,
         *_legs(plans),
+        [account for account, _ in effects.pairs],
+        [lot for _, lot in effects.pairs],
+        effects.debits,
+        effects.places,
+        effects.changes,
     ]
     again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
     if again:
