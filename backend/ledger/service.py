@@ -10,7 +10,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -252,7 +252,7 @@ class LedgerService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             owed = await obligations.of_years(session, [organisation_id], year, year)
             full = await obligations.by_ids(session, [o.id for o in owed], principal)
             return Position(
@@ -335,4 +335,4 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
 async def must_exist(change: Change, organisation_id: UUID) -> None:
     """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
+        raise not_found("Organisation", organisation_id, "organisationId")

@@ -11,6 +11,7 @@ import strawberry
 from backend.kit.errors import INVALID_ID
 from backend.kit.graphql.types import interface_type
 from backend.kit.ids import global_id
+from backend.kit.words import a_thing, thing_in_chinese
 
 
 @interface_type
@@ -28,7 +29,12 @@ def to_id(type_name: str, key: UUID) -> strawberry.ID:
 
 def from_id(value: str, *expected: str, path: tuple[str, ...] = ()) -> tuple[str, UUID]:
     """Type name and key of a global id; INVALID_ID when it is none, or of another type than expected."""
-    refused = INVALID_ID(path=path, value=value[:100], expected=" / ".join(expected) or "Node")
+    refused = INVALID_ID(
+        path=path,
+        value=value[:100],
+        expected=" or ".join(map(a_thing, expected)) or "any object",
+        expected_zh="或".join(map(thing_in_chinese, expected)) or "任何对象",
+    )
     try:
         type_name, _, key = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode().partition(":")
         uuid = UUID(key)

@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
+from backend.kit.words import members_in_chinese
 from backend.ledger.domain import Obligation, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import floor
@@ -82,6 +83,9 @@ class Stage(StrEnum):
     """What the final allocation adds (最终核定补发)."""
     CLAW_BACK = "CLAW_BACK"
     """What the final allocation takes back (核减收回)."""
+
+
+members_in_chinese(Stage, {"PRE": "预分配", "FINAL": "最终核定补发", "CLAW_BACK": "核减收回"})
 
 
 def check_order(new: NewAllocation, before: Iterable[Stage]) -> None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from backend.kit.words import members_in_chinese
 from backend.ledger.domain import LegOrder
 from backend.ledger.offsets import codes
 
@@ -34,6 +35,12 @@ class OffsetStep(StrEnum):
     """The pending offset is withdrawn, its part of the limit is free (抵销已撤销)."""
     VOIDED = "VOIDED"
     """The units are unfrozen; the end (已解冻)."""
+
+
+members_in_chinese(OffsetStep, {
+    "FROZEN": "已冻结", "OFFERED": "待抵销", "ACCEPTED": "已受理", "SURRENDERED": "已清缴", "TURNED_BACK": "已退回",
+    "OFFER_VOIDED": "抵销已撤销", "VOIDED": "已解冻",
+})  # fmt: skip
 
 
 class OffsetCause(StrEnum):
@@ -154,7 +161,7 @@ def check_withdrawable(found: OffsetSurrender) -> None:
 
 def _check_at(found: OffsetSurrender, asked: tuple[str, str], *steps: OffsetStep) -> None:
     if found.state not in steps:
-        possible = ", ".join(steps)
+        possible = tuple(steps)
         en, zh = asked
-        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state.value, asked=en, asked_zh=zh,
+        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state, asked=en, asked_zh=zh,
                                 possible=possible)  # fmt: skip

@@ -173,7 +173,7 @@ async def end_within(change: Change, ending: Ending) -> None:
         correlation_id=actor.correlation_id,
     )
     if not await repository.end(change.unit, by):
-        raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
+        raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended", state_zh="已结束")
 
 
 def _short(made: Reservation, short: Short, books: Books) -> Any:
@@ -182,7 +182,7 @@ def _short(made: Reservation, short: Short, books: Books) -> Any:
     asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     return posting_codes.INSUFFICIENT_BALANCE(
         path=("legs", str(short.leg), "quantity"),
-        account=f"{leg.source.code} ({leg.source.id})",
+        account=leg.source.named,
         lot=str(lot),
         asked=asked,
         available=short.available_t,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, TransferKind
@@ -125,7 +125,7 @@ class RuleService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             facts = await repository.facts(session, (), [(organisation_id, year)])
         standing = facts.standings[organisation_id, year]
         at = market or standing.market or next(iter(rulebook().markets))
