@@ -40,7 +40,7 @@ DOCUMENT_REPLACED = conflict(
 )
 SUBJECT_UNKNOWN = invalid(
     "SUBJECT_UNKNOWN",
-    en="Documents cannot be attached to a {type}; they can to: {known}.",
+    en="Documents cannot be attached to {type}; they can to: {known}.",
     zh="文件不能附于 {type}；可附于：{known}。",
 )
 

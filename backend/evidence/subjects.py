@@ -8,7 +8,7 @@ from uuid import UUID
 
 from backend.evidence.domain import SUBJECT_UNKNOWN
 from backend.kit.database import ReadSession
-from backend.kit.words import thing, thing_in_chinese
+from backend.kit.words import a_thing, thing, thing_in_chinese
 
 Owners = Callable[[ReadSession, Sequence[UUID]], Awaitable[dict[UUID, UUID]]]
 _OWNERS: Final[dict[str, Owners]] = {}
@@ -26,7 +26,7 @@ def owners_of(subject_type: str, *path: str) -> Owners:
         known = sorted(_OWNERS)
         raise SUBJECT_UNKNOWN(
             path=path,
-            type=thing(subject_type),
+            type=a_thing(subject_type),
             type_zh=thing_in_chinese(subject_type),
             known=", ".join(map(thing, known)) or "-",
             known_zh="、".join(map(thing_in_chinese, known)) or "-",

@@ -101,7 +101,7 @@ class Growth:
         path = "parentId" if row.parent_id else "parentCode"
         parent = self.by_id.get(row.parent_id) if row.parent_id else self.by_code.get(row.parent_code or "")
         if parent is None:
-            raise not_found("Organisation", row.parent_id or row.parent_code, path)
+            raise not_found("Organisation", row.parent_id or row.parent_code or "", path)
         self._ask(parent.id, path)
         return parent
 

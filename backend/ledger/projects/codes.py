@@ -25,12 +25,17 @@ in_chinese({
     "areaMu": "面积（亩）", "effectiveAreaMu": "有效面积（亩）", "expectedTPerMuYear": "预期每亩年增量（吨）",
     "stockT": "碳储量（吨）", "uncertainty": "不确定度",
 })  # fmt: skip
-STATES: Final = {
+_STATES: Final = {
     "DRAFT": "编制中", "PUBLISHED": "已公示", "VALIDATED": "已审定", "APPLIED": "已申请登记", "REGISTERED": "已登记",
     "CANCELLED": "已注销", "DEVELOPED": "已开发", "REVIEWED": "已初审", "ACCOUNTED": "已核算", "VERIFIED": "已核查",
     "WITHDRAWN": "已撤回", "MONITORED": "已监测",
 }  # fmt: skip
-"""What the states of projects and claims are called in Chinese."""
+
+
+def in_state(state: str) -> dict[str, str]:
+    """The state of a project or claim, for the texts that name it."""
+    return {"state": state, "state_zh": _STATES.get(state, state)}
+
 
 UNKNOWN_REGIME = invalid(
     "UNKNOWN_REGIME",

@@ -111,9 +111,7 @@ class ProjectService:
         async def work(change: Change) -> Claim:
             project = await _project(change, new.project_id, "projectId")
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(
-                    path=("projectId",), state=project.state, state_zh=codes.STATES.get(project.state, project.state)
-                )
+                raise codes.NOT_REGISTERED(path=("projectId",), **codes.in_state(project.state))
             check_claim(regimes()[project.regime], project, new.period_from, new.period_to)
             before = (await repository.claims_of(change.unit, [project.id])).get(project.id, [])
             made = replace(new, id=uuid7(), number=len(before) + 1, validator=project.validator)
@@ -170,9 +168,7 @@ class ProjectService:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(
-                    path=("claimId",), state=project.state, state_zh=codes.STATES.get(project.state, project.state)
-                )
+                raise codes.NOT_REGISTERED(path=("claimId",), **codes.in_state(project.state))
             moved = replace(moved, lot_id=await self._issued(change, regime, project, moved, taken))
         return moved
 
