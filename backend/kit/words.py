@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 _CHINESE: Final[dict[str, str]] = {}
@@ -28,6 +29,11 @@ def in_chinese(words: Mapping[str, str]) -> None:
 def members_in_chinese(kind: type[StrEnum], words: Mapping[str, str]) -> None:
     """What the members of an enumeration are called; the same code may be called otherwise in another one."""
     _MEMBERS[kind] = words
+
+
+def enumerations_in_chinese() -> Mapping[type[StrEnum], Mapping[str, str]]:
+    """The enumerations named by the modules imported so far."""
+    return MappingProxyType(_MEMBERS)
 
 
 def things_in_chinese(words: Mapping[str, str]) -> None:
