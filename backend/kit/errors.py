@@ -13,7 +13,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from backend.kit.ids import global_id
-from backend.kit.words import ChineseParticulars, particulars, thing, thing_in_chinese
+from backend.kit.words import chinese_text, particulars, thing, thing_in_chinese
 
 Locale = Literal["zh-CN", "en"]
 DEFAULT_LOCALE: Final[Locale] = "zh-CN"
@@ -47,7 +47,7 @@ class CodedError(Exception):
 
     def message(self, locale: Locale = DEFAULT_LOCALE) -> str:
         if locale == "zh-CN":
-            return self.code.zh.format_map(ChineseParticulars(self.params))
+            return chinese_text(self.code.zh, self.params)
         return self.code.en.format_map(self.params)
 
     def at(self, *prefix: str) -> CodedError:

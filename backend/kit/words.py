@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from string import Formatter
 from types import MappingProxyType
 from typing import Final
 
@@ -16,6 +17,10 @@ _CHINESE: Final[dict[str, str]] = {}
 _MEMBERS: Final[dict[type[StrEnum], Mapping[str, str]]] = {}
 _THINGS: Final[dict[str, str]] = {}
 _MEMBER: Final = re.compile(r"[A-Z][A-Z_]+")
+_FORMAT: Final = Formatter()
+_HAN: Final = re.compile("[一-鿿（）]")
+_BLANK_FIRST: Final = re.compile(" [一-鿿]")
+_BLANK_LAST: Final = re.compile("[一-鿿] $")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -85,16 +90,30 @@ def particulars(params: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-class ChineseParticulars(dict[str, object]):
-    """What a text in Chinese puts in: `{cause}` and `{cause_zh}` are the Chinese for the cause; where none was given,
-    its words that are declared in Chinese are put so where `{cause_zh}` asks for it, and the rest stays.
+def chinese_text(template: str, params: Mapping[str, object]) -> str:
+    """A Chinese text with what it names: `{cause}` and `{cause_zh}` are the Chinese for the cause; where none was
+    given, words that are declared in Chinese are put so where `{cause_zh}` asks for it, and the rest stays. Around
+    Chinese words no blanks are left, as there are around codes and numbers.
     """
+    text, closed = "", False
+    for written, name, _, _ in _FORMAT.parse(template):
+        text += written[1:] if closed and _BLANK_FIRST.match(written) else written
+        if name is None:
+            continue
+        plain, value = _put(name, params)
+        closed = value != plain and bool(_HAN.match(value[-1:]))
+        if value != plain and _HAN.match(value) and _BLANK_LAST.search(text):
+            text = text[:-1]
+        text += value
+    return text
 
-    def __getitem__(self, name: str) -> object:
-        return super().__getitem__(f"{name}_zh" if f"{name}_zh" in self else name)
 
-    def __missing__(self, name: str) -> object:
-        if not name.endswith("_zh"):
-            raise KeyError(name)
-        plain = str(self[name.removesuffix("_zh")])
-        return _CHINESE.get(plain) or _MEMBER.sub(lambda found: _CHINESE.get(found[0], found[0]), plain)
+def _put(name: str, params: Mapping[str, object]) -> tuple[str, str]:
+    """What was given for a name, and what a Chinese text puts."""
+    plain, chinese = name.removesuffix("_zh"), f"{name.removesuffix('_zh')}_zh"
+    given = str(params[plain if plain in params else chinese])
+    if chinese in params:
+        return given, str(params[chinese])
+    if name == plain:
+        return given, given
+    return given, _CHINESE.get(given) or _MEMBER.sub(lambda found: _CHINESE.get(found[0], found[0]), given)

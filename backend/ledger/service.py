@@ -17,6 +17,7 @@ from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -312,7 +313,7 @@ def _lot(new: NewLot) -> Lot:
     )
 
 
-def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]) -> CodedError | None:
+def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, AccountState]) -> CodedError | None:
     if account is None:
         return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
     if account.id in shut:

@@ -174,7 +174,7 @@ class SetVersion:
     def must_be(self, *states: SetState) -> None:
         """Errors: FACTOR_SET_STATE."""
         if self.state not in states:
-            raise SET_STATE(path=("id",), version=self.version, state=self.state, needed=" / ".join(states))
+            raise SET_STATE(path=("id",), version=self.version, state=self.state, needed=states)
 
     def must_be_by_others(self, member_id: UUID) -> None:
         """Errors: FACTOR_SET_APPROVED_BY_ITS_MAKER."""

@@ -28,6 +28,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
+from tenants.domain import OrganisationKind
 
 
 class UnitService:
@@ -158,7 +159,7 @@ async def require_site(change: Change, organisation_id: UUID) -> None:
     if found is None:
         raise not_found("Organisation", organisation_id, "organisationId")
     if found[0] != "SITE":
-        raise UNIT_NEEDS_A_SITE(path=("organisationId",), code=found[1], kind=found[0])
+        raise UNIT_NEEDS_A_SITE(path=("organisationId",), code=found[1], kind=OrganisationKind(found[0]))
 
 
 async def _free(change: Change, organisation_id: UUID, code: str) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from backend.kit.errors import CodedError, not_found
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, TransferKind
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
@@ -65,7 +66,7 @@ def _served(use: Transfer) -> Served:
 class _Bench:
     """Judges plan after plan, and remembers what the sound ones spend."""
 
-    def __init__(self, shut: dict[UUID, str], facts: Facts) -> None:
+    def __init__(self, shut: dict[UUID, AccountState], facts: Facts) -> None:
         self.shut, self.lots, self.standings = shut, facts.lots, dict(facts.standings)
 
     def judged(self, plan: Transfer) -> Transfer | CodedError:
