@@ -83,8 +83,8 @@ def particulars(params: Mapping[str, object]) -> dict[str, object]:
     found = dict(params)
     for name, value in params.items():
         if isinstance(value, tuple):
-            found[name] = ", ".join(map(str, value)) or "-"
-            found.setdefault(f"{name}_zh", "、".join(map(_listed_in_chinese, value)) or "-")
+            found[name] = ", ".join(map(str, value)) or "none"
+            found.setdefault(f"{name}_zh", "、".join(map(_listed_in_chinese, value)) or "无")
         elif isinstance(value, StrEnum) and type(value) in _MEMBERS:
             found.setdefault(f"{name}_zh", named_in_chinese(value))
     return found

@@ -113,11 +113,11 @@ async def test_accounting(world: World) -> None:
             "createEmissionUnit", {"organisationId": works.group_id, "kind": "GROUP", **unit},
         ),
         ("生产系统：单元组不设上级，系统须隶属同一场所的单元组；未给出上级。",
-         "PRODUCTION: a group stands alone, a system belongs to a group of units of the same site; no parent was "
-         "given."): (
+         ("PRODUCTION: a group stands alone, a system belongs to a group of units of the same site; no parent was "
+          "given.")): (
             "createEmissionUnit", {"organisationId": works.site_id, "kind": "PRODUCTION", **unit},
         ),
-        ("外购电力不是类别直接排放的子类；可选：-。", "ELECTRICITY is not a part of the category DIRECT; it has: -."): (
+        ("外购电力不是类别直接排放的子类；可选：无。", "ELECTRICITY is no sub-type of DIRECT; it has: none."): (
             "createEmissionSource", source | {"code": "B2", "subtype": "ELECTRICITY"},
         ),
     })  # fmt: skip
