@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from graphql import GraphQLObjectType
@@ -164,7 +165,7 @@ def test_every_type_has_a_chinese_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", enumerations_in_chinese(), ids=lambda k: k.__name__)
-def test_enumerations_are_named_wholly(kind: type) -> None:
-    names = enumerations_in_chinese()[kind]  # type: ignore[index]
-    assert set(names) == {str(member) for member in kind}  # type: ignore[attr-defined]
+def test_enumerations_are_named_wholly(kind: Any) -> None:
+    names = enumerations_in_chinese()[kind]
+    assert set(names) == {str(member) for member in kind}
     assert [name for name in names.values() if ENGLISH.search(name)] == []
