@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,6 +151,17 @@ def test_words_given_in_english_are_given_in_chinese_too() -> None:
             if not (declared and word_in_chinese(literal) != literal):
                 wrong[f"{r.where} {r.code.name}"] = f"{name}={ast.unparse(value)}"
     assert wrong == {}
+
+
+def test_a_worker_knows_the_words_of_what_it_refuses() -> None:
+    """It reads the jobs alone, and an error takes its words when it is raised."""
+    program = (
+        "from backend.capabilities import modules; from backend.kit.words import *; list(modules('jobs'));"
+        "print(*[k.__name__ for k in enumerations_in_chinese()], thing_in_chinese('EmissionSource'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT)
+    words = done.stdout.decode().split()
+    assert {"Category", "Method", "TransferKind", "AccountState", "JobState", "排放源"} <= set(words)
 
 
 NODES = sorted(
