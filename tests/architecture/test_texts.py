@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 import string
 import subprocess
@@ -17,6 +19,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType
 
+import backend
+import tenants
 from backend.kit.errors import Code
 from backend.kit.words import enumerations_in_chinese, thing_in_chinese, word_in_chinese
 from schema.build import build_schema, core
@@ -42,14 +46,15 @@ class Raised:
 
 
 def _modules() -> Iterator[tuple[Path, ModuleType]]:
-    for name, module in sorted(sys.modules.items()):
-        if name.split(".")[0] in {"backend", "tenants"} and getattr(module, "__file__", None):
+    for package in (backend, tenants):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(found.name)
             yield Path(str(module.__file__)), module
 
 
 @cache
 def raised() -> tuple[Raised, ...]:
-    """Every call of a code in the modules that the schema is made of."""
+    """Every call of a code in the house."""
     return tuple(found for path, module in _modules() for found in _raised(path, module))
 
 

@@ -20,7 +20,9 @@ from graphql import (
 )
 
 from backend.kit.errors import invalid
+from backend.kit.words import in_chinese
 
+in_chinese({"depth": "深度", "fields": "字段数", "root fields": "根字段数"})
 QUERY_TOO_LARGE = invalid(
     "QUERY_TOO_LARGE",
     en="The document asks for too much: {what} is {found}, at most {most} is served. Split it.",
