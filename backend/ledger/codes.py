@@ -3,6 +3,35 @@
 from __future__ import annotations
 
 from backend.kit.errors import conflict, invalid, rule
+from backend.kit.words import in_chinese, members_in_chinese, things_in_chinese
+from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind
+
+in_chinese({
+    "reason": "原因", "evidence": "证据", "reference": "编号", "scheme": "机制", "issueReference": "签发编号",
+    "accountCode": "账户代码", "code": "代码", "name": "名称", "species": "树种", "source": "来源",
+    "institution": "机构", "ownerName": "户名",
+})  # fmt: skip
+things_in_chinese({
+    "AssetAccount": "资产账户", "AssetLot": "资产批次", "AssetTransfer": "资产划转", "Obligation": "履约义务",
+    "AssetReservation": "资产预留", "OffsetSurrender": "抵销清缴", "ComplianceReminder": "履约提醒",
+    "RuleException": "规则例外", "AssetTrade": "资产交易", "CarbonProject": "减排项目", "ProjectClaim": "减排量申报",
+})  # fmt: skip
+members_in_chinese(AssetClass, {
+    "ALLOWANCE": "碳排放配额", "CCER": "核证自愿减排量", "VERIFIED_SAVING": "经政府核定的节能减排量",
+    "SINK": "经核证的自有碳汇",
+})  # fmt: skip
+members_in_chinese(Origin, {
+    "ALLOCATED": "免费分配", "AUCTIONED": "有偿竞买", "PURCHASED": "市场购入", "ISSUED_CREDIT": "减排量登记",
+    "CERTIFIED_SINK": "碳汇核证",
+})  # fmt: skip
+members_in_chinese(AccountKind, {
+    "HOLDING": "持有账户", "REGISTRY": "注册登记账户", "TRADING": "交易账户", "ISSUER": "签发方", "MARKET": "外部市场",
+    "SURRENDERED": "已清缴", "RETIRED": "已注销用于中和", "CANCELLED": "已自愿注销",
+})  # fmt: skip
+members_in_chinese(TransferKind, {
+    "ISSUE": "签发", "TRANSFER": "划转", "SURRENDER": "清缴", "RETIRE": "注销用于中和", "CANCEL": "自愿注销",
+    "REVERSE": "冲正", "SPLIT": "拆分", "MERGE": "合并",
+})  # fmt: skip
 
 INSUFFICIENT_BALANCE = rule(
     "INSUFFICIENT_BALANCE",
@@ -178,7 +207,7 @@ ACCOUNT_CODE_TAKEN = conflict(
 MISSING_TEXT = invalid(
     "MISSING_TEXT",
     en="{what} must not be empty.",
-    zh="{what} 不能为空。",
+    zh="{what_zh}不能为空。",
 )
 BAD_TONNES = invalid(
     "BAD_TONNES",

@@ -254,7 +254,7 @@ async def require_manager(change: Change, organisation_id: UUID | None) -> None:
 
     Errors: FORBIDDEN, NOT_FOUND.
     """
-    refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+    refused = FORBIDDEN(permission=(Permission.ASSET_MANAGE,))
     for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
         if change.actor.principal.may_somewhere(permission):
             try:

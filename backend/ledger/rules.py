@@ -81,7 +81,9 @@ def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
     """
     assert order.effective_on is not None, "a checked order has its day"
     if order.beneficiary_id is not None and order.beneficiary_id not in books.organisations:
-        raise codes.UNKNOWN_BENEFICIARY(path=("beneficiaryId",), organisation=str(order.beneficiary_id))
+        raise codes.UNKNOWN_BENEFICIARY(
+            path=("beneficiaryId",), organisation=global_id("Organisation", order.beneficiary_id)
+        )
     return Transfer(
         id=transfer_id,
         kind=order.kind,
@@ -177,9 +179,9 @@ def checked_lot(new: NewLot) -> NewLot:
     if new.origin not in _FITTING[new.asset_class]:
         raise codes.ORIGIN_DOES_NOT_FIT(
             path=("origin",),
-            asset_class=new.asset_class.value,
-            origin=new.origin.value,
-            fitting=", ".join(_FITTING[new.asset_class]),
+            asset_class=new.asset_class,
+            origin=new.origin,
+            fitting=_FITTING[new.asset_class],
         )
     if new.serial is not None:
         length = new.serial.last - new.serial.first + 1
@@ -211,7 +213,7 @@ def checked_order(order: Order, today: date) -> Order:
     effective_on = effective(order.effective_on, today)
     purpose = worded(order.purpose, "purpose")
     if order.kind in OWN_COMMANDS:
-        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind.value, command=OWN_COMMANDS[order.kind])
+        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind, command=OWN_COMMANDS[order.kind])
     if order.kind is not TransferKind.REVERSE:
         if not 1 <= len(order.legs) <= MAX_LEGS:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
@@ -263,9 +265,9 @@ def checked_account(new: NewAccount) -> NewAccount:
     if new.kind in OUTSIDE:
         raise codes.WRONG_DESTINATION(
             path=("kind",),
-            kind=new.kind.value,
+            kind=new.kind,
             need="an organisation opens accounts of the kinds HOLDING, REGISTRY and TRADING",
-            need_zh="组织只能开立 HOLDING、REGISTRY、TRADING 类账户",
+            need_zh="组织只能开立持有账户（HOLDING）、注册登记账户（REGISTRY）或交易账户（TRADING）",
         )
     return replace(new, code=_text(new.code, "code"), name=tidy(new.name))
 
@@ -287,10 +289,10 @@ def checked_obligation(new: NewObligation) -> NewObligation:
 def _check_beneficiary(order: Order) -> None:
     named = (order.beneficiary_id is not None, order.for_year is not None)
     if order.kind not in USES and any(named):
-        raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind.value)
+        raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind)
     needed = order.kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
     if (needed and not all(named)) or (any(named) and not all(named)):
-        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind.value)
+        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind)
     if order.for_year is not None:
         _year(order.for_year, "forYear")
 
@@ -324,7 +326,7 @@ def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:
-    return codes.WRONG_DESTINATION(path=path, kind=kind.value, need=need[0], need_zh=need[1])
+    return codes.WRONG_DESTINATION(path=path, kind=kind, need=need[0], need_zh=need[1])
 
 
 def _tidy_leg(leg: LegOrder) -> LegOrder:

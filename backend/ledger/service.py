@@ -10,13 +10,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -255,7 +256,7 @@ class LedgerService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             owed = await obligations.of_years(session, [organisation_id], year, year)
             full = await obligations.by_ids(session, [o.id for o in owed], principal)
             return Position(
@@ -315,7 +316,7 @@ def _lot(new: NewLot) -> Lot:
     )
 
 
-def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]) -> CodedError | None:
+def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, AccountState]) -> CodedError | None:
     if account is None:
         return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
     if account.id in shut:
@@ -338,4 +339,4 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
 async def must_exist(change: Change, organisation_id: UUID) -> None:
     """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
+        raise not_found("Organisation", organisation_id, "organisationId")

@@ -12,12 +12,12 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from backend.kit.errors import CodedError, conflict, in_chinese, invalid, rule
+from backend.kit.errors import CodedError, conflict, invalid, rule
+from backend.kit.words import members_in_chinese
 from backend.ledger.domain import LegOrder, Obligation, Refusal, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import ceiling, floor
 
-in_chinese({"PRE": "预分配", "FINAL": "最终核定", "CLAW_BACK": "收回"})
 ALLOCATED_ALREADY = conflict(
     "ALLOCATED_ALREADY",
     en="The stage {stage} of {year} in the market {market} is recorded already; each stage is recorded once.",
@@ -102,6 +102,9 @@ class Stage(StrEnum):
     """What the final allocation adds (最终核定补发)."""
     CLAW_BACK = "CLAW_BACK"
     """What the final allocation takes back (核减收回)."""
+
+
+members_in_chinese(Stage, {"PRE": "预分配", "FINAL": "最终核定补发", "CLAW_BACK": "核减收回"})
 
 
 def check_order(new: NewAllocation, on: date, before: Mapping[Stage, date]) -> None:

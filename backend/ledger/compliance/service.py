@@ -13,7 +13,7 @@ from uuid import UUID
 from backend.accounting.domain.sources import Category
 from backend.accounting.service.results import EmissionReader
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean
@@ -228,7 +228,7 @@ class ComplianceService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             owed = await repository.obligations_due(session, principal, [year], organisation_id)
             used = await holdings.used(session, [organisation_id], year, year)
             facts = await rule_facts.facts(session, (), [(organisation_id, year)])

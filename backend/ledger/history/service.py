@@ -96,7 +96,7 @@ class HistoryService:
         async def work(change: Change) -> ClosedPeriod:
             # A closing binds every account, so it takes the right over each.
             if await change.refusals(Permission.ASSET_MANAGE, await closings.account_owners(change.unit)):
-                raise FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+                raise FORBIDDEN(permission=(Permission.ASSET_MANAGE,))
             last = await closings.closed_through(change.unit)
             if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
                 raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))

@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import CodedError
+from backend.kit.words import members_in_chinese
 from backend.ledger.domain import LegOrder, Refusal
 from backend.ledger.offsets import codes
 
@@ -35,6 +36,12 @@ class OffsetStep(StrEnum):
     """The pending offset is withdrawn (抵销已撤销)."""
     VOIDED = "VOIDED"
     """The units are unfrozen and their part of the limit is free; the end (已解冻)."""
+
+
+members_in_chinese(OffsetStep, {
+    "FROZEN": "已冻结", "OFFERED": "待抵销", "ACCEPTED": "已受理", "SURRENDERED": "已清缴", "TURNED_BACK": "已退回",
+    "OFFER_VOIDED": "抵销已撤销", "VOIDED": "已解冻",
+})  # fmt: skip
 
 
 class OffsetCause(StrEnum):
@@ -174,7 +181,7 @@ def check_withdrawable(found: OffsetSurrender) -> None:
 
 def _check_at(found: OffsetSurrender, asked: tuple[str, str], *steps: OffsetStep) -> None:
     if found.state not in steps:
-        possible = ", ".join(steps)
+        possible = tuple(steps)
         en, zh = asked
-        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state.value, asked=en, asked_zh=zh,
+        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state, asked=en, asked_zh=zh,
                                 possible=possible)  # fmt: skip

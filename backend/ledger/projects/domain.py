@@ -73,7 +73,7 @@ class Regime:
         found = next((s for s in steps if s.code == code and state in s.starts), None)
         if found is None:
             possible = ", ".join(s.code for s in steps if state in s.starts) or "-"
-            raise codes.WRONG_STEP(path=("step",), step=code[:60], state=state, possible=possible)
+            raise codes.WRONG_STEP(path=("step",), step=code[:60], **codes.in_state(state), possible=possible)
         return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
@@ -115,7 +115,7 @@ class ProjectService:
         async def work(change: Change) -> Claim:
             project = await _project(change, new.project_id, "projectId")
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(path=("projectId",), state=project.state)
+                raise codes.NOT_REGISTERED(path=("projectId",), **codes.in_state(project.state))
             check_claim(regimes()[project.regime], project, new.period_from, new.period_to)
             before = (await repository.claims_of(change.unit, [project.id])).get(project.id, [])
             made = replace(new, id=uuid7(), number=len(before) + 1, validator=project.validator)
@@ -136,7 +136,7 @@ class ProjectService:
         async def work(change: Change) -> Claim:
             claim = (await repository.claims(change.unit, [claim_id], actor.principal)).get(claim_id)
             if claim is None:
-                raise NOT_FOUND(path=("claimId",), what="ProjectClaim", key=str(claim_id))
+                raise not_found("ProjectClaim", claim_id, "claimId")
             project = await _project(change, claim.project_id, "claimId")
             _expect(claim.version, taken)
             regime = regimes()[project.regime]
@@ -172,7 +172,7 @@ class ProjectService:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(path=("claimId",), state=project.state)
+                raise codes.NOT_REGISTERED(path=("claimId",), **codes.in_state(project.state))
             moved = replace(moved, lot_id=await self._issued(change, regime, project, moved, taken))
         return moved
 
@@ -273,7 +273,7 @@ async def _check_measured(session: ReadSession, project: Project, claim: Claim, 
 async def _project(change: Change, project_id: UUID, field: str) -> Project:
     found = (await repository.projects(change.unit, [project_id], change.actor.principal)).get(project_id)
     if found is None:
-        raise NOT_FOUND(path=(field,), what="CarbonProject", key=str(project_id))
+        raise not_found("CarbonProject", project_id, field)
     await change.require(Permission.ASSET_MANAGE, found.organisation_id)
     return found
 

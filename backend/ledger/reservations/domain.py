@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from backend.kit.words import members_in_chinese
 from backend.ledger import codes as posting_codes
 from backend.ledger.domain import (
     OWN_COMMANDS,
@@ -46,6 +47,12 @@ class ReservationState(StrEnum):
     """Given up, unfrozen or released (已撤销)."""
     EXPIRED = "EXPIRED"
     """Ended by its deadline (已到期)."""
+
+
+members_in_chinese(Aim, {"PENDING": "待定划转", "FREEZE": "冻结", "PLEDGE": "质押"})
+members_in_chinese(ReservationState, {
+    "ACTIVE": "有效", "POSTED": "已登记", "VOIDED": "已撤销", "EXPIRED": "已到期",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
     """
     pending = new.aim is Aim.PENDING
     if pending != (new.kind is not None) or new.kind in {*OWN_COMMANDS, TransferKind.REVERSE}:
-        raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim.value)
+        raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim)
     if new.expires_at is not None and new.expires_at <= now:
         raise codes.RESERVATION_DEADLINE(path=("expiresAt",), expires_at=new.expires_at.isoformat())
     given = (new.beneficiary_id, new.for_year, new.purpose, new.evidence)
@@ -146,7 +153,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
         if leg.source.market:
             raise posting_codes.WRONG_DESTINATION(
                 path=("legs", str(number), "source"),
-                kind=new.aim.value,
+                kind=new.aim,
                 need="units are set aside in an organisation's account, not in the market",
                 need_zh="只能在组织账户而非市场中预留",
             )
@@ -183,9 +190,9 @@ def check_active(found: Reservation, now: datetime, *, to_post: bool) -> None:
     RESERVATION_STAYS.
     """
     if found.state is not ReservationState.ACTIVE:
-        raise codes.RESERVATION_ENDED(path=("reservationId",), state=found.state.value)
+        raise codes.RESERVATION_ENDED(path=("reservationId",), state=found.state)
     if to_post and found.aim is not Aim.PENDING:
-        raise codes.RESERVATION_STAYS(path=("reservationId",), aim=found.aim.value)
+        raise codes.RESERVATION_STAYS(path=("reservationId",), aim=found.aim)
     if to_post and found.expires_at is not None and found.expires_at <= now:
         raise codes.RESERVATION_EXPIRED(path=("reservationId",), expires_at=found.expires_at.isoformat())
 

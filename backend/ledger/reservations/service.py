@@ -206,7 +206,7 @@ async def end_within(change: Change, ending: Ending) -> None:
 
 
 def _ended() -> CodedError:
-    return codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
+    return codes.RESERVATION_ENDED(path=("reservationId",), state="ended", state_zh="已结束")
 
 
 def _short(made: Reservation, short: Short, books: Books) -> Any:
@@ -215,7 +215,7 @@ def _short(made: Reservation, short: Short, books: Books) -> Any:
     asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     return posting_codes.INSUFFICIENT_BALANCE(
         path=("legs", str(short.leg), "quantity"),
-        account=f"{leg.source.code} ({leg.source.id})",
+        account=leg.source.named,
         lot=str(lot),
         asked=asked,
         available=short.available_t,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from backend.kit.errors import in_chinese, invalid, rule
-
-in_chinese({"ISSUE": "签发", "SURRENDER": "清缴", "RETIRE": "注销用于中和", "CANCEL": "自愿注销"})
+from backend.kit.errors import invalid, rule
 
 VINTAGE_NOT_USABLE = rule(
     "VINTAGE_NOT_USABLE",

@@ -42,9 +42,9 @@ class LotFacts:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the beneficiary stands for the year: what is due (None: not recorded), of which market, what was
-    allocated, what offsets were surrendered and what of everything, what offsets are set aside to be surrendered, what it
-    holds of the classes that 8.4.2 ranks (bought allowances), the codes of rules from which an exception stands for it,
-    and the last year of a period that holds the year and is named by another.
+    allocated, what offsets were surrendered and what of everything, what offsets are set aside to be surrendered, what
+    it holds of the classes that 8.4.2 ranks (bought allowances), the codes of rules from which an exception stands for
+    it, and the last year of a period that holds the year and is named by another.
     """
 
     market: str = ""
@@ -204,7 +204,7 @@ def _eligible(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book:
             )
         elif lot.reduced_from is None and (lot.vintage is None or lot.vintage < rule.day.year):
             needed = ("a vintage from", "年份不早于 ")
-            yield _ineligible(rule, use, lot, path, needed, rule.day.year, lot.vintage or "-")
+            yield _ineligible(rule, use, lot, path, needed, rule.day.year, lot.vintage)
     for rule in book.binding(market, RuleKind.REGISTERED_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
         if lot.issued_on <= rule.day:
@@ -219,7 +219,8 @@ def _ineligible(
 ) -> Finding:
     en, zh = words
     return _finding(rule, codes.OFFSET_NOT_ELIGIBLE, path, lot=lot.name, year=use.year, need=f"{en} {need}",
-                    need_zh=f"{zh}{need}", found=str(found))  # fmt: skip
+                    need_zh=f"{zh}{need}", found="none" if found is None else str(found),
+                    found_zh="未注明" if found is None else str(found))  # fmt: skip
 
 
 def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book: Rulebook) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from backend.kit.database import ReadSession, UnitOfWork
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import AssetClass, Refusal
 from backend.ledger.rulebook.judging import LotFacts, Standing
 
@@ -98,10 +99,10 @@ class Facts:
     standings: Mapping[Served, Standing]
 
 
-async def not_open(session: ReadSession, account_ids: Collection[UUID]) -> dict[UUID, str]:
+async def not_open(session: ReadSession, account_ids: Collection[UUID]) -> dict[UUID, AccountState]:
     """Those of some accounts that are frozen or closed, with their state."""
     rows = await session.rows(_NOT_OPEN, {"accounts": list(account_ids)})
-    return {r.account_id: r.state for r in rows if r.state != "OPEN"}
+    return {r.account_id: AccountState(r.state) for r in rows if r.state != "OPEN"}
 
 
 async def lock(unit: UnitOfWork, served: Collection[Served]) -> None:

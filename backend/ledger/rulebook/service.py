@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, TransferKind
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
@@ -76,7 +77,7 @@ def _served(use: Transfer) -> Served:
 class _Bench:
     """Judges plan after plan, and remembers what the sound ones spend."""
 
-    def __init__(self, shut: dict[UUID, str], facts: Facts) -> None:
+    def __init__(self, shut: dict[UUID, AccountState], facts: Facts) -> None:
         self.shut, self.lots, self.standings = shut, facts.lots, dict(facts.standings)
 
     def judged(self, plan: Transfer) -> Transfer | CodedError:
@@ -152,7 +153,7 @@ class RuleService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             facts = await repository.facts(session, (), [(organisation_id, year)])
         standing = facts.standings[organisation_id, year]
         at = market or standing.market or next(iter(rulebook().markets))
