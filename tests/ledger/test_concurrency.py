@@ -8,10 +8,16 @@ import time
 from collections import Counter
 from typing import Any
 
-from backend.kit.database import Database
-from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+import pytest
 
-CLIENTS = 64
+from backend.kit.clock import REPORTING_ZONE, Clock
+from backend.kit.database import Database
+from backend.kit.toolbox import Services
+from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+from tests.fixtures.world import Caller
+
+CLIENTS, SENDERS, ROUNDS = 64, 16, 6
+_TOLD = "balances { accountId quantity }"
 _SUMS = """
 SELECT a.kind, sum(b.quantity_t) AS kept, min(b.quantity_t) AS least, sum(
   (SELECT sum(e.amount_t) FROM asset_entry e WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)) AS entries
@@ -42,6 +48,46 @@ async def test_double_spend(group: Group) -> None:
     print(f"\n{CLIENTS} clients, one lot: {dict(found)} in {took:.2f} s")
     assert found == {"done": 33, "INSUFFICIENT_BALANCE": 31}
     assert await sums(group) == {"HOLDING": 10, "SURRENDERED": 990, "ISSUER": -1000}
+
+
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list"])
+async def test_many_into_one_account(group: Group, way: str) -> None:
+    """Nothing but the account they send to makes them wait for each other: each is told what it left there, by two
+    processes' worth of services; none is lost there.
+    """
+    await group.stock(group.steel, SENDERS * ROUNDS + 1)
+    await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, POSTED)
+    accounts = [await _filled(group, f"S{i}", ROUNDS) for i in range(SENDERS)]
+    other = Caller(Services(group.world.services.toolbox), group.manager.principal)
+    today = {"effectiveOn": Clock().today(REPORTING_ZONE).isoformat()}
+
+    async def send(number: int) -> list[int]:
+        """One unit after another, as they are told: what the destination holds."""
+        by, told = (group.manager, other)[number % 2], []
+        for _ in range(ROUNDS):
+            leg = moved(group.steel, group.cement, 1) | {"source": {"id": accounts[number]}}
+            if way == "list":
+                rows = {"transfers": [{"kind": "TRANSFER", "legs": [leg]}]}
+                done = await by.do("postTransfers", rows, f"results {{ error {{ code }} }} {_TOLD}")
+            else:
+                # A posting whose day is named goes the ordinary way.
+                done = await by.do("transferAssets", {"legs": [leg], **(today if way == "ordinary" else {})}, _TOLD)
+            told += [int(b["quantity"]) for b in done["balances"] if b["accountId"] != accounts[number]]
+        return told
+
+    told = sorted(t for row in await asyncio.gather(*(send(n) for n in range(SENDERS))) for t in row)
+    assert told == list(range(2, SENDERS * ROUNDS + 2))
+    await sums(group)
+    assert (await group.held(group.cement))["2024-001"] == str(told[-1])
+
+
+async def _filled(group: Group, code: str, quantity: int) -> str:
+    """Another account of steel, with so many units."""
+    given = {"organisationId": group.steel, "code": code}
+    made = await group.manager.do("createAssetAccount", given, "account { id }")
+    to = {"destination": {"id": made["account"]["id"]}}
+    await group.manager.do("transferAssets", {"legs": [used(group.steel, quantity) | to]}, POSTED)
+    return str(made["account"]["id"])
 
 
 async def test_crosswise_legs_do_not_lock_up(group: Group) -> None:
