@@ -106,7 +106,8 @@ class Client:
 
     def order(self, kind: TransferKind = TransferKind.TRANSFER) -> Order:
         group, dice = self.history.group, self.dice
-        source, to = (AccountRef(organisation_id=key(o)) for o in dice.sample((group.steel, group.cement, group.head), 2))
+        sides = dice.sample((group.steel, group.cement, group.head), 2)
+        source, to = (AccountRef(organisation_id=key(side)) for side in sides)
         lots = [LotRef(scheme="CEA", issue_reference=x) for x in dice.sample(LOTS, dice.randint(1, 2))]
         if kind is TransferKind.SURRENDER:
             legs = tuple(LegOrder(lot, dice.randint(1, 12), source) for lot in lots)
