@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.kit.ids import uuid7
 from backend.kit.provision import OWNER
-from tests.fixtures.ledger import POSTED, RESULTS, TRANSFER, Group, a_lot, moved, on_day, retired, used
+from tests.fixtures.ledger import POSTED, RESULTS, TRANSFER, Group, a_lot, key, moved, on_day, retired, used
 from tests.fixtures.world import World
 
 FIRST = date(2025, 2, 1)
@@ -142,6 +142,32 @@ async def test_two_at_once_cannot_both_take_what_a_day_had(late: Group) -> None:
     back = {"legs": [moved(late.cement, late.steel, 150, "X")], "effectiveOn": "2025-04-01"}
     done = await asyncio.gather(*(late.manager.attempt("transferAssets", back, POSTED) for _ in range(4)))
     assert sorted(len(d["errors"]) for d in done) == [0, 1, 1, 1]
+
+
+async def test_a_day_is_judged_by_the_legs_of_its_account_alone(late: Group, database_url: str) -> None:
+    """Also where the planner takes it that all legs are of one account, as after a large issue, and their key is the
+    smaller index.
+    """
+    lots = [a_lot(late.steel, f"many-{i}", 1, issuedOn="2025-01-01") for i in range(500)]
+    await late.issue(*lots)
+    await late.issue(*(lot | {"issueReference": lot["issueReference"] + "b"} for lot in lots))
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("BEGIN; ALTER TABLE asset_leg ALTER from_account_id SET (n_distinct = 1)")
+    await connection.execute("ALTER TABLE asset_leg ALTER to_account_id SET (n_distinct = 1); ANALYZE asset_leg")
+    for side in ("out", "in"):
+        await connection.execute(f"ALTER INDEX asset_leg_{side} SET (fillfactor = 60); REINDEX INDEX asset_leg_{side}")
+    seen = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'asset_leg'"
+    before = await connection.fetchval(seen)
+    found = await connection.fetch(
+        "SELECT s.day FROM asset_balance b, ledger_short_day(b.tenant_id, '2025-03-01', ARRAY[b.account_id], "
+        "ARRAY[b.lot_id], ARRAY[-501::bigint]) AS s WHERE b.tenant_id = $1 AND b.account_id = "
+        "(SELECT id FROM asset_account WHERE organisation_id = $2)", late.world.tenant_id, key(late.cement),
+    )  # fmt: skip
+    after = await connection.fetchval(seen)
+    await connection.execute("ROLLBACK")
+    await connection.close()
+    assert [row["day"] for row in found] == [date(2025, 3, 1)]
+    assert after - before <= 4
 
 
 PLACES = ("steel", "cement")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from backend.kit.clock import REPORTING_ZONE, Clock
 from backend.kit.database import Database, count_statements
-from tests.fixtures.ledger import ISSUED, RESULTS, Group, a_lot, key, moved, retired, used
+from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, a_lot, key, moved, retired, used
 
 
 def use(organisation_id: str, quantity: int, kind: str = "SURRENDER", **more: Any) -> dict[str, Any]:
@@ -91,6 +94,25 @@ async def test_transfers_are_judged_in_order(group: Group) -> None:
     ]
     assert payload["results"][3]["error"]["path"] == ["transfers", "3", "legs", "0", "quantity"]
     assert sorted(b["quantity"] for b in payload["balances"]) == ["0", "0"]
+
+
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list"])
+async def test_legs_out_of_one_balance_are_judged_together(group: Group, way: str) -> None:
+    """Two legs that fit each by itself and not together; in a list the rows alike."""
+    await group.stock(group.steel)
+    await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 100)]}, POSTED)
+    legs = [moved(group.steel, group.cement, 500), moved(group.steel, group.cement, 401)]
+    if way == "list":
+        rows = {"transfers": [{"kind": "TRANSFER", "legs": [leg]} for leg in legs]}
+        done = await group.manager.do("postTransfers", rows, RESULTS)
+        assert codes(done["results"]) == [None, "INSUFFICIENT_BALANCE"]
+        assert await group.held(group.cement) == {"2024-001": "600"}
+        return
+    today = {"effectiveOn": Clock().today(REPORTING_ZONE).isoformat()} if way == "ordinary" else {}
+    refused = await group.manager.attempt("transferAssets", {"legs": legs, **today}, POSTED)
+    assert [e["code"] for e in refused["errors"]] == ["INSUFFICIENT_BALANCE"]
+    assert "901" in refused["errors"][0]["message"]
+    assert await group.held(group.cement) == {"2024-001": "100"}
 
 
 async def test_reversals_in_a_batch(group: Group) -> None:

@@ -150,6 +150,12 @@ async def test_owner_cannot_break_the_books(books: Any, group: Group) -> None:
         assert found == expected, name
 
 
+async def test_a_leg_meets_its_balances(books: Any, group: Group) -> None:
+    """One to where no balance is yet is refused, lest the units only leave."""
+    assert await leg(books, "CANCEL", "STEEL", "CANCELLED", 1) == UNLAWFUL
+    assert await leg(books, "TRANSFER", "STEEL", "CEMENT", 1) == "INSERT 0 1"
+
+
 async def test_a_posted_transfer_takes_no_more_legs(books: Any) -> None:
     refused = await refusal(
         books,

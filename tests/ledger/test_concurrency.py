@@ -8,10 +8,16 @@ import time
 from collections import Counter
 from typing import Any
 
-from backend.kit.database import Database
-from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+import pytest
 
-CLIENTS = 64
+from backend.kit.clock import REPORTING_ZONE, Clock
+from backend.kit.database import Database
+from backend.kit.toolbox import Services
+from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
+from tests.fixtures.world import Caller
+
+CLIENTS, SENDERS, ROUNDS = 64, 16, 6
+_TOLD = "balances { accountId quantity }"
 _SUMS = """
 SELECT a.kind, sum(b.quantity_t) AS kept, min(b.quantity_t) AS least, sum(
   (SELECT sum(e.amount_t) FROM asset_entry e WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)) AS entries
@@ -19,8 +25,20 @@ FROM asset_balance b JOIN asset_account a ON a.id = b.account_id GROUP BY a.kind
 """
 
 
+_RESTS = """
+SELECT coalesce(o.code, a.code) AS holder, sum(b.quantity_t) AS quantity_t
+FROM asset_balance b JOIN asset_account a ON a.id = b.account_id LEFT JOIN organisation o ON o.id = a.organisation_id
+WHERE a.kind <> 'ISSUER' GROUP BY 1 HAVING sum(b.quantity_t) <> 0
+"""
+
+
 def codes(payloads: list[dict[str, Any]]) -> Counter[str]:
-    return Counter(p["errors"][0]["code"] if p["errors"] else "done" for p in payloads)
+    """How requests ended; a list of one row as its row did."""
+    return Counter(_code(p["errors"] or [r["error"] for r in p.get("results", ()) if r["error"]]) for p in payloads)
+
+
+def _code(errors: list[dict[str, Any]]) -> str:
+    return str(errors[0]["code"]) if errors else "done"
 
 
 async def sums(group: Group) -> dict[str, int]:
@@ -32,16 +50,92 @@ async def sums(group: Group) -> dict[str, int]:
     return {row.kind: int(row.kept) for row in rows}
 
 
-async def test_double_spend(group: Group) -> None:
-    """64 clients want 30 each of a lot of 1,000: 33 get it."""
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list"])
+async def test_double_spend(group: Group, way: str) -> None:
+    """64 clients of two processes' worth of services want 30 each of a lot of 1,000: 33 get it."""
     await group.stock(group.steel)
+    await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.head, 10)]}, POSTED)
+    callers = (group.manager, Caller(Services(group.world.services.toolbox), group.manager.principal))
+    use = {"legs": [used(group.steel, 30)], "beneficiaryId": group.steel, "forYear": 2024}
+    mutation, given, fields = {
+        "quick": ("transferAssets", {"legs": [moved(group.steel, group.cement, 30)]}, POSTED),
+        "ordinary": ("surrenderAssets", use, POSTED),
+        "list": ("postTransfers", {"transfers": [{"kind": "TRANSFER", "legs": [moved(group.steel, group.cement, 30)]}]},
+                 RESULTS),
+    }[way]  # fmt: skip
     started = time.perf_counter()
-    answers = await asyncio.gather(*(group.surrender(group.steel, used(group.steel, 30)) for _ in range(CLIENTS)))
-    took = time.perf_counter() - started
-    found = codes(answers)
-    print(f"\n{CLIENTS} clients, one lot: {dict(found)} in {took:.2f} s")
-    assert found == {"done": 33, "INSUFFICIENT_BALANCE": 31}
-    assert await sums(group) == {"HOLDING": 10, "SURRENDERED": 990, "ISSUER": -1000}
+    answers = await asyncio.gather(*(callers[i % 2].attempt(mutation, given, fields) for i in range(CLIENTS)))
+    print(f"\n{CLIENTS} clients, one lot: {dict(codes(answers))} in {time.perf_counter() - started:.2f} s")
+    assert codes(answers) == {"done": 33, "INSUFFICIENT_BALANCE": 31}
+    assert await rests(group) == {"HD": 10, "SURRENDERED" if way == "ordinary" else "CEMENT": 990}
+
+
+async def rests(group: Group) -> dict[str, int]:
+    """Units by the code of who holds them, where the balances are the sums of the entries."""
+    await sums(group)
+    async with group.world.owner.read(group.world.tenant_id) as session:
+        return {row.holder: int(row.quantity_t) for row in await session.rows(_RESTS)}
+
+
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list"])
+async def test_no_leg_is_left_out(group: Group, way: str) -> None:
+    """A leg to where nothing of the lot has rested yet moves units as any other does."""
+    await group.issue(*(a_lot(o, o[-6:]) for o in (group.steel, group.cement)))
+    legs = [
+        moved(group.steel, group.cement, 3, group.steel[-6:]),
+        moved(group.cement, group.steel, 2, group.cement[-6:]),
+    ]
+    today = {"effectiveOn": Clock().today(REPORTING_ZONE).isoformat()} if way == "ordinary" else {}
+    if way == "list":
+        rows = {"transfers": [{"kind": "TRANSFER", "legs": [leg]} for leg in legs]}
+        done = await group.manager.do("postTransfers", rows, RESULTS)
+        assert [row["error"] for row in done["results"]] == [None, None]
+    else:
+        done = await group.manager.do("transferAssets", {"legs": legs, **today}, POSTED)
+    assert sorted(int(b["quantity"]) for b in done["balances"]) == [2, 3, 997, 998]
+    assert await group.held(group.steel) == {group.steel[-6:]: "997", group.cement[-6:]: "2"}
+    assert await group.held(group.cement) == {group.steel[-6:]: "3", group.cement[-6:]: "998"}
+    await sums(group)
+
+
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list"])
+async def test_many_into_one_account(group: Group, way: str) -> None:
+    """Nothing but the account they send to makes them wait for each other: each is told what it left there, by two
+    processes' worth of services; none is lost there.
+    """
+    await group.stock(group.steel, SENDERS * ROUNDS + 1)
+    await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, POSTED)
+    accounts = [await _filled(group, f"S{i}", ROUNDS) for i in range(SENDERS)]
+    other = Caller(Services(group.world.services.toolbox), group.manager.principal)
+    today = {"effectiveOn": Clock().today(REPORTING_ZONE).isoformat()}
+
+    async def send(number: int) -> list[int]:
+        """One unit after another, as they are told: what the destination holds."""
+        by, told = (group.manager, other)[number % 2], []
+        for _ in range(ROUNDS):
+            leg = moved(group.steel, group.cement, 1) | {"source": {"id": accounts[number]}}
+            if way == "list":
+                rows = {"transfers": [{"kind": "TRANSFER", "legs": [leg]}]}
+                done = await by.do("postTransfers", rows, f"results {{ error {{ code }} }} {_TOLD}")
+            else:
+                # A posting whose day is named goes the ordinary way.
+                done = await by.do("transferAssets", {"legs": [leg], **(today if way == "ordinary" else {})}, _TOLD)
+            told += [int(b["quantity"]) for b in done["balances"] if b["accountId"] != accounts[number]]
+        return told
+
+    told = sorted(t for row in await asyncio.gather(*(send(n) for n in range(SENDERS))) for t in row)
+    assert told == list(range(2, SENDERS * ROUNDS + 2))
+    await sums(group)
+    assert (await group.held(group.cement))["2024-001"] == str(told[-1])
+
+
+async def _filled(group: Group, code: str, quantity: int) -> str:
+    """Another account of steel, with so many units."""
+    given = {"organisationId": group.steel, "code": code}
+    made = await group.manager.do("createAssetAccount", given, "account { id }")
+    to = {"destination": {"id": made["account"]["id"]}}
+    await group.manager.do("transferAssets", {"legs": [used(group.steel, quantity) | to]}, POSTED)
+    return str(made["account"]["id"])
 
 
 async def test_crosswise_legs_do_not_lock_up(group: Group) -> None:
@@ -85,13 +179,40 @@ async def test_reversal_races(group: Group) -> None:
     assert await sums(group) == {"HOLDING": 1000, "SURRENDERED": 0, "ISSUER": -1000}
 
 
-async def test_one_key_many_clients(group: Group) -> None:
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list", "row by row", "hold", "issue", "reversal"])
+async def test_one_key_many_clients(group: Group, way: str) -> None:
+    """By two processes' worth of services: it is done once, and everybody is told the same."""
     await group.stock(group.steel)
-    leg = used(group.steel, 30)
-    answers = await asyncio.gather(*(group.surrender(group.steel, leg, idempotencyKey="one") for _ in range(CLIENTS)))
-    assert Counter(a["replayed"] for a in answers) == {False: 1, True: CLIENTS - 1}
-    assert len({a["transfer"]["id"] for a in answers}) == 1
-    assert await sums(group) == {"HOLDING": 970, "SURRENDERED": 30, "ISSUER": -1000}
+    sent = await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 7)]}, POSTED)
+    move, use = {"legs": [moved(group.steel, group.cement, 30)]}, {"legs": [used(group.steel, 30)]}
+    by: dict[str, tuple[str, dict[str, Any], str]] = {
+        "quick": ("transferAssets", move, POSTED),
+        "ordinary": ("surrenderAssets", use | {"beneficiaryId": group.steel, "forYear": 2024}, POSTED),
+        "list": ("postTransfers", {"transfers": [{"kind": "TRANSFER", **move}]}, RESULTS),
+        # One that is refused has the list judged row by row.
+        "row by row": ("postTransfers", {"transfers": [{"kind": "TRANSFER", **x} for x in (move, _too_much(group))]},
+                       RESULTS),
+        "hold": ("reserveAssets", {"aim": "FREEZE", **use}, "reservation { id }"),
+        "issue": ("issueLots", {"lots": [a_lot(group.cement, "new", 30)]}, "results { lot { id } }"),
+        "reversal": ("reverseTransfer", {"transferId": sent["transfer"]["id"]}, POSTED),
+    }  # fmt: skip
+    mutation, given, fields = by[way]
+    callers = (group.manager, Caller(Services(group.world.services.toolbox), group.manager.principal))
+    answers = await asyncio.gather(
+        *(callers[i % 2].do(mutation, given | {"idempotencyKey": "one"}, fields) for i in range(CLIENTS))
+    )
+    assert Counter(a.pop("replayed") for a in answers) == {False: 1, True: CLIENTS - 1}
+    assert all(a == answers[0] for a in answers)
+    moves = {"quick": {"CEMENT": 37, "STEEL": 963}, "ordinary": {"CEMENT": 7, "STEEL": 963, "SURRENDERED": 30},
+             "hold": {"CEMENT": 7, "STEEL": 993}, "issue": {"CEMENT": 37, "STEEL": 993},
+             "reversal": {"STEEL": 1000}}  # fmt: skip
+    assert await rests(group) == moves.get(way, moves["quick"])
+    async with group.world.owner.read(group.world.tenant_id) as session:
+        assert await session.scalar("SELECT sum(reserved_t) FROM asset_balance") == (30 if way == "hold" else 0)
+
+
+def _too_much(group: Group) -> dict[str, Any]:
+    return {"legs": [moved(group.steel, group.cement, 5000)]}
 
 
 async def test_one_reference_many_clients(group: Group, database: Database) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from backend.kit.database import Database
+from backend.kit.clock import REPORTING_ZONE, Clock
+from backend.kit.database import Database, UnitOfWork
 from backend.kit.provision import APP, OWNER
 from backend.ledger import seals
+from backend.ledger.reservations.domain import ReservationState
+from backend.ledger.reservations.repository import Ending, end
 from tenants.access import Role
 from tests.fixtures.jobs import working
 from tests.fixtures.ledger import POSTED, Group, key, moved, used
@@ -86,6 +89,37 @@ async def test_what_is_set_aside_cannot_be_spent(group: Group) -> None:
     assert code(await group.surrender(group.steel, used(group.steel, 700))) == "done"
     assert await kept(group) == {"STEEL": (300, 300)}
     assert code(await post(group, pledged["id"])) == "RESERVATION_STAYS"
+
+
+@pytest.mark.parametrize("way", ["quick", "ordinary", "list", "row by row", "surrender", "reversal", "reservation"])
+async def test_held_units_are_not_spent_by_any_way(group: Group, way: str) -> None:
+    """Cement got 400 t, of which 300 t are held: whoever wants 200 t of them is told that there are 100 t."""
+    await group.stock(group.steel)
+    sent = await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 400)]}, POSTED)
+    assert code(await reserve(group, used(group.cement, 300), aim="FREEZE")) == "done"
+    leg = moved(group.cement, group.steel, 200)
+    today = {"effectiveOn": Clock().today(REPORTING_ZONE).isoformat()}
+    by: dict[str, tuple[str, dict[str, Any]]] = {
+        "quick": ("transferAssets", {"legs": [leg]}),
+        # A posting whose day is named goes the ordinary way.
+        "ordinary": ("transferAssets", {"legs": [leg], **today}),
+        "list": ("postTransfers", {"transfers": [{"kind": "TRANSFER", "legs": [leg]}]}),
+        "row by row": ("postTransfers", {"transfers": [{"kind": "TRANSFER", "legs": [leg], **today}]}),
+        "reversal": ("reverseTransfer", {"transferId": sent["transfer"]["id"]}),
+    }
+    if way == "surrender":
+        refused = await group.surrender(group.cement, used(group.cement, 200))
+    elif way == "reservation":
+        refused = await reserve(group, leg)
+    else:
+        mutation, given = by[way]
+        rows = "results { error { code message } }" if mutation == "postTransfers" else POSTED
+        refused = await group.manager.attempt(mutation, given, rows)
+    errors = refused["errors"] or [row["error"] for row in refused.get("results", ())]
+    expected = "REVERSAL_NOT_COVERED" if way == "reversal" else "INSUFFICIENT_BALANCE"
+    assert [error and error["code"] for error in errors] == [expected]
+    assert "100" in errors[0]["message"]
+    assert (await kept(group))["CEMENT"] == (400, 300)
 
 
 async def test_posted_in_part(group: Group) -> None:
@@ -192,6 +226,19 @@ async def test_ends_race_and_one_wins(group: Group) -> None:
     assert posted in {0, 600}
     assert balances["STEEL"][0] == 1000 - posted - 100 * spent
     assert spent <= (4 if posted else 10)
+
+
+async def test_the_database_ends_it_once(group: Group, owner_database: Database) -> None:
+    """Whoever asks, and however often: what another hold keeps is not given back by it."""
+    await group.stock(group.steel)
+    made = [(await reserve(group, used(group.steel, 400), aim="FREEZE"))["reservation"] for _ in range(2)]
+    ending = Ending(key(made[0]["id"]), ReservationState.VOIDED, reason="x")
+
+    async def work(unit: UnitOfWork) -> bool:
+        return await end(unit, ending)
+
+    assert [await owner_database.write(group.world.tenant_id, work) for _ in range(3)] == [True, False, False]
+    assert await kept(group) == {"STEEL": (1000, 400)}
 
 
 async def test_many_want_the_same_units(group: Group) -> None:
