@@ -41,6 +41,7 @@ CAPABILITIES: Final = (
     Capability("backend.ledger.integrity", tables=False),
     Capability("backend.ledger.reminders", jobs=True),
     Capability("backend.ledger.exceptions"),
+    Capability("backend.ledger.entitlements", tables=False),
     *(Capability(f"backend.ledger.{part}") for part in ("rulebook", "accounts", "compliance", "trades", "projects")),
     Capability("backend.consolidation", jobs=True),
 )

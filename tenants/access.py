@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
+from backend.kit.errors import FORBIDDEN, CodedError, not_found
 from tenants.domain.roles import GRANTS_ANY_ROLE, ROLES, Grant, Permission, Principal, Role
 
 __all__ = [
@@ -105,13 +105,13 @@ async def refusals(
         "anywhere": [x for x in anywhere if x is not None],
     }
     found = {row.node: row.allowed for row in await session.rows(_WHERE_AM_I, parameters)}
-    forbidden = FORBIDDEN(permission=permission.value)
+    forbidden = FORBIDDEN(permission=(permission,))
     refused: dict[UUID | None, CodedError] = {}
     for node in nodes:
         if node is None or (None in anywhere and not found.get(node)) or found.get(node) is False:
             refused[node] = forbidden
         elif node not in found:
-            refused[node] = NOT_FOUND(what="Organisation", key=str(node))
+            refused[node] = not_found("Organisation", node)
     return refused
 
 
@@ -127,7 +127,7 @@ _ABOVE: Final = text(
 async def require_organisation(session: ReadSession, organisation_id: UUID, *path: str) -> None:
     """Refuse (NOT_FOUND) an organisation the tenant does not have: a role that holds everywhere makes none exist."""
     if await session.scalar("SELECT 1 FROM organisation WHERE id = :id", {"id": organisation_id}) is None:
-        raise NOT_FOUND(path=path, what="Organisation", key=str(organisation_id))
+        raise not_found("Organisation", organisation_id, *path)
 
 
 async def held(session: ReadSession, principal: Principal, node: UUID | None) -> list[Grant]:

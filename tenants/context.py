@@ -42,7 +42,7 @@ class Requires:
 
     def check(self, context: TenantContext) -> None:
         if not context.principal.may_somewhere(self.permission):
-            raise FORBIDDEN(permission=self.permission.value)
+            raise FORBIDDEN(permission=(self.permission,))
 
     def describe(self) -> str:
         return self.permission.value
@@ -56,7 +56,7 @@ class RequiresOneOf:
 
     def check(self, context: TenantContext) -> None:
         if not any(context.principal.may_somewhere(p) for p in self.permissions):
-            raise FORBIDDEN(permission=" / ".join(self.permissions))
+            raise FORBIDDEN(permission=self.permissions)
 
     def describe(self) -> str:
         return " / ".join(self.permissions)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.text import tidy
 from tenants.access import Role
 from tenants.commands import plain
@@ -80,7 +80,7 @@ async def _set_status(owner: Database, slug: str, status: TenantStatus, because:
     async def work(unit: UnitOfWork) -> Tenant:
         found = await repository.set_status(unit, slug, status, because)
         if found is None:
-            raise NOT_FOUND(what="Tenant", key=slug)
+            raise not_found("Tenant", slug)
         await repository.bind(unit, found.id)
         operation = "suspendTenant" if status is TenantStatus.SUSPENDED else "resumeTenant"
         await repository.note(unit, operation, {"status": status.value, "suspendedBecause": because})

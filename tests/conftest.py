@@ -24,7 +24,7 @@ from backend.kit.provision import APP, OWNER, WORKER, create_database, migrate, 
 from backend.kit.toolbox import Services, Toolbox
 from tests.fixtures.world import World
 
-pytest_plugins = ("tests.fixtures.left_out", "tests.fixtures.servers", "tests.fixtures.jobs")
+pytest_plugins = ("tests.fixtures.left_out", "tests.fixtures.texts", "tests.fixtures.servers", "tests.fixtures.jobs")
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = PoolLimits(size=4, overflow=60)

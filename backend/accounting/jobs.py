@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from backend.accounting.domain.chinese import NAMES
 from backend.accounting.service.adoption import JOB as ADOPTION_JOB
 from backend.accounting.service.adoption import AdoptionService
 from backend.accounting.service.exports import JOB as EXPORT_JOB
@@ -19,6 +20,9 @@ from backend.accounting.service.methods import JOB as DERIVATION_JOB
 from backend.kit.database import UnitOfWork
 from backend.kit.jobs.context import JobContext
 from backend.kit.jobs.registry import job
+
+# What jobs refuse is told in Chinese as well: a worker reads the words before it raises an error.
+assert NAMES
 
 
 @job(JOB)

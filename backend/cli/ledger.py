@@ -13,6 +13,7 @@ import typer
 from backend.cli.common import as_owner, console
 from backend.kit.clock import Clock
 from backend.kit.database import Database
+from backend.kit.errors import NOT_FOUND, CodedError, not_found
 from backend.kit.graphql.nodes import key_of
 from backend.kit.toolbox import Toolbox
 from backend.ledger import seals
@@ -108,7 +109,11 @@ def prove(
     """Print the proof that a transfer is in the ledger; `python -m backend.ledger.verify --proof FILE` checks it."""
 
     async def work(database: Database) -> bytes:
-        found = await seals.prove(database, await tenant_named(database, tenant), _key(transfer))
+        held = await tenant_named(database, tenant)
+        try:
+            found = await seals.prove(database, held, _key(transfer))
+        except CodedError as error:
+            raise (not_found("AssetTransfer", transfer, "transfer") if error.code is NOT_FOUND else error) from None
         return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
     typer.echo(as_owner(work).decode())

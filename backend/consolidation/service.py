@@ -32,7 +32,7 @@ from backend.consolidation.domain.runs import (
 )
 from backend.consolidation.repository import Findings
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.outbox import enqueue
@@ -106,7 +106,7 @@ class ConsolidationService:
         async with self.toolbox.database.snapshot(tenant_id) as session:
             run = await repository.run_of_job(session, run_id)
             if run is None:
-                raise NOT_FOUND(what="ConsolidationRun", key=str(run_id))
+                raise not_found("ConsolidationRun", run_id)
             frozen = await _freeze(session, run)
         content = await asyncio.to_thread(inputs.encode, frozen)
         determination = await _determine(frozen, report)
@@ -180,7 +180,7 @@ class ConsolidationService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             run = (await repository.runs(session, [run_id], principal)).get(run_id)
             if run is None:
-                raise NOT_FOUND(path=("id",), what="ConsolidationRun", key=str(run_id))
+                raise not_found("ConsolidationRun", run_id, "id")
             if run.input_sha256 is None:
                 return run, None
             content = await repository.frozen_content(session, run.input_sha256)

@@ -12,6 +12,7 @@ from uuid import UUID
 from backend.kit.errors import conflict, invalid
 from backend.kit.objects.store import MOST_BYTES, OBJECT_EMPTY, OBJECT_TOO_LARGE, Announced
 from backend.kit.text import tidy
+from backend.kit.words import members_in_chinese, things_in_chinese
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
@@ -39,9 +40,12 @@ DOCUMENT_REPLACED = conflict(
 )
 SUBJECT_UNKNOWN = invalid(
     "SUBJECT_UNKNOWN",
-    en="Documents cannot be attached to a {type}; they can to: {known}.",
+    en="Documents cannot be attached to {type}; they can to: {known}.",
     zh="文件不能附于 {type}；可附于：{known}。",
 )
+
+
+things_in_chinese({"Document": "文件"})
 
 
 class DocumentState(StrEnum):
@@ -57,6 +61,9 @@ class DocumentState(StrEnum):
     """Its upload was never finished; what had come of it may be removed."""
 
 
+members_in_chinese(DocumentState, {
+    "ANNOUNCED": "待上传", "STORED": "已入库", "WITHDRAWN": "已撤回", "ABANDONED": "上传已放弃",
+})  # fmt: skip
 ABANDONED_AFTER: Final = timedelta(days=1)
 """How long an upload may take before it is given up; its URL is valid for a quarter of an hour."""
 
@@ -121,11 +128,18 @@ def checked_document(new: NewDocument) -> NewDocument:
     media_type, digest = new.media_type.strip().lower(), new.sha256.strip().lower()
     if not name or len(name) > MOST_NAME or "/" in name or "\\" in name:
         right, right_zh = f"1 to {MOST_NAME} characters, no slashes", f"1 至 {MOST_NAME} 个字符，不含斜杠"
-        raise BAD_DOCUMENT(path=("fileName",), field="file name", written=name[:60], right=right, right_zh=right_zh)
+        raise BAD_DOCUMENT(
+            path=("fileName",), field="file name", field_zh="文件名", written=name[:60], right=right, right_zh=right_zh
+        )
     if not _MEDIA_TYPE.fullmatch(media_type):
         right, right_zh = "write a media type such as application/pdf", "请写媒体类型，如 application/pdf"
         raise BAD_DOCUMENT(
-            path=("mediaType",), field="media type", written=media_type[:60], right=right, right_zh=right_zh
+            path=("mediaType",),
+            field="media type",
+            field_zh="媒体类型",
+            written=media_type[:60],
+            right=right,
+            right_zh=right_zh,
         )
     if not _SHA256.fullmatch(digest):
         right, right_zh = "64 hexadecimal digits", "须为 64 位十六进制数"

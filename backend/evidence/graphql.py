@@ -309,8 +309,9 @@ class Mutations:
 def _subjects(ids: Sequence[strawberry.ID]) -> tuple[str, list[UUID]]:
     """The one type of these ids, and their keys. Errors: INVALID_ID."""
     refused: CodedError = INVALID_ID(
-        path=("subjectIds",), value=str(ids)[:80], expected="record, 1 to 1000 of one type"
-    )
+        path=("subjectIds",), value=", ".join(ids)[:80], expected="1 to 1000 records of one type",
+        expected_zh=" 1 至 1000 条同类记录",
+    )  # fmt: skip
     if not 1 <= len(ids) <= 1000:
         raise refused
     read = [from_id(i) for i in ids]

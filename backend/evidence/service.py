@@ -19,7 +19,7 @@ from backend.evidence.domain import (
 )
 from backend.evidence.subjects import owners_of
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.kit.errors import NOT_FOUND, REASON_MISSING
+from backend.kit.errors import NOT_FOUND, REASON_MISSING, not_found
 from backend.kit.ids import uuid7
 from backend.kit.objects.store import SignedRequest
 from backend.kit.pages import Page, PageRequest
@@ -56,7 +56,7 @@ class DocumentService:
             if new.replaces_id is not None:
                 replaced = await self._own(change, new.replaces_id, Permission.EMISSION_RECORD)
                 if replaced.organisation_id != new.organisation_id:
-                    raise NOT_FOUND(path=("replacesId",), what="Document", key=str(new.replaces_id))
+                    raise not_found("Document", new.replaces_id, "replacesId")
             made = Document(
                 id=uuid7(),
                 organisation_id=checked.organisation_id,
@@ -180,7 +180,7 @@ class DocumentService:
             for n, subject_id in enumerate(subject_ids):
                 refused = verdicts.get(owners.get(subject_id))
                 if subject_id not in owners or (refused is not None and refused.code is NOT_FOUND):
-                    raise NOT_FOUND(path=("subjectIds", str(n)), what=subject_type, key=str(subject_id))
+                    raise not_found(subject_type, subject_id, "subjectIds", str(n))
                 if refused is not None:
                     raise refused.at("subjectIds", str(n))
             proven = {subject_id: owners[subject_id] for subject_id in subject_ids}
@@ -196,7 +196,7 @@ class DocumentService:
     async def _own(change: Change, key: UUID, permission: Permission) -> Document:
         found = (await rows.documents(change.unit, [key], lock=True)).get(key)
         refused = (await change.refusals(permission, [found.organisation_id] if found else [])).values()
-        absent = NOT_FOUND(path=("id",), what="Document", key=str(key))
+        absent = not_found("Document", key, "id")
         if found is None:
             raise absent
         for error in refused:
@@ -238,9 +238,9 @@ class DocumentService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             owner = (await owners_of(subject_type, "recordId")(session, [key])).get(key)
             if owner is None:
-                raise NOT_FOUND(path=("recordId",), what=subject_type, key=str(key))
+                raise not_found(subject_type, key, "recordId")
             for error in (await refusals(session, principal, Permission.EMISSION_READ, [owner])).values():
-                absent = NOT_FOUND(path=("recordId",), what=subject_type, key=str(key))
+                absent = not_found(subject_type, key, "recordId")
                 raise (absent if error.code is NOT_FOUND else error)
             return (await rows.linked(session, subject_type, [key], principal)).get(key, [])
 
@@ -253,7 +253,7 @@ class EvidenceReader:
         """A document whose content is there. Errors: NOT_FOUND, DOCUMENT_STATE."""
         found = (await rows.documents(session, [key])).get(key)
         if found is None:
-            raise NOT_FOUND(path=("documentId",), what="Document", key=str(key))
+            raise not_found("Document", key, "documentId")
         if found.state is not DocumentState.STORED:
             raise DOCUMENT_STATE(path=("documentId",), state=found.state, needed=DocumentState.STORED)
         return found

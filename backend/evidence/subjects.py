@@ -8,6 +8,7 @@ from uuid import UUID
 
 from backend.evidence.domain import SUBJECT_UNKNOWN
 from backend.kit.database import ReadSession
+from backend.kit.words import a_thing, thing, thing_in_chinese
 
 Owners = Callable[[ReadSession, Sequence[UUID]], Awaitable[dict[UUID, UUID]]]
 _OWNERS: Final[dict[str, Owners]] = {}
@@ -22,5 +23,12 @@ def owners_of(subject_type: str, *path: str) -> Owners:
     """Errors: SUBJECT_UNKNOWN."""
     found = _OWNERS.get(subject_type)
     if found is None:
-        raise SUBJECT_UNKNOWN(path=path, type=subject_type, known=", ".join(sorted(_OWNERS)) or "-")
+        known = sorted(_OWNERS)
+        raise SUBJECT_UNKNOWN(
+            path=path,
+            type=a_thing(subject_type),
+            type_zh=thing_in_chinese(subject_type),
+            known=", ".join(map(thing, known)) or "-",
+            known_zh="、".join(map(thing_in_chinese, known)) or "-",
+        )
     return found

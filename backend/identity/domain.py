@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from backend.kit.errors import INVALID_INPUT, CodedError, conflict, forbidden, invalid, unavailable
+from backend.kit.words import things_in_chinese
 from tenants.domain.members import MemberKind
 from tenants.domain.roles import ROLES, Permission, Role
 
@@ -276,6 +277,9 @@ class NewTrustedIssuer:
             if algorithm not in ALGORITHMS:
                 raise BAD_ALGORITHM(path=("algorithms",), value=algorithm, allowed=", ".join(ALGORITHMS))
         return self
+
+
+things_in_chinese({"TrustedIssuer": "受信任签发方", "PartnerClient": "合作系统客户端"})
 
 
 @dataclass(frozen=True, slots=True)

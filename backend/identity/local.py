@@ -27,7 +27,7 @@ from backend.identity.domain import (
 from backend.identity.keys import OwnKeys
 from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from tenants.access import Role
 from tenants.domain.members import LEAD_EXISTS, MemberKind, NewMember, period
 from tenants.repository import members
@@ -108,7 +108,7 @@ class LocalIssuer:
         async with self._owner.read(None) as session:
             tenant_id = await repository.tenant_named(session, tenant_slug)
         if tenant_id is None:
-            raise NOT_FOUND(path=("tenant",), what="Tenant", key=tenant_slug)
+            raise not_found("Tenant", tenant_slug, "tenant")
         subject = trial_subject(roles, name, organisation)
         await self._have_member(tenant_id, subject, roles, name, organisation)
         signer = await self._keys.signer()
@@ -128,7 +128,7 @@ class LocalIssuer:
         async with self._owner.read(tenant_id) as session:
             node = await repository.organisation_named(session, organisation) if organisation else None
             if organisation and node is None:
-                raise NOT_FOUND(path=("organisation",), what="Organisation", key=organisation)
+                raise not_found("Organisation", organisation, "organisation")
             found = await repository.membership(session, OWN_ISSUER, subject)
         held = {g.role for g in found.principal.grants} if found is not None else set()
         missing = [role for role in roles if role not in held]

@@ -17,7 +17,7 @@ from backend.identity.domain import (
     PartnerClient,
     TrustedIssuer,
 )
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
@@ -55,7 +55,7 @@ class TrustedIssuerService:
             await change.require(Permission.TENANT_MANAGE, None)
             found = (await repository.issuers(change.unit, [key])).get(key)
             if found is None:
-                raise NOT_FOUND(path=("id",), what="TrustedIssuer", key=str(key))
+                raise not_found("TrustedIssuer", key, "id")
             await repository.delete_issuer(change.unit, key)
             await change.audit("TrustedIssuer", key, None, before=found)
             return found
@@ -140,7 +140,7 @@ class PartnerClientService:
         await repository.lock_client(change.unit, key)
         found = (await repository.clients(change.unit, [key])).get(key)
         if found is None:
-            raise NOT_FOUND(path=("id",), what="PartnerClient", key=str(key))
+            raise not_found("PartnerClient", key, "id")
         if found.status is ClientStatus.REVOKED:
             raise CLIENT_REVOKED(path=("id",))
         return found

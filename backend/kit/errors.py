@@ -6,11 +6,14 @@ A slice declares its codes beside its domain (`OVERDRAWN = rule("OVERDRAWN", en=
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+from uuid import UUID
+
+from backend.kit.ids import global_id
+from backend.kit.words import chinese_text, particulars, thing, thing_in_chinese
 
 Locale = Literal["zh-CN", "en"]
 DEFAULT_LOCALE: Final[Locale] = "zh-CN"
@@ -33,39 +36,19 @@ class Kind(StrEnum):
     """It could not be done just now."""
 
 
-_WORD: Final = re.compile(r"[A-Z][A-Z_]+")
-_CHINESE: Final[dict[str, str]] = {}
-
-
-def in_chinese(words: Mapping[str, str]) -> None:
-    """What words of an enumeration are called where a Chinese text names them: `{state_zh}` for `{state}`."""
-    _CHINESE.update(words)
-
-
-class _Particulars(dict[str, object]):
-    """What a text names: `{cause_zh}` is the Chinese for `{cause}`; where none was given, its words that are declared
-    in Chinese are put so, and the rest stays.
-    """
-
-    def __missing__(self, name: str) -> object:
-        if not name.endswith("_zh"):
-            raise KeyError(name)
-        plain = self[name.removesuffix("_zh")]
-        return _WORD.sub(lambda found: _CHINESE.get(found[0], found[0]), str(plain))
-
-
 class CodedError(Exception):
     """An expected failure: it has a code, and the caller can do something about it."""
 
     def __init__(self, code: Code, path: Sequence[str], params: Mapping[str, object]) -> None:
-        super().__init__(f"{code.name}: {code.en.format_map(_Particulars(params))}")
         self.code = code
         self.path = tuple(path)
-        self.params = dict(params)
+        self.params = particulars(params)
+        super().__init__(f"{code.name}: {code.en.format_map(self.params)}")
 
     def message(self, locale: Locale = DEFAULT_LOCALE) -> str:
-        template = self.code.zh if locale == "zh-CN" else self.code.en
-        return template.format_map(_Particulars(self.params))
+        if locale == "zh-CN":
+            return chinese_text(self.code.zh, self.params)
+        return self.code.en.format_map(self.params)
 
     def at(self, *prefix: str) -> CodedError:
         """The same error, its path counted from further out (a row of a batch, say)."""
@@ -132,10 +115,20 @@ NOT_FOUND = _publish(
     Code(
         "NOT_FOUND",
         Kind.NOT_FOUND,
-        en="{what} {key} does not exist, or you may not see it.",
+        en="There is no {what} {key}, or you may not see it.",
         zh="{what} {key} 不存在，或您无权查看。",
     )
 )
+
+
+def not_found(what: str, key: UUID | str, *path: str) -> CodedError:
+    """NOT_FOUND for a thing of a type of the API, named as the caller knows it: by the id of the API where a key is
+    given, by the code or name he wrote where that is.
+    """
+    named = global_id(what, key) if isinstance(key, UUID) else key
+    return NOT_FOUND(path=path, what=thing(what), what_zh=thing_in_chinese(what), key=named)
+
+
 FORBIDDEN = _publish(
     Code(
         "FORBIDDEN",
@@ -160,7 +153,7 @@ REASON_MISSING = invalid(
 )
 INVALID_ID = invalid(
     "INVALID_ID",
-    en="'{value}' is not the id of a {expected}.",
+    en="'{value}' is not the id of {expected}.",
     zh="'{value}' 不是{expected}的标识。",
 )
 BUSY = unavailable(

@@ -27,7 +27,7 @@ class Toolbox:
     def store(self) -> ObjectStore:
         """Where files are kept. Errors: OBJECTS_UNAVAILABLE in a process that was given none."""
         if self.objects is None:
-            raise OBJECTS_UNAVAILABLE(because="this process has no object store")
+            raise OBJECTS_UNAVAILABLE(because="this process has no object store", because_zh="本进程未配置对象存储")
         return self.objects
 
 

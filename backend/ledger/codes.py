@@ -3,6 +3,35 @@
 from __future__ import annotations
 
 from backend.kit.errors import conflict, invalid, rule
+from backend.kit.words import in_chinese, members_in_chinese, things_in_chinese
+from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind
+
+in_chinese({
+    "reason": "原因", "evidence": "证据", "reference": "编号", "scheme": "机制", "issueReference": "签发编号",
+    "accountCode": "账户代码", "code": "代码", "name": "名称", "species": "树种", "source": "来源",
+    "institution": "机构", "ownerName": "户名",
+})  # fmt: skip
+things_in_chinese({
+    "AssetAccount": "资产账户", "AssetLot": "资产批次", "AssetTransfer": "资产划转", "Obligation": "履约义务",
+    "AssetReservation": "资产预留", "OffsetSurrender": "抵销清缴", "ComplianceReminder": "履约提醒",
+    "RuleException": "规则例外", "AssetTrade": "资产交易", "CarbonProject": "减排项目", "ProjectClaim": "减排量申报",
+})  # fmt: skip
+members_in_chinese(AssetClass, {
+    "ALLOWANCE": "碳排放配额", "CCER": "核证自愿减排量", "VERIFIED_SAVING": "经政府核定的节能减排量",
+    "SINK": "经核证的自有碳汇",
+})  # fmt: skip
+members_in_chinese(Origin, {
+    "ALLOCATED": "免费分配", "AUCTIONED": "有偿竞买", "PURCHASED": "市场购入", "ISSUED_CREDIT": "减排量登记",
+    "CERTIFIED_SINK": "碳汇核证",
+})  # fmt: skip
+members_in_chinese(AccountKind, {
+    "HOLDING": "持有账户", "REGISTRY": "注册登记账户", "TRADING": "交易账户", "ISSUER": "签发方", "MARKET": "外部市场",
+    "SURRENDERED": "已清缴", "RETIRED": "已注销用于中和", "CANCELLED": "已自愿注销",
+})  # fmt: skip
+members_in_chinese(TransferKind, {
+    "ISSUE": "签发", "TRANSFER": "划转", "SURRENDER": "清缴", "RETIRE": "注销用于中和", "CANCEL": "自愿注销",
+    "REVERSE": "冲正", "SPLIT": "拆分", "MERGE": "合并",
+})  # fmt: skip
 
 INSUFFICIENT_BALANCE = rule(
     "INSUFFICIENT_BALANCE",
@@ -83,9 +112,16 @@ NOT_REVERSIBLE = rule(
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
-    en="Account {account} has {available} t of lot {lot} free, and {asked} t would have to go back: the others moved "
-    "on, or are set aside.",
-    zh="账户 {account} 可用批次 {lot} 仅 {available} 吨，冲正需退回 {asked} 吨：其余已转出，或已冻结、预留。",
+    en="Account {account} has {available} t of lot {lot} left, and {asked} t would have to go back: the others moved "
+    "on. Reverse first what moved them.",
+    zh="账户 {account} 的批次 {lot} 仅余 {available} 吨，冲正需退回 {asked} 吨：其余已转出。请先冲正其后的划转。",
+)
+REVERSAL_FROZEN = rule(
+    "REVERSAL_FROZEN",
+    en="{asked} t of lot {lot} would have to go back out of account {account}: {available} t are free there, {frozen} "
+    "t are frozen, pledged or reserved, {gone} t moved on. End the reservation first, and reverse what moved on.",
+    zh="冲正需从账户 {account} 退回批次 {lot} {asked} 吨：可用 {available} 吨，已冻结、质押或预留 {frozen} 吨，"
+    "已转出 {gone} 吨。请先解除冻结或预留，并冲正其后的划转。",
 )
 BAD_QUANTITY = invalid(
     "BAD_QUANTITY",
@@ -116,6 +152,17 @@ USE_NEEDS_BENEFICIARY = invalid(
     "USE_NEEDS_BENEFICIARY",
     en="{kind} needs the organisation it serves and the year it is for.",
     zh="{kind} 须指明受益组织与所属年度。",
+)
+PURPOSE_NEEDED = invalid(
+    "PURPOSE_NEEDED",
+    en="Units retired for neutrality need a `purpose`: say what they neutralise, the emissions of which boundary, "
+    "event or product, besides the organisation they serve and its year (8.4.1).",
+    zh="注销用于中和须填写用途 purpose：说明所抵销的排放（边界、活动或产品），并指明受益组织与所属年度（8.4.1）。",
+)
+TEXT_TOO_LONG = invalid(
+    "TEXT_TOO_LONG",
+    en="{what} has {length} characters and may have {most}; refer to a document for the rest.",
+    zh="{what} 有 {length} 个字符，最多 {most} 个；其余内容请引用文件。",
 )
 NO_BENEFICIARY_HERE = invalid(
     "NO_BENEFICIARY_HERE",
@@ -160,7 +207,7 @@ ACCOUNT_CODE_TAKEN = conflict(
 MISSING_TEXT = invalid(
     "MISSING_TEXT",
     en="{what} must not be empty.",
-    zh="{what} 不能为空。",
+    zh="{what_zh}不能为空。",
 )
 BAD_TONNES = invalid(
     "BAD_TONNES",

@@ -42,6 +42,7 @@ from backend.ledger.graphql_types import (
 )
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import PostingService
+from backend.ledger.rulebook.graphql import TransferRemark
 from backend.ledger.service import LedgerService
 from tenants.access import Permission
 from tenants.commands import Done
@@ -227,6 +228,7 @@ class Mutations:
             IssueLotsResult(
                 lot=None if row.lot is None else AssetLot.of(row.lot),
                 error=row_error(row.refusal, info.context.locale, "lots", str(i)),
+                remarks=[TransferRemark.of(r, info.context.locale) for r in row.remarks],
             )
             for i, row in enumerate(done.value.rows)
         ]

@@ -86,7 +86,7 @@ class LotInput:
     account_code: str = HOLDING
     """Account of that organisation they go to; HOLDING is opened on first use."""
     evidence: str = ""
-    """Reference of the document that proves the issue."""
+    """Reference of the document that proves the issue; at most 2000 characters. An issue without one is remarked."""
 
     def command(self, *path: str) -> NewLot:
         return build(
@@ -138,9 +138,9 @@ class _UseInput(MutationInput):
     for_year: int
     """Year they serve; a compliance period of several years is named by its last."""
     purpose: str = ""
-    """Purpose, in words."""
+    """Purpose, in words; at most 2000 characters."""
     evidence: str = ""
-    """Reference of the document that proves it."""
+    """Reference of the document that proves it; at most 2000 characters. A use without one is remarked."""
     effective_on: date | None = None
     """Day it takes effect; today when not given, never later."""
 
@@ -159,7 +159,7 @@ class SurrenderAssetsInput(_UseInput):
 
 @input_type
 class RetireAssetsInput(_UseInput):
-    """Units to retire for carbon neutrality (8.4)."""
+    """Units to retire for carbon neutrality (8.4): for whom, which year and what for; the purpose must be given."""
 
     def command(self) -> Order:
         return self.order(TransferKind.RETIRE)
@@ -176,9 +176,9 @@ class CancelAssetsInput(MutationInput):
     for_year: int | None = None
     """Year they serve."""
     purpose: str = ""
-    """Purpose, in words."""
+    """Purpose, in words; at most 2000 characters."""
     evidence: str = ""
-    """Reference of the document that proves it."""
+    """Reference of the document that proves it; at most 2000 characters. A use without one is remarked."""
     effective_on: date | None = None
     """Day it takes effect; today when not given, never later."""
 
@@ -221,9 +221,9 @@ class TransferInput:
     transfer_id: strawberry.ID | None = None
     """The transfer to take back: for REVERSE."""
     purpose: str = ""
-    """Purpose, in words."""
+    """Purpose, in words; at most 2000 characters. RETIRE must have one."""
     evidence: str = ""
-    """Reference of the document that proves it."""
+    """Reference of the document that proves it; at most 2000 characters. A use without one is remarked."""
     effective_on: date | None = None
     """Day it takes effect; today when not given, never later."""
 

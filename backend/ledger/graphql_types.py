@@ -319,6 +319,8 @@ class IssueLotsResult:
     """The lot, when it was issued."""
     error: UserError | None = None
     """Why it was not; its path begins with the row."""
+    remarks: list[TransferRemark]
+    """What is to be said of the issue; recorded with its transfer."""
 
 
 @object_type

@@ -11,6 +11,7 @@ from uuid import UUID
 from backend.kit.database import RollBack
 from backend.ledger.codes import NOT_POSTED
 from backend.ledger.domain import Balance, Lot, Obligation, Refusal, Transfer
+from backend.ledger.effects import in_order
 from tenants.commands import Done
 
 A = TypeVar("A")
@@ -18,10 +19,11 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class LotOutcome:
-    """One row of an issue: the lot, or why there is none."""
+    """One row of an issue: the lot and what was remarked about its issue, or why there is none."""
 
     lot: Lot | None = None
     refusal: Refusal | None = None
+    remarks: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class KeptList:
 def touched(transfers: Sequence[Transfer], quantities: Sequence[int]) -> tuple[Balance, ...]:
     """The organisations' balances out of those of every account and lot of some transfers, which come in that order."""
     own = {(a.id, leg.lot_id): (a.organisation_id, t.id) for t in transfers for leg in t.legs for a in leg.sides()}
-    pairs = sorted(own, key=lambda pair: (pair[0].int, pair[1].int))
+    pairs = sorted(own, key=in_order)
     told = zip(pairs, quantities, strict=True)
     return tuple(Balance(*pair, q, own[pair][1]) for pair, q in told if own[pair][0] is not None)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.ledger import codes
 from backend.ledger.domain import NewObligation, Obligation, Refusal
@@ -39,8 +39,7 @@ async def record_obligations(change: Change, given: Sequence[NewObligation]) -> 
         elif new.organisation_id in refused:
             outcomes.append(refused[new.organisation_id])
         elif new.organisation_id not in known:
-            key = str(new.organisation_id)
-            outcomes.append(NOT_FOUND(path=("organisationId",), what="Organisation", key=key))
+            outcomes.append(not_found("Organisation", new.organisation_id, "organisationId"))
         else:
             outcomes.append(ledger.put(new))
     made = await obligations.record(change.unit, ledger.new, ledger.superseded) if ledger.new else {}

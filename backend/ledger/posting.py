@@ -46,7 +46,7 @@ class PostingService:
 
     async def post(self, actor: Actor, operation: str, order: Order) -> Done[Posting]:
         """Post one transfer. Errors: those of `checked_order`, `planned` and `held_to`, INSUFFICIENT_BALANCE,
-        REVERSAL_NOT_COVERED, FORBIDDEN.
+        REVERSAL_NOT_COVERED, REVERSAL_FROZEN, FORBIDDEN.
         """
         checked = checked_order(order, self.toolbox.clock.today())
         quick = None if is_exact(checked) else await self._quick.post(actor, operation, order, checked)
@@ -113,9 +113,11 @@ async def post_within(
     *,
     transfer_ids: Sequence[UUID] | None = None,
     found: list[Books] | None = None,
+    besides: UUID | None = None,
 ) -> Posting:
     """Judge every order in a unit of work that is open; post those that stand, under these ids when given. Orders that
-    failed a check before come as their error. `found` is handed the names that were looked up.
+    failed a check before come as their error. `found` is handed the names that were looked up; what is left of the
+    reservation `besides` does not stand in the way of what is posted of it.
     """
     books = await books_of(change, [o for o in orders if isinstance(o, Order)])
     if found is not None:
@@ -124,7 +126,7 @@ async def post_within(
     keys = transfer_ids or [uuid7() for _ in orders]
     plans = [o if isinstance(o, CodedError) else await planner.plan(o, k) for o, k in zip(orders, keys, strict=True)]
     closed = await closings.closed_through(change.unit)
-    plans = await judge(change, [_in_open_period(p, closed) for p in plans])
+    plans = await judge(change, [_in_open_period(p, closed) for p in plans], besides)
     held = await held_to(change, orders, plans, books)
     plans, books = held.plans, held.books
     standing = [p for p in plans if isinstance(p, Transfer)]
@@ -132,6 +134,8 @@ async def post_within(
     refused = {standing[r.index].id: r for r in posted.refused} if posted else {}
     await remember(change, [t for t in standing if t.id not in refused])
     rows = [_outcome(p, refused.get(p.id) if isinstance(p, Transfer) else None, posted, books) for p in plans]
+    if change.actor.dry_run:
+        rows = [replace(row, transfer=row.transfer and replace(row.transfer, recorded_at=None)) for row in rows]
     return Posting(tuple(rows), _own_balances(standing, posted), held.cut if change.actor.dry_run else ())
 
 
@@ -174,14 +178,14 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
         assert refused.available_t is not None, "a day that is short tells by how much"
         return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
     asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
-    back = plan.kind is TransferKind.REVERSE
-    return (codes.REVERSAL_NOT_COVERED if back else codes.INSUFFICIENT_BALANCE)(
-        path=("transferId",) if back else ("legs", str(refused.leg), "quantity"),
-        account=leg.source.named,
-        lot=str(lot),
-        asked=asked,
-        available=refused.available_t,
-    )
+    said = {"account": leg.source.named, "lot": str(lot), "asked": asked, "available": refused.available_t}
+    if plan.kind is TransferKind.REVERSE and refused.reserved_t:
+        assert refused.available_t is not None, "a posting that lacks cover tells how much there is"
+        gone = max(asked - refused.available_t - refused.reserved_t, 0)
+        return codes.REVERSAL_FROZEN(path=("transferId",), frozen=refused.reserved_t, gone=gone, **said)
+    if plan.kind is TransferKind.REVERSE:
+        return codes.REVERSAL_NOT_COVERED(path=("transferId",), **said)
+    return codes.INSUFFICIENT_BALANCE(path=("legs", str(refused.leg), "quantity"), **said)
 
 
 def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:
@@ -250,7 +254,7 @@ async def require_manager(change: Change, organisation_id: UUID | None) -> None:
 
     Errors: FORBIDDEN, NOT_FOUND.
     """
-    refused = FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+    refused = FORBIDDEN(permission=(Permission.ASSET_MANAGE,))
     for permission in (Permission.ASSET_MANAGE, Permission.ASSET_SYNC):
         if change.actor.principal.may_somewhere(permission):
             try:

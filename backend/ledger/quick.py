@@ -26,12 +26,14 @@ from backend.ledger.domain import (
     Account,
     AccountKind,
     AccountRef,
+    Balance,
     LotRef,
     NamedLot,
     Order,
     Transfer,
     TransferKind,
 )
+from backend.ledger.effects import pairs_of
 from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, touched
 from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
@@ -43,7 +45,8 @@ from tenants.commands import Actor, brief_digest
 MOST_NAMES: Final = 200_000
 """Names of one tenant that a process keeps, about 100 MB of them at most; then it begins anew."""
 QUICK: Final = frozenset({TransferKind.TRANSFER, TransferKind.CANCEL})
-"""Uses are judged by rules of their scheme and year, and a reversal by what it takes back: these look closer."""
+"""Uses are judged by rules of their scheme and year, and a reversal by what it takes back: these look closer. So does
+a cancellation without a paper, which is remarked."""
 _MOVERS: Final = (Permission.ASSET_MANAGE, Permission.ASSET_SYNC)
 
 
@@ -86,7 +89,7 @@ class Quick:
     async def post(self, actor: Actor, operation: str, body: Order, order: Order) -> Posting | None:
         """Post a checked order with whatever else waits; None when it has to go the ordinary way."""
         # A day that is named may be a closed one.
-        if actor.dry_run or order.kind not in QUICK or body.effective_on is not None:
+        if actor.dry_run or not _plain(order) or body.effective_on is not None:
             return None
         plans = self._plans(actor, [order]) or await self._looked_up(actor, [order])
         if plans is None:
@@ -102,19 +105,19 @@ class Quick:
                 actor.idempotency_key,
                 brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
-                len(_pairs(plan)),
+                pairs_of(plan),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
         except NotTaken:
             return None
-        return _posting(plan, landed)
+        return _posting(asked, landed)
 
     async def post_list(
         self, actor: Actor, operation: str, body: object, asked: Sequence[Order], orders: Sequence[Order]
     ) -> Posting | None:
         """Post checked orders (`asked`: as they came) whole; None when the list has to go the ordinary way."""
-        if actor.dry_run or any(order.kind not in QUICK for order in asked):
+        if actor.dry_run or not all(map(_plain, orders)):
             return None
         # A day that is named may be a closed one.
         if any(order.effective_on is not None for order in asked):
@@ -176,6 +179,11 @@ class Quick:
         return self._plans(actor, orders)
 
 
+def _plain(order: Order) -> bool:
+    """Nothing is judged or remarked about it."""
+    return order.kind in QUICK and (order.kind is TransferKind.TRANSFER or bool(order.evidence))
+
+
 def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tuple[UUID, UUID]]:
     nodes = {g.organisation_id for p in _MOVERS for g in principal.granting(p)}
     if not nodes:
@@ -185,10 +193,9 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
     return ((organisation, node) for organisation in organisations for node in nodes if node is not None)
 
 
-def _pairs(plan: Transfer) -> set[tuple[UUID, UUID]]:
-    """Each account and lot whose balance a transfer touches."""
-    return {(account.id, leg.lot_id) for leg in plan.legs for account in leg.sides()}
-
-
-def _posting(plan: Transfer, landed: Landed) -> Posting:
-    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), touched((plan,), landed.quantities))
+def _posting(asked: Asked, landed: Landed) -> Posting:
+    plan = asked.plan
+    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id is not None}
+    told = zip(asked.pairs, landed.quantities, strict=True)
+    balances = tuple([Balance(*pair, quantity_t, plan.id) for pair, quantity_t in told if pair[0] in own])
+    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)

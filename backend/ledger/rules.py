@@ -39,6 +39,8 @@ from backend.ledger.rulebook.domain import known_market
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
 MAX_ROWS: Final = 500
+MOST_LETTERS: Final = 2000
+"""Of a purpose, a reference, a reason: what is longer belongs into the document that is referred to."""
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 _FITTING: Final[Mapping[AssetClass, tuple[Origin, ...]]] = {
     AssetClass.ALLOWANCE: (Origin.ALLOCATED, Origin.AUCTIONED, Origin.PURCHASED),
@@ -79,7 +81,9 @@ def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
     """
     assert order.effective_on is not None, "a checked order has its day"
     if order.beneficiary_id is not None and order.beneficiary_id not in books.organisations:
-        raise codes.UNKNOWN_BENEFICIARY(path=("beneficiaryId",), organisation=str(order.beneficiary_id))
+        raise codes.UNKNOWN_BENEFICIARY(
+            path=("beneficiaryId",), organisation=global_id("Organisation", order.beneficiary_id)
+        )
     return Transfer(
         id=transfer_id,
         kind=order.kind,
@@ -167,7 +171,7 @@ def check_size(count: int, what: str) -> None:
 def checked_lot(new: NewLot) -> NewLot:
     """The lot in canonical form.
 
-    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
+    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, TEXT_TOO_LONG, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
     """
     check_quantity(new.quantity_t)
     if new.vintage is not None:
@@ -175,9 +179,9 @@ def checked_lot(new: NewLot) -> NewLot:
     if new.origin not in _FITTING[new.asset_class]:
         raise codes.ORIGIN_DOES_NOT_FIT(
             path=("origin",),
-            asset_class=new.asset_class.value,
-            origin=new.origin.value,
-            fitting=", ".join(_FITTING[new.asset_class]),
+            asset_class=new.asset_class,
+            origin=new.origin,
+            fitting=_FITTING[new.asset_class],
         )
     if new.serial is not None:
         length = new.serial.last - new.serial.first + 1
@@ -193,10 +197,10 @@ def checked_lot(new: NewLot) -> NewLot:
         new,
         scheme=_text(new.scheme, "scheme"),
         issue_reference=_text(new.issue_reference, "issueReference"),
-        project=tidy(new.project),
+        project=worded(new.project, "project"),
         serial=new.serial and replace(new.serial, prefix=clean(new.serial.prefix)),
         account_code=_text(new.account_code, "accountCode"),
-        evidence=tidy(new.evidence),
+        evidence=worded(new.evidence, "evidence"),
     )
 
 
@@ -204,17 +208,18 @@ def checked_order(order: Order, today: date) -> Order:
     """The order in canonical form, its day filled in; what needs the books to judge is judged later.
 
     Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
-    WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
+    PURPOSE_NEEDED, TEXT_TOO_LONG, WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
     """
-    effective_on = order.effective_on or today
-    if effective_on > today:
-        raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=effective_on.isoformat(), today=str(today))
+    effective_on = effective(order.effective_on, today)
+    purpose = worded(order.purpose, "purpose")
     if order.kind in OWN_COMMANDS:
-        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind.value, command=OWN_COMMANDS[order.kind])
+        raise codes.ISSUE_BY_LOTS(path=("kind",), kind=order.kind, command=OWN_COMMANDS[order.kind])
     if order.kind is not TransferKind.REVERSE:
         if not 1 <= len(order.legs) <= MAX_LEGS:
             raise codes.WRONG_LEGS(path=("legs",), count=len(order.legs), most=MAX_LEGS)
         _check_beneficiary(order)
+    if order.kind is TransferKind.RETIRE and not purpose:
+        raise codes.PURPOSE_NEEDED(path=("purpose",))
     for number, leg in enumerate(order.legs):
         check_quantity(leg.quantity_t, "legs", str(number), "quantity")
         _check_destination(order.kind, leg, ("legs", str(number)))
@@ -225,11 +230,34 @@ def checked_order(order: Order, today: date) -> Order:
         legs=tuple([_tidy_leg(leg) for leg in order.legs]),
         beneficiary_id=order.beneficiary_id,
         for_year=order.for_year,
-        purpose=tidy(order.purpose),
-        evidence=tidy(order.evidence),
+        purpose=purpose,
+        evidence=worded(order.evidence, "evidence"),
         effective_on=effective_on,
         reverses_id=order.reverses_id,
     )
+
+
+def effective(asked: date | None, today: date) -> date:
+    """The day something takes effect: today unless it is said. Errors: EFFECTIVE_IN_FUTURE."""
+    if asked is not None and asked > today:
+        raise codes.EFFECTIVE_IN_FUTURE(path=("effectiveOn",), effective_on=asked.isoformat(), today=str(today))
+    return asked or today
+
+
+def worded(text: str, *path: str) -> str:
+    """A purpose or reference in canonical form. Errors: TEXT_TOO_LONG."""
+    said = tidy(text)
+    if len(said) > MOST_LETTERS:
+        raise codes.TEXT_TOO_LONG(path=path, what=path[-1], length=len(said), most=MOST_LETTERS)
+    return said
+
+
+def needed(text: str, *path: str) -> str:
+    """The same of one that must be given. Errors: MISSING_TEXT, TEXT_TOO_LONG."""
+    said = worded(text, *path)
+    if not said:
+        raise codes.MISSING_TEXT(path=path, what=path[-1])
+    return said
 
 
 def checked_account(new: NewAccount) -> NewAccount:
@@ -237,9 +265,9 @@ def checked_account(new: NewAccount) -> NewAccount:
     if new.kind in OUTSIDE:
         raise codes.WRONG_DESTINATION(
             path=("kind",),
-            kind=new.kind.value,
+            kind=new.kind,
             need="an organisation opens accounts of the kinds HOLDING, REGISTRY and TRADING",
-            need_zh="组织只能开立 HOLDING、REGISTRY、TRADING 类账户",
+            need_zh="组织只能开立持有账户（HOLDING）、注册登记账户（REGISTRY）或交易账户（TRADING）",
         )
     return replace(new, code=_text(new.code, "code"), name=tidy(new.name))
 
@@ -261,10 +289,10 @@ def checked_obligation(new: NewObligation) -> NewObligation:
 def _check_beneficiary(order: Order) -> None:
     named = (order.beneficiary_id is not None, order.for_year is not None)
     if order.kind not in USES and any(named):
-        raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind.value)
+        raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind)
     needed = order.kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
     if (needed and not all(named)) or (any(named) and not all(named)):
-        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind.value)
+        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind)
     if order.for_year is not None:
         _year(order.for_year, "forYear")
 
@@ -298,7 +326,7 @@ def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:
-    return codes.WRONG_DESTINATION(path=path, kind=kind.value, need=need[0], need_zh=need[1])
+    return codes.WRONG_DESTINATION(path=path, kind=kind, need=need[0], need_zh=need[1])
 
 
 def _tidy_leg(leg: LegOrder) -> LegOrder:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.database import Database, ReadSession, UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.ledger.repository import seals
 from backend.ledger.repository.seals import Anchor, Seal
 from backend.ledger.verify import BrokenError, Verifier, merkle_path, merkle_root
@@ -34,7 +34,7 @@ async def tenant_named(database: Database, slug: str) -> UUID:
     async with database.read(None) as session:
         found = await seals.tenant_named(session, slug)
     if found is None:
-        raise NOT_FOUND(path=("tenant",), what="Tenant", key=slug)
+        raise not_found("Tenant", slug, "tenant")
     return found
 
 
@@ -141,7 +141,7 @@ async def proof(session: ReadSession, transfer_id: UUID) -> Proof:
     """Within a session that sees one instant. Errors: NOT_FOUND."""
     seal = await seals.seal_of(session, transfer_id)
     if seal is None:
-        raise NOT_FOUND(what="AssetTransfer", key=str(transfer_id))
+        raise not_found("AssetTransfer", transfer_id)
     words = await seals.lines(session, [transfer_id])
     for anchor in await seals.anchors(session):
         if anchor.first_seal <= seal.number <= anchor.last_seal:

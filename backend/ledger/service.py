@@ -10,13 +10,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.accounts.domain import AccountState
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -42,7 +43,8 @@ from backend.ledger.posting import require_manager
 from backend.ledger.projects.codes import LOTS_COME_FROM_CLAIMS
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
-from backend.ledger.rulebook.repository import not_open
+from backend.ledger.rulebook.repository import not_open, remember
+from backend.ledger.rulebook.service import without_paper
 from backend.ledger.rules import check_size, checked_account, checked_lot
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -128,7 +130,7 @@ class LedgerService:
     async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
         """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
         LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT,
-        FORBIDDEN, …
+        TEXT_TOO_LONG, FORBIDDEN, …
         """
         check_size(len(batch.lots), "lots")
 
@@ -168,11 +170,13 @@ class LedgerService:
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
         refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
-        for (index, _), lot in zip(sound, made, strict=True):
-            rows[index] = LotOutcome(lot=lot)
+        for (index, new), lot in zip(sound, made, strict=True):
+            said = () if new.evidence else without_paper(TransferKind.ISSUE, new.issued_on)
+            rows[index] = LotOutcome(lot=lot, remarks=said)
         for refusal in refused:
             index, new = sound[refusal.index]
             rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
+        await remember(change.unit, {r.lot.issued_by: r.remarks for r in rows if r.lot is not None})
         return rows
 
     def _check_issue_day(self, new: NewLot, closed: date | None) -> None:
@@ -252,7 +256,7 @@ class LedgerService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             owed = await obligations.of_years(session, [organisation_id], year, year)
             full = await obligations.by_ids(session, [o.id for o in owed], principal)
             return Position(
@@ -312,7 +316,7 @@ def _lot(new: NewLot) -> Lot:
     )
 
 
-def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, str]) -> CodedError | None:
+def _not_received(new: NewLot, account: Account | None, shut: Mapping[UUID, AccountState]) -> CodedError | None:
     if account is None:
         return codes.UNKNOWN_ACCOUNT(path=("accountCode",), account=str(_receiver(new)))
     if account.id in shut:
@@ -335,4 +339,4 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
 async def must_exist(change: Change, organisation_id: UUID) -> None:
     """Refuse (NOT_FOUND) an organisation that the tenant does not have."""
     if not await names.organisations(change.unit, [organisation_id]):
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
+        raise not_found("Organisation", organisation_id, "organisationId")

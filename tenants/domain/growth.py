@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND, CodedError, rule
+from backend.kit.errors import CodedError, not_found, rule
 from backend.kit.ids import uuid7
 from tenants.domain.organisations import (
     CODE_TAKEN,
@@ -101,7 +101,7 @@ class Growth:
         path = "parentId" if row.parent_id else "parentCode"
         parent = self.by_id.get(row.parent_id) if row.parent_id else self.by_code.get(row.parent_code or "")
         if parent is None:
-            raise NOT_FOUND(path=(path,), what="Organisation", key=str(row.parent_id or row.parent_code))
+            raise not_found("Organisation", row.parent_id or row.parent_code or "", path)
         self._ask(parent.id, path)
         return parent
 

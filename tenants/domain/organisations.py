@@ -10,7 +10,13 @@ from uuid import UUID
 
 from backend.kit.errors import INVALID_INPUT, CodedError, conflict
 from backend.kit.text import clean, tidy
+from backend.kit.words import members_in_chinese, things_in_chinese
 from tenants.domain.codes import credit_code, division_code, industry_code
+
+things_in_chinese({
+    "Tenant": "租户", "Organisation": "组织", "BoundarySetting": "边界设置", "Member": "成员",
+    "RoleAssignment": "角色授予", "AuditEvent": "审计记录",
+})  # fmt: skip
 
 
 class OrganisationKind(StrEnum):
@@ -22,6 +28,9 @@ class OrganisationKind(StrEnum):
     """A company below a group or another subsidiary (子公司)."""
     SITE = "SITE"
     """A place of production with one physical boundary (厂区)."""
+
+
+members_in_chinese(OrganisationKind, {"GROUP": "集团", "SUBSIDIARY": "子公司", "SITE": "厂区"})
 
 
 class EnteringReason(StrEnum):

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from backend.kit.words import members_in_chinese
+
 
 class Permission(StrEnum):
     """A thing one can be allowed to do to the records of an organisation."""
@@ -92,6 +94,22 @@ class Role(StrEnum):
     """A partner system that syncs carbon assets and activity data. 合作系统"""
 
 
+members_in_chinese(Permission, {
+    "organisation.read": "查看组织", "organisation.manage": "管理组织", "boundary.manage": "管理边界设置",
+    "member.read": "查看成员", "member.manage": "管理成员", "tenant.manage": "管理租户", "audit.read": "查看审计记录",
+    "totals.read": "查看汇总", "emission.read": "查看排放数据", "emission.record": "填报排放数据",
+    "emission.manage": "管理排放核算", "emission.approve": "批准排放清单", "emission.verify": "核查排放清单",
+    "asset.read": "查看碳资产", "asset.manage": "管理碳资产", "asset.sync": "同步碳资产",
+    "consolidation.run": "合并与判定", "job.manage": "管理任务", "management.read": "查看管理体系记录",
+    "management.write": "填写管理体系记录",
+})  # fmt: skip
+members_in_chinese(Role, {
+    "TENANT_ADMINISTRATOR": "租户管理员", "TOP_MANAGEMENT": "最高管理者", "OVERALL_LEAD": "总体负责人",
+    "NEUTRALITY_TEAM": "碳中和管理团队", "DEPARTMENT_MANAGER": "部门经理", "HUMAN_RESOURCES": "人力资源",
+    "ACCOUNTING_ENGINEER": "碳排放核算工程师", "MONITORING_STAFF": "监测人员", "PURCHASER": "采购人员",
+    "ASSET_MANAGER": "碳资产管理人员", "INTERNAL_AUDITOR": "内部审核员", "GROUP_TOTALS_VIEWER": "集团汇总查看者",
+    "THIRD_PARTY_VERIFIER": "第三方核查机构", "PARTNER_CLIENT": "合作系统",
+})  # fmt: skip
 _P = Permission
 _READ_ALL: Final = frozenset(
     {

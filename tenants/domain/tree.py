@@ -97,7 +97,7 @@ def check_kinds(kind: OrganisationKind, parent: Organisation | None) -> None:
         need, need_zh = f"cannot lie below a SITE ('{parent.code}')", f"不能位于 SITE（'{parent.code}'）之下"
     else:
         return
-    raise WRONG_PARENT(path=("parentId",), kind=kind.value, need=need, need_zh=need_zh)
+    raise WRONG_PARENT(path=("parentId",), kind=kind, need=need, need_zh=need_zh)
 
 
 def check_parents(child: Organisation, links: Iterable[Link], parents: Mapping[UUID, Organisation]) -> None:

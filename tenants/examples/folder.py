@@ -23,13 +23,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from backend.kit.errors import invalid
+from backend.kit.errors import CodedError, invalid
 from tenants.examples.model import Group, Wanted
 
 BAD_FOLDER = invalid(
     "BAD_GROUP_FOLDER",
     en="{file}, line {line}: {problem}.",
-    zh="{file} 第 {line} 行：{problem}。",
+    zh="{file} 第 {line} 行：{problem_zh}。",
 )
 BOUNDARY_FIELDS: Final = {
     "CONSOLIDATION_APPROACH": ("consolidationApproach", str),
@@ -70,9 +70,15 @@ def _rows(path: Path) -> list[Cells]:
         found = []
         for row in reader:
             if None in row or None in row.values():
-                raise BAD_FOLDER(file=path.name, line=reader.line_num, problem="it has not as many cells as the header")
+                problem, problem_zh = "it has not as many cells as the header", "单元格数与表头不符"
+                raise BAD_FOLDER(file=path.name, line=reader.line_num, problem=problem, problem_zh=problem_zh)
             found.append({key.strip(): value.strip() for key, value in row.items() if value.strip()})
     return found
+
+
+def _bad_row(file: str, index: int, problem: str, problem_zh: str) -> CodedError:
+    """BAD_GROUP_FOLDER for the row counted from 0 below the header."""
+    return BAD_FOLDER(file=file, line=index + 2, problem=problem, problem_zh=problem_zh)
 
 
 def _camel(row: Mapping[str, str]) -> dict[str, Any]:
@@ -95,8 +101,9 @@ def _organisation(row: Cells) -> dict[str, Any]:
 
 def _boundary(folder: Path, index: int, row: Cells) -> dict[str, Any]:
     if row["key"] not in BOUNDARY_FIELDS:
-        problem = f"the key must be one of {', '.join(BOUNDARY_FIELDS)}"
-        raise BAD_FOLDER(file=f"{folder.name}/boundary.csv", line=index + 2, problem=problem)
+        keys = ", ".join(BOUNDARY_FIELDS)
+        problem, problem_zh = f"the key must be one of {keys}", f"key 须为 {keys} 之一"
+        raise _bad_row(f"{folder.name}/boundary.csv", index, problem, problem_zh)
     field, kind = BOUNDARY_FIELDS[row["key"]]
     return {
         "organisation": row["organisation"],
@@ -110,8 +117,9 @@ def _sources(folder: Path, rows: list[Cells], streams: list[Cells]) -> list[dict
     found = {row["code"]: _camel(row) | {"streams": []} for row in rows}
     for index, stream in enumerate(streams):
         if stream["source"] not in found:
-            problem = f"there is no source {stream['source']} in sources.csv"
-            raise BAD_FOLDER(file=f"{folder.name}/streams.csv", line=index + 2, problem=problem)
+            source = stream["source"]
+            problem, problem_zh = f"there is no source {source} in sources.csv", f"sources.csv 中没有排放源 {source}"
+            raise _bad_row(f"{folder.name}/streams.csv", index, problem, problem_zh)
         found[stream["source"]]["streams"].append({k: v for k, v in _camel(stream).items() if k != "source"})
     return list(found.values())
 

@@ -13,7 +13,7 @@ from datetime import date
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
@@ -150,7 +150,7 @@ class MemberService:
             seen = await repository.assignments(change.unit, [assignment_id], change.actor.principal)
             before = seen.get(assignment_id)
             if before is None:
-                raise NOT_FOUND(path=("roleAssignmentId",), what="RoleAssignment", key=str(assignment_id))
+                raise not_found("RoleAssignment", assignment_id, "roleAssignmentId")
             await change.require(Permission.MEMBER_MANAGE, before.organisation_id)
             if before.revoked_at is not None:
                 raise ALREADY_REVOKED(path=("roleAssignmentId",))
@@ -213,7 +213,7 @@ async def _member(change: Change, key: UUID) -> Member:
     """A member the caller can see. Errors: NOT_FOUND."""
     found = (await repository.members(change.unit, [key], change.actor.principal)).get(key)
     if found is None:
-        raise NOT_FOUND(path=("memberId",), what="Member", key=str(key))
+        raise not_found("Member", key, "memberId")
     return found
 
 
@@ -244,10 +244,10 @@ def _check_shape(role: Role, new: NewRole, since: date, now: date, path: tuple[s
         )
     if role is Role.OVERALL_LEAD and new.organisation_id is None:
         need, need_zh = "an organisation: it is about one of them (5.3.4)", "指定组织（5.3.4）"
-        raise ROLE_NEEDS(path=(*path, "organisationId"), role=role.value, need=need, need_zh=need_zh)
+        raise ROLE_NEEDS(path=(*path, "organisationId"), role=role, need=need, need_zh=need_zh)
     if role is Role.THIRD_PARTY_VERIFIER and new.valid_until is None:
         need, need_zh = "an end: set validUntil", "有期限：请填写 validUntil"
-        raise ROLE_NEEDS(path=(*path, "validUntil"), role=role.value, need=need, need_zh=need_zh)
+        raise ROLE_NEEDS(path=(*path, "validUntil"), role=role, need=need, need_zh=need_zh)
 
 
 async def _check_own(change: Change, member: Member, role: Role, node: UUID | None, path: tuple[str, ...]) -> None:
@@ -258,7 +258,7 @@ async def _check_own(change: Change, member: Member, role: Role, node: UUID | No
     if not beyond:
         return
     if principal.scopes is not None or not any(g.role in GRANTS_ANY_ROLE for g in own):
-        raise ROLE_BEYOND_OWN(path=(*path, "role"), role=role.value, permissions=", ".join(sorted(beyond)))
+        raise ROLE_BEYOND_OWN(path=(*path, "role"), role=role, permissions=tuple(sorted(beyond)))
     if member.id == principal.member_id:
         raise SELF_GRANT(path=(*path, "memberId"))
 
@@ -271,7 +271,7 @@ async def _check_standing(
     for found in there:
         if found.member_id == member.id:
             held_for = period(found.valid_from, found.valid_until)
-            raise ROLE_HELD(path=(*path, "role"), name=member.display_name, role=role.value, period=held_for)
+            raise ROLE_HELD(path=(*path, "role"), name=member.display_name, role=role, period=held_for)
         if role is Role.OVERALL_LEAD:
             names = await repository.names(change.unit, [found.member_id])
             held_for = period(found.valid_from, found.valid_until)

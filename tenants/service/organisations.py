@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -221,7 +221,7 @@ async def existing(session: ReadSession, key: UUID, path: str) -> Organisation:
     """Errors: NOT_FOUND."""
     found = (await writing.organisations(session, [key])).get(key)
     if found is None:
-        raise NOT_FOUND(path=(path,), what="Organisation", key=str(key))
+        raise not_found("Organisation", key, path)
     return found
 
 

@@ -176,7 +176,7 @@ async def _placed(
             "is the root of a tree: it has no parent and nobody above holds it",
             "是树的根，没有上级和持股关系",
         )
-        raise WRONG_PARENT(path=("organisationId",), kind=child.kind.value, need=need, need_zh=need_zh)
+        raise WRONG_PARENT(path=("organisationId",), kind=child.kind, need=need, need_zh=need_zh)
     check_present(child, on, path)
     await _require_above(change, child, on)
     return child, (await writing.links_of(change.unit, [key]))[key]
@@ -189,7 +189,7 @@ async def _require_above(change: Change, child: Organisation, on: date) -> None:
         await change.require(Permission.ORGANISATION_MANAGE, place.parent_id if place else None)
     except CodedError as error:
         if error.code is NOT_FOUND:
-            raise FORBIDDEN(permission=Permission.ORGANISATION_MANAGE.value) from error
+            raise FORBIDDEN(permission=(Permission.ORGANISATION_MANAGE,)) from error
         raise
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from backend.kit.database import UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.jobs.domain import FINISHED, JOB_FINISHED, JOB_NOT_OVER, Job, JobState
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
@@ -39,7 +39,7 @@ class JobService:
 
         async def steer(unit: UnitOfWork, job: Job) -> None:
             if job.state in FINISHED:
-                raise JOB_FINISHED(path=("id",), state=job.state.value)
+                raise JOB_FINISHED(path=("id",), state=job.state)
             if job.state is JobState.QUEUED:
                 await repository.cancel_queued(unit, key)
             else:
@@ -55,7 +55,7 @@ class JobService:
 
         async def steer(unit: UnitOfWork, job: Job) -> None:
             if job.state not in {JobState.FAILED, JobState.CANCELLED}:
-                raise JOB_NOT_OVER(path=("id",), state=job.state.value)
+                raise JOB_NOT_OVER(path=("id",), state=job.state)
             await repository.queue_again(unit, key)
 
         return await self._steer(actor, "retryJob", key, steer)
@@ -66,7 +66,7 @@ class JobService:
         async def work(change: Change) -> Job:
             before = await repository.locked(change.unit, actor.principal, key)
             if before is None:
-                raise NOT_FOUND(path=("id",), what="Job", key=str(key))
+                raise not_found("Job", key, "id")
             await change.require_unless_own(before.created_by, Permission.JOB_MANAGE, before.organisation_id)
             await steer(change.unit, before)
             after = (await repository.jobs(change.unit, actor.principal, [key]))[key]

@@ -69,7 +69,7 @@ async def test_a_site_out_of_reach_is_as_if_it_were_not(works: Works) -> None:
     (outcome,) = nobody["outcomes"]
     assert outcome["record"] is None
     assert outcome["error"]["code"] == "NOT_FOUND"
-    assert "EmissionSource" in outcome["error"]["message"]
+    assert "emission source" in outcome["error"]["message"]
     assert await codes(neighbour, "supersedeActivity", {"id": record["id"], "reason": "x"}) == ["NOT_FOUND"]
     assert await codes(neighbour, "createEmissionSource", works.source_input("X")) == ["NOT_FOUND"]
     query = (

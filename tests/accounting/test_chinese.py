@@ -62,7 +62,7 @@ def strays(text: str) -> set[str]:
 @pytest.mark.parametrize("kind", NAMES, ids=lambda k: k.__name__)
 def test_every_member_has_a_chinese_name(kind: Any) -> None:
     assert set(NAMES[kind]) == {m.value for m in kind}
-    assert not [name for name in NAMES[kind].values() if re.search("[A-Za-z]", name)]
+    assert not [name for name in NAMES[kind].values() if re.search("[A-Za-z]", name.replace("SF6", ""))]
 
 
 def _remarks() -> Iterator[str]:

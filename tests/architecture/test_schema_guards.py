@@ -33,6 +33,7 @@ SIGNED_IN = {
     "methodKinds": "the registry of methods is the same for everyone",
     "markets": "the rulebook is the same for everyone",
     "rules": "the rulebook is the same for everyone",
+    "allowanceEntitlement": "plans are the same for everyone; nothing but what is sent goes into the answer",
     "projectRegimes": "regimes are the same for everyone",
     "methodologies": "methodologies are the same for everyone",
 }

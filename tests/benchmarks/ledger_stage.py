@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
@@ -30,6 +31,7 @@ ORGANISATIONS: Final = 200
 LOTS: Final = 20
 SCALE: Final = 10
 ROWS: Final = 500
+_THOUGHT_UP_BITS: Final = 14
 
 
 class Stage:
@@ -41,6 +43,9 @@ class Stage:
         self.principal = principal
         self.organisations = organisations
         self.lots = lots
+        dice = random.Random(1)
+        self.orders = [self._order(dice) for _ in range(1 << _THOUGHT_UP_BITS)]
+        self.run, self.keys = uuid7().hex, count()
 
     @classmethod
     async def create(cls, owner: Database, database: Database, issued_on: date | None = None) -> Stage:
@@ -86,14 +91,19 @@ class Stage:
             order = Order(TransferKind.TRANSFER, legs, effective_on=issued_on)
             await self.service.post(Actor(self.principal), "transferAssets", order)
 
-    def order(self, dice: random.Random) -> Order:
+    def _order(self, dice: random.Random) -> Order:
         """Some units of any lot from any account to any other."""
         source, destination = dice.sample(self.organisations, 2)
         leg = LegOrder(dice.choice(self.lots), dice.randint(1, 9), _of(source), _of(destination))
         return Order(TransferKind.TRANSFER, (leg,))
 
+    def order(self, dice: random.Random) -> Order:
+        """One of those thought up beforehand: what callers think is not what is measured."""
+        return self.orders[dice.getrandbits(_THOUGHT_UP_BITS)]
+
     def actor(self) -> Actor:
-        return Actor(self.principal, idempotency_key=str(uuid7()), correlation_id="bench")
+        """The principal with a key not used before."""
+        return Actor(self.principal, idempotency_key=f"{self.run}-{next(self.keys)}", correlation_id="bench")
 
     async def post(self, dice: random.Random) -> int:
         await self.service.post(self.actor(), "transferAssets", self.order(dice))

@@ -11,7 +11,7 @@ import pytest
 import strawberry
 from graphql import GraphQLSchema, parse
 
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.execute import Executor, GraphQLRequest, GraphQLResponse
 from backend.kit.graphql.fields import mutation, query
@@ -117,7 +117,7 @@ class Mutation:
         """Make a thing."""
         RAN.append(input.name)
         if input.name == "refused":
-            raise NOT_FOUND(path=("name",), kind="Thing", id="1")
+            raise not_found("Thing", "1", "name")
         if input.name == "broken":
             raise RuntimeError(input.name)
         parts: Any = [Part(weight=x.weight) for x in input.parts or ()]

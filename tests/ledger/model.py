@@ -36,7 +36,7 @@ class Model:
                 return "ALREADY_REVERSED"
             legs = tuple((lot, to, source, quantity) for lot, source, to, quantity in original.legs)
             if not self._covered(legs):
-                return "REVERSAL_NOT_COVERED"
+                return self._hindrance(legs)
             self.reversed.add(move.reverses)
         else:
             legs = move.legs
@@ -53,3 +53,7 @@ class Model:
         for lot, source, _, quantity in legs:
             asked[source, lot] += quantity
         return all(self.balances[cell] >= quantity for cell, quantity in asked.items())
+
+    def _hindrance(self, legs: tuple[tuple[str, str, str, int], ...]) -> str:
+        """Why a reversal that is not covered cannot be."""
+        return "REVERSAL_NOT_COVERED"

@@ -15,7 +15,9 @@ HOLDERS = ("steel", "cement")
 
 @dataclass(slots=True)
 class Holding(Model):
-    """The model with units set aside: what is held cannot be spent, and is free again when its hold ends."""
+    """The model with units set aside: what is held cannot be spent, but for parts of it that are posted, and is free
+    again when its hold ends. `holds` has what is left of each.
+    """
 
     held: Counter[tuple[str, str]] = field(default_factory=Counter)
     holds: dict[int, Legs] = field(default_factory=dict)
@@ -26,6 +28,15 @@ class Holding(Model):
         for lot, source, _, quantity in legs:
             asked[source, lot] += quantity
         return all(self.balances[cell] - self.held[cell] >= quantity for cell, quantity in asked.items())
+
+    def _hindrance(self, legs: Legs) -> str:
+        """The first leg that lacks cover tells: some of its units are set aside, or all that lack moved on."""
+        asked: Counter[tuple[str, str]] = Counter()
+        for lot, source, _, quantity in legs:
+            asked[source, lot] += quantity
+        cells = [(source, lot) for lot, source, _, _ in legs]
+        short = next(c for c in cells if self.balances[c] - self.held[c] < asked[c])
+        return "REVERSAL_FROZEN" if self.held[short] else "REVERSAL_NOT_COVERED"
 
     def hold(self, number: int, legs: Legs) -> str | None:
         if not self._covered(legs):
@@ -44,6 +55,17 @@ class Holding(Model):
         for lot, source, _, quantity in self.holds[number]:
             self.held[source, lot] -= quantity
         return None
+
+    def take(self, number: int, wanted: list[int], *, final: bool) -> str | None:
+        """Free so much of each leg to be posted; the rest stays held unless this was the final part, or took it all."""
+        if number not in self.holds or number in self.ended:
+            return self.end(number)
+        legs = self.holds[number]
+        for (lot, source, _, _), quantity in zip(legs, wanted, strict=True):
+            self.held[source, lot] -= quantity
+        self.holds[number] = tuple((*leg[:3], leg[3] - quantity) for leg, quantity in zip(legs, wanted, strict=True))
+        used_up = not any(leg[3] for leg in self.holds[number])
+        return self.end(number) if final or used_up else None
 
 
 @dataclass(slots=True)

@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ledger.compliance.domain import (
-    CarryOverBase,
+from backend.ledger.compliance.domain import CarryOverBase, most_carried_over, offsets_for, offshore_wind
+from backend.ledger.entitlements.domain import (
     PowerUnit,
+    PowerUnitKind,
     deducted,
     differentiated,
-    intensity_allowance,
+    intensity_share,
     load_correction,
-    most_carried_over,
-    offsets_for,
-    offshore_wind,
     power_allowance,
     shortfall_relief,
 )
@@ -27,11 +25,14 @@ from backend.ledger.rulebook.judging import floor
 CARRY_OVER = next(r for r in rulebook().rules("CN") if r.kind is RuleKind.CARRY_OVER)
 
 
-def unit(load: str, *, compensated: bool = True) -> PowerUnit:
-    """A coal unit of 400 MW or more: 1 TWh and 500,000 GJ."""
-    return PowerUnit(
-        Decimal(1_000_000), Decimal(500_000), Decimal("0.791"), Decimal("0.1033"), Decimal(load), compensated
-    )
+RULES = {r.code: r.figures for r in rulebook().rules("CN") if r.kind is RuleKind.ALLOCATION}
+POWER, INDUSTRY = RULES["CN-POWER-2023-2024"], RULES["CN-INDUSTRY-2025"]
+BENCHMARKS = (Decimal("0.791"), Decimal("0.1033"))
+
+
+def unit(load: str, kind: PowerUnitKind = PowerUnitKind.COAL_ABOVE_300MW) -> PowerUnit:
+    """1 TWh and 500,000 GJ."""
+    return PowerUnit("1", kind, Decimal(1_000_000), Decimal(500_000), Decimal(load))
 
 
 def test_a_pre_allocation_is_rounded_down() -> None:
@@ -39,17 +40,25 @@ def test_a_pre_allocation_is_rounded_down() -> None:
 
 
 def test_power_at_peak() -> None:
-    found = power_allowance(unit("0.6"))
+    found = power_allowance(unit("0.6"), BENCHMARKS, POWER)
     assert found.load_correction == Decimal("1.061364")
     assert abs(found.electricity_t - 839_538) <= 1
     assert found.heat_t == 51_650
     assert abs(found.total_t - 891_188) <= 1
 
 
-@pytest.mark.parametrize(("load", "compensated"), [("0.65", True), ("0.8", True), ("0.3", False)])
-def test_power_without_compensation(load: str, compensated: bool) -> None:
-    assert load_correction(unit(load, compensated=compensated)) == 1
-    assert power_allowance(unit(load, compensated=compensated)).total_t == 842_650
+@pytest.mark.parametrize(
+    ("load", "kind"),
+    [
+        ("0.65", PowerUnitKind.COAL_ABOVE_300MW),
+        ("0.8", PowerUnitKind.COAL_UP_TO_300MW),
+        ("0.3", PowerUnitKind.UNCONVENTIONAL_COAL),
+        ("0.3", PowerUnitKind.GAS),
+    ],
+)
+def test_power_without_compensation(load: str, kind: PowerUnitKind) -> None:
+    assert load_correction(unit(load, kind), POWER) == 1
+    assert power_allowance(unit(load, kind), BENCHMARKS, POWER).total_t == 842_650
 
 
 @pytest.mark.parametrize(
@@ -63,16 +72,17 @@ def test_power_without_compensation(load: str, compensated: bool) -> None:
     ],
 )
 def test_intensity(lead: str, alpha: str, allowance: int) -> None:
-    assert intensity_allowance(Decimal(1_000_000), Decimal(lead)) == (Decimal(alpha), allowance)
+    share = intensity_share(Decimal(lead), INDUSTRY)
+    assert (share, floor(1_000_000 * (1 + share))) == (Decimal(alpha), allowance)
 
 
 def test_the_shortfall_is_capped() -> None:
     cap = next(r.share for r in rulebook().rules("CN") if r.kind is RuleKind.SHORTFALL_CAP)
     assert cap is not None
-    found = shortfall_relief(700_000, 1_000_000, cap)
+    found = shortfall_relief(700_000, Decimal(1_000_000), cap)
     assert (found.top_up_t, found.final_t, found.rate) == (100_000, 800_000, Decimal("0.20"))
-    assert shortfall_relief(900_000, 1_000_000, cap).top_up_t == 0
-    assert shortfall_relief(0, 0, cap).rate == 0
+    assert shortfall_relief(900_000, Decimal(1_000_000), cap).top_up_t == 0
+    assert shortfall_relief(0, Decimal(0), cap).rate == 0
 
 
 def test_the_deduction_is_given_back() -> None:

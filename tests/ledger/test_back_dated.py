@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.kit.ids import uuid7
 from backend.kit.provision import OWNER
-from tests.fixtures.ledger import POSTED, RESULTS, TRANSFER, Group, a_lot, key, moved, on_day, used
+from tests.fixtures.ledger import POSTED, RESULTS, TRANSFER, Group, a_lot, key, moved, on_day, retired, used
 from tests.fixtures.world import World
 
 FIRST = date(2025, 2, 1)
@@ -73,8 +73,8 @@ async def test_the_first_short_day_may_come_long_after(late: Group) -> None:
 async def test_uses_reversals_and_withdrawn_issues_too(late: Group) -> None:
     refused = await late.surrender(late.cement, used(late.cement, 5, "V24"), effectiveOn="2025-02-27")
     assert told(refused) == [("SHORT_ON_DAY", ["effectiveOn"])]
-    retired = {"legs": [used(late.cement, 5, "V24")], "beneficiaryId": late.cement, "forYear": 2025}
-    done = await late.manager.do("retireAssets", retired | {"effectiveOn": "2025-05-01"}, POSTED)
+    used_up = retired(late.cement, used(late.cement, 5, "V24"), year=2025, effectiveOn="2025-05-01")
+    done = await late.manager.do("retireAssets", used_up, POSTED)
     # Taken back before it was used: the account of what is retired would have been below zero.
     for day, code in (("2025-04-30", ["SHORT_ON_DAY"]), ("2025-05-01", [])):
         back = {"transferId": done["transfer"]["id"], "effectiveOn": day, "dryRun": True}
@@ -196,7 +196,7 @@ async def test_no_balance_was_ever_below_zero(world: World, moves: list[Any]) ->
             done = await group.manager.attempt("transferAssets", order, POSTED)
             new = [(source, day, -quantity), (to, day, quantity)]
         else:
-            order = {"legs": [used(held[source], quantity, "P")], "beneficiaryId": held[source], "forYear": 2025}
+            order = retired(held[source], used(held[source], quantity, "P"), year=2025)
             done = await group.manager.attempt("retireAssets", order | {"effectiveOn": on}, POSTED)
             new = [(source, day, -quantity)]
         fits = all(_sum(entries + new, source, d) >= 0 for d in range(7))

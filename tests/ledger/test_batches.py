@@ -8,12 +8,12 @@ import pytest
 
 from backend.kit.clock import REPORTING_ZONE, Clock
 from backend.kit.database import Database, count_statements
-from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, a_lot, key, moved, used
+from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, a_lot, key, moved, retired, used
 
 
 def use(organisation_id: str, quantity: int, kind: str = "SURRENDER", **more: Any) -> dict[str, Any]:
     legs = [used(organisation_id, quantity)]
-    return {"kind": kind, "legs": legs, "beneficiaryId": organisation_id, "forYear": 2024} | more
+    return {"kind": kind, **retired(organisation_id, *legs), **more}
 
 
 def codes(rows: list[dict[str, Any]]) -> list[str | None]:
@@ -75,6 +75,7 @@ async def test_transfers_are_judged_in_order(group: Group) -> None:
         use(group.steel, 1),
         {"kind": "ISSUE", "legs": [used(group.steel, 1)]},
         {"kind": "RETIRE", "legs": [used(group.steel, 1)]},
+        use(group.steel, 1, "RETIRE", purpose=" "),
         {"kind": "TRANSFER", "legs": []},
     ]
     payload = await group.manager.do("postTransfers", {"transfers": rows}, RESULTS)
@@ -88,6 +89,7 @@ async def test_transfers_are_judged_in_order(group: Group) -> None:
         "INSUFFICIENT_BALANCE",
         "ISSUE_BY_LOTS",
         "USE_NEEDS_BENEFICIARY",
+        "PURPOSE_NEEDED",
         "WRONG_LEGS",
     ]
     assert payload["results"][3]["error"]["path"] == ["transfers", "3", "legs", "0", "quantity"]
@@ -144,10 +146,7 @@ async def test_five_hundred_in_few_statements(group: Group, database: Database) 
     seen: list[str] = []
     stop = count_statements(database, seen)
     rows = await group.issue(*lots, idempotencyKey="all")
-    uses = [
-        {"kind": "RETIRE", "legs": [used(group.steel, 10, f"L{i}")], "beneficiaryId": group.steel, "forYear": 2024}
-        for i in range(500)
-    ]
+    uses = [{"kind": "RETIRE", **retired(group.steel, used(group.steel, 10, f"L{i}"))} for i in range(500)]
     payload = await group.manager.do("postTransfers", {"transfers": uses}, "results { error { code } }")
     stop()
     assert codes(rows) == codes(payload["results"]) == [None] * 500

@@ -29,7 +29,7 @@ TENANT = uuid7()
 
 def asked(key: str | None = None, member: UUID = TENANT) -> Asked:
     plan: Any = None
-    return Asked(plan, member, "x", "-", key, b"", TENANT, 2)
+    return Asked(plan, member, "x", "-", key, b"", TENANT, ())
 
 
 class Books:

@@ -6,11 +6,15 @@ from typing import Any
 
 from tenants.access import Role
 from tests.accounting.test_inventories import Office
-from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, on_day, used
+from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, moved, on_day, used
 from tests.fixtures.world import World
 
-ALLOCATION = "allocation { stage quantity lotId transferId }"
-CARRIED = "carryOver { sold bought held most earlier quantity rule lotId }"
+ALLOCATION = """allocation { stage quantity lotId transferId effectiveOn recordedAt evidence
+  remarks { code rule source message } }"""
+CARRIED = """carryOver { sold bought held most earlier quantity rule lotId transferId evidence effectiveOn
+  recordedAt }"""
+LATE = "2026-11-20"
+"""A day long after the allocations of 2025 and the last day of carrying over."""
 
 
 def stage(group: Group, name: str, quantity: int, **more: Any) -> dict[str, Any]:
@@ -78,6 +82,77 @@ async def test_allocated_in_stages_and_taken_back(group: Group) -> None:
     assert [(n["stage"], n["quantity"]) for n in nodes] == [("PRE", "700"), ("CLAW_BACK", "100")]
 
 
+async def test_the_year_must_be_one_that_is_allocated_for(group: Group) -> None:
+    manager = on_day(group.manager, LATE)
+
+    async def asked(market: str, year: int) -> dict[str, Any]:
+        given = stage(group, "PRE", 10, market=market, year=year, issueReference=f"{market}-{year}")
+        return await manager.attempt("allocateAllowances", given, ALLOCATION)
+
+    for year in (2018, 2035):
+        refused = await asked("CN", year)
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [("YEAR_NOT_ALLOCATED", ["year"])]
+        assert "2019-2024, 2025, 2026" in refused["errors"][0]["message"]
+    assert await group.held(group.steel) == {}
+    assert (await asked("CN", 2019))["allocation"]["remarks"] == []
+    (draft,) = (await asked("CN", 2026))["allocation"]["remarks"]
+    assert (draft["code"], draft["rule"]) == ("ALLOCATION_YEAR_DRAFT", "CN-YEARS-2026")
+    assert "征求意见稿" in draft["source"]
+    (unknown,) = (await asked("BJ", 2035))["allocation"]["remarks"]
+    assert (unknown["code"], unknown["rule"], unknown["source"]) == ("ALLOCATION_YEAR_UNKNOWN", "", "")
+    document = "{ allowanceAllocations { nodes { year effectiveOn remarks { code message } } } }"
+    nodes = (await manager.ask(document))["allowanceAllocations"]["nodes"]
+    assert {n["year"]: [r["code"] for r in n["remarks"]] for n in nodes} == {
+        2019: [], 2026: ["ALLOCATION_YEAR_DRAFT"], 2035: ["ALLOCATION_YEAR_UNKNOWN"],
+    }  # fmt: skip
+    listed = "{ assetTransfers(kind: ISSUE) { nodes { remarks { code } } } }"
+    kept = [r["code"] for n in (await manager.ask(listed))["assetTransfers"]["nodes"] for r in n["remarks"]]
+    assert sorted(kept) == ["ALLOCATION_YEAR_DRAFT", "ALLOCATION_YEAR_UNKNOWN"], "with the transfer, as other remarks"
+
+
+async def _as_of(group: Group, day: str) -> list[str]:
+    document = "query Q($o: ID!, $d: Date) { assetBalancesAsOf(organisationId: $o, effectiveOn: $d) { quantity } }"
+    return [b["quantity"] for b in (await group.manager.ask(document, o=group.steel, d=day))["assetBalancesAsOf"]]
+
+
+async def test_an_allocation_takes_effect_on_its_day(group: Group) -> None:
+    manager = on_day(group.manager, LATE)
+    pre = stage(group, "PRE", 700, issueReference="YF-1", effectiveOn="2026-06-15")
+    rehearsed = (await manager.do("allocateAllowances", pre | {"dryRun": True}, ALLOCATION))["allocation"]
+    assert (rehearsed["lotId"], rehearsed["recordedAt"]) == (None, None), "what a rehearsal made is nowhere"
+    done = (await manager.do("allocateAllowances", pre, ALLOCATION))["allocation"]
+    assert done["recordedAt"]
+    assert (done["effectiveOn"], bool(done["lotId"])) == ("2026-06-15", True)
+    assert (await _as_of(group, "2026-06-14"), await _as_of(group, "2026-06-15")) == ([], ["700"])
+    await group.manager.do("closeAssetPeriod", {"through": "2026-05-31", "reason": "x"}, "through")
+    back = {"legs": [used(group.steel, 100, "YF-1")]}
+    for name, more, code in (
+        ("FINAL", {"effectiveOn": "2026-06-14"}, "STAGE_TOO_EARLY"),
+        ("FINAL", {"effectiveOn": "2026-11-21"}, "EFFECTIVE_IN_FUTURE"),
+        ("CLAW_BACK", back | {"effectiveOn": "2026-06-14"}, "STAGE_TOO_EARLY"),
+        ("CLAW_BACK", back | {"effectiveOn": "2026-11-21"}, "EFFECTIVE_IN_FUTURE"),
+    ):
+        refused = await manager.attempt("allocateAllowances", stage(group, name, 100, **more), ALLOCATION)
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [(code, ["effectiveOn"])]
+    closed = stage(group, "PRE", 100, year=2024, effectiveOn="2026-05-31")
+    refused = await manager.attempt("allocateAllowances", closed, ALLOCATION)
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("PERIOD_CLOSED", ["effectiveOn"])]
+    # All was away in September: it cannot have been taken back then.
+    away = [moved(group.steel, group.cement, 700, "YF-1")]
+    await manager.do("transferAssets", {"legs": away, "effectiveOn": "2026-09-10"}, POSTED)
+    await manager.do("transferAssets", {"legs": [moved(group.cement, group.steel, 700, "YF-1")]}, POSTED)
+    short = await manager.attempt(
+        "allocateAllowances", stage(group, "CLAW_BACK", 100, **back, effectiveOn="2026-09-20"), ALLOCATION
+    )
+    assert [(e["code"], e["path"]) for e in short["errors"]] == [("SHORT_ON_DAY", ["effectiveOn"])]
+    taken = stage(group, "CLAW_BACK", 100, **back)
+    rehearsed = (await manager.do("allocateAllowances", taken | {"dryRun": True}, ALLOCATION))["allocation"]
+    assert rehearsed["transferId"] is None
+    assert (await manager.do("allocateAllowances", taken, ALLOCATION))["allocation"]["effectiveOn"] == LATE
+    refused = await manager.attempt("allocateAllowances", stage(group, "FINAL", 1, evidence="文" * 2001))
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("TEXT_TOO_LONG", ["evidence"])]
+
+
 async def _traded(group: Group) -> None:
     """Holds 100,000 t of 2024, sold 30,001 t and bought 10,000 t in the window."""
     await group.issue(
@@ -122,6 +197,72 @@ async def test_carry_over(group: Group) -> None:
     held = await group.held(group.steel)
     assert (held["old"], held["young"]) == ("59999", "500")
     assert sum(int(q) for q in held.values()) == 100_500
+
+
+async def test_a_carry_over_entered_late_is_judged_by_its_day(group: Group) -> None:
+    """vectors.json, ets-carryover-1: applied for in May, entered in November."""
+    await _traded(group)
+    manager = on_day(group.manager, LATE)
+    given: dict[str, Any] = {"organisationId": group.steel, "market": "CN", "year": 2025, "evidence": "结转申请 5 月"}
+    given |= {"legs": [used(group.steel, 40_001, "old")], "effectiveOn": "2026-05-20", "idempotencyKey": "k"}
+    for changes, code, path in (
+        ({"effectiveOn": None}, "CARRY_OVER_CLOSED", ["year"]),
+        ({"effectiveOn": "2026-06-11"}, "CARRY_OVER_CLOSED", ["year"]),
+        ({"effectiveOn": "2025-12-31"}, "CARRY_OVER_TOO_EARLY", ["effectiveOn"]),
+        ({"effectiveOn": "2026-11-21"}, "EFFECTIVE_IN_FUTURE", ["effectiveOn"]),
+        ({"evidence": " "}, "MISSING_TEXT", ["evidence"]),
+        ({"evidence": "文" * 2001}, "TEXT_TOO_LONG", ["evidence"]),
+    ):
+        refused = await manager.attempt("carryOverAllowances", given | {"idempotencyKey": None} | changes, CARRIED)
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [(code, path)], changes
+    rehearsed = (await manager.do("carryOverAllowances", given | {"dryRun": True}, CARRIED))["carryOver"]
+    assert [rehearsed[x] for x in ("lotId", "transferId", "recordedAt")] == [None] * 3
+    done = (await manager.do("carryOverAllowances", given, CARRIED))["carryOver"]
+    assert (done["most"], done["quantity"], done["effectiveOn"]) == ("40001", "40001", "2026-05-20")
+    assert done["recordedAt"]
+    other = await manager.attempt("carryOverAllowances", given | {"evidence": "另一份"}, CARRIED)
+    assert other["errors"][0]["code"] == "IDEMPOTENCY_KEY_REUSED", "the paper is part of what was asked for"
+    other = await manager.attempt("carryOverAllowances", given | {"effectiveOn": "2026-05-21"}, CARRIED)
+    assert other["errors"][0]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert (await manager.do("carryOverAllowances", given, CARRIED))["carryOver"] == done
+    document = "query N($i: ID!) { node(id: $i) { ... on AssetLot { issuedOn vintage } } }"
+    lot = (await manager.ask(document, i=done["lotId"]))["node"]
+    assert lot == {"issuedOn": "2026-05-20", "vintage": 2025}
+    (listed,) = (await manager.ask("{ carryOvers { nodes { effectiveOn evidence quantity } } }"))["carryOvers"]["nodes"]
+    assert listed == {"effectiveOn": "2026-05-20", "evidence": "结转申请 5 月", "quantity": "40001"}
+
+
+async def test_who_bought_more_than_sold_carries_the_base_over(group: Group) -> None:
+    """vectors.json, ets-carryover-2; on the last day."""
+    await group.issue(
+        a_lot(group.steel, "old", 30_000),
+        a_lot(group.steel, "bought", 50_000, origin="PURCHASED", issuedOn="2025-03-01"),
+    )
+    given: dict[str, Any] = {"organisationId": group.steel, "market": "CN", "year": 2025, "evidence": "结转申请"}
+    manager = on_day(group.manager, "2026-06-10")
+    over = await manager.attempt("carryOverAllowances", given | {"legs": [used(group.steel, 10_001, "old")]}, CARRIED)
+    assert over["errors"][0]["code"] == "CARRY_OVER_EXCEEDED"
+    done = await manager.do("carryOverAllowances", given | {"legs": [used(group.steel, 10_000, "old")]}, CARRIED)
+    assert (done["carryOver"]["most"], done["carryOver"]["held"]) == ("10000", "80000")
+
+
+async def test_a_carry_over_of_a_past_day_needs_the_units_there(group: Group) -> None:
+    await _traded(group)
+    manager = on_day(group.manager, LATE)
+    await manager.do(
+        "transferAssets",
+        {"legs": [moved(group.steel, group.cement, 90_000, "old")], "effectiveOn": "2026-07-01"},
+        POSTED,
+    )
+    given: dict[str, Any] = {"organisationId": group.steel, "market": "CN", "year": 2025, "evidence": "结转申请"}
+    given |= {"legs": [used(group.steel, 1, "old")], "effectiveOn": "2026-05-20"}
+    refused = await manager.attempt("carryOverAllowances", given, CARRIED)
+    assert [e["code"] for e in refused["errors"]] == ["INSUFFICIENT_BALANCE"]
+    await manager.do("transferAssets", {"legs": [moved(group.cement, group.steel, 90_000, "old")]}, POSTED)
+    given["legs"] = [used(group.steel, 1, "bought")]
+    await group.manager.do("closeAssetPeriod", {"through": "2026-05-31", "reason": "x"}, "through")
+    refused = await manager.attempt("carryOverAllowances", given, CARRIED)
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("PERIOD_CLOSED", ["effectiveOn"])]
 
 
 async def test_carry_over_needs_cleared_years(group: Group) -> None:
@@ -171,6 +312,19 @@ async def test_position_and_deadlines(group: Group) -> None:
     await group.surrender(group.steel, used(group.steel, 61))
     cleared = (await group.manager.ask(due, d="2026-03-01", n=31))["complianceDeadlines"]
     assert [x["event"] for x in cleared] == ["REPORT"]
+
+
+async def test_offsets_and_allowances_meet_what_is_due(group: Group) -> None:
+    """vectors.json, ets-ccer-cap."""
+    await group.issue(a_lot(group.steel, quantity=2_000_000), a_credit(group.steel, quantity=100_000))
+    await group.owe(group.steel, "1234567")
+    document = """query Q($o: ID!) { offsetHeadroom(organisationId: $o, year: 2024) { limits { headroom } }
+      compliancePosition(organisationId: $o, year: 2024) { shortfall } }"""
+    asked = await group.manager.ask(document, o=group.steel)
+    assert asked["offsetHeadroom"]["limits"] == [{"headroom": "61728"}]
+    assert (await group.surrender(group.steel, used(group.steel, 61_729, "ZL-1", "CCER")))["errors"]
+    assert not (await group.surrender(group.steel, used(group.steel, 61_728, "ZL-1", "CCER")))["errors"]
+    assert (await group.manager.ask(document, o=group.steel))["compliancePosition"]["shortfall"] == "1172839"
 
 
 async def test_stages_go_in_their_order(group: Group) -> None:

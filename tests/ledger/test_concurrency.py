@@ -57,12 +57,13 @@ async def test_double_spend(group: Group, way: str) -> None:
     await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.head, 10)]}, POSTED)
     callers = (group.manager, Caller(Services(group.world.services.toolbox), group.manager.principal))
     use = {"legs": [used(group.steel, 30)], "beneficiaryId": group.steel, "forYear": 2024}
-    mutation, given, fields = {
+    ways: dict[str, tuple[str, dict[str, Any], str]] = {
         "quick": ("transferAssets", {"legs": [moved(group.steel, group.cement, 30)]}, POSTED),
         "ordinary": ("surrenderAssets", use, POSTED),
         "list": ("postTransfers", {"transfers": [{"kind": "TRANSFER", "legs": [moved(group.steel, group.cement, 30)]}]},
                  RESULTS),
-    }[way]  # fmt: skip
+    }  # fmt: skip
+    mutation, given, fields = ways[way]
     started = time.perf_counter()
     answers = await asyncio.gather(*(callers[i % 2].attempt(mutation, given, fields) for i in range(CLIENTS)))
     print(f"\n{CLIENTS} clients, one lot: {dict(codes(answers))} in {time.perf_counter() - started:.2f} s")

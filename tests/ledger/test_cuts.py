@@ -76,7 +76,7 @@ async def test_the_life_of_a_unit_goes_through_its_lots(group: Group) -> None:
     life = (await group.manager.ask(LIFE, n="125"))["assetUnitHistory"]
     assert life["lot"]["issueReference"] == "L/125-125"
     assert [(s["kind"], s["evidence"]) for s in life["steps"]] == [
-        ("ISSUE", ""), ("SPLIT", "拆分单"), ("SPLIT", "再拆"), ("SURRENDER", "清缴单"),
+        ("ISSUE", "登记证明"), ("SPLIT", "拆分单"), ("SPLIT", "再拆"), ("SURRENDER", "清缴单"),
     ]  # fmt: skip
     other = (await group.manager.ask(LIFE, n="150"))["assetUnitHistory"]
     assert [s["kind"] for s in other["steps"]] == ["ISSUE", "SPLIT"]

@@ -27,8 +27,15 @@ from backend.ledger import seals
 from backend.ledger.domain import AccountRef, Leg, LegOrder, LotRef, Order, Transfer, TransferKind
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import Batch, PostingService
-from backend.ledger.reservations.domain import Aim, NewReservation, PostReservation, Reservation, VoidReservation
-from backend.ledger.reservations.service import ReservationService
+from backend.ledger.reservations.domain import (
+    Aim,
+    NewReservation,
+    PostReservation,
+    Reservation,
+    ReservationState,
+    VoidReservation,
+)
+from backend.ledger.reservations.service import PostedReservation, ReservationService
 from tenants.commands import Actor, Done
 from tests.fixtures.ledger import Group, a_lot, key
 
@@ -39,8 +46,8 @@ VERBS = (
     "end", "reverse", "replay", "reuse",
 )  # fmt: skip
 REFUSALS = {
-    "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "ALREADY_REVERSED", "NOT_REVERSIBLE", "RESERVATION_PART",
-    "RESERVATION_STAYS", "UNKNOWN_ACCOUNT", "NOT_POSTED",
+    "INSUFFICIENT_BALANCE", "REVERSAL_NOT_COVERED", "REVERSAL_FROZEN", "ALREADY_REVERSED", "NOT_REVERSIBLE",
+    "RESERVATION_PART", "RESERVATION_STAYS", "UNKNOWN_ACCOUNT", "NOT_POSTED",
 }  # fmt: skip
 Ask = Callable[[Actor], Awaitable[Done[Any]]]
 Cell = tuple[UUID, UUID]
@@ -68,9 +75,10 @@ class History:
             return None
         if done.replayed:
             return done
-        if isinstance(done.value, Posting):
-            self._write_down(done.value)
-            if all(row.transfer is None for row in done.value.rows):
+        posting = done.value.posting if isinstance(done.value, PostedReservation) else done.value
+        if isinstance(posting, Posting):
+            self._write_down(posting)
+            if all(row.transfer is None for row in posting.rows):
                 return done
         if actor.idempotency_key is not None:
             self.kept.append((ask, actor.idempotency_key, done.value))
@@ -173,16 +181,19 @@ class Client:
         return done
 
     async def _end(self) -> Any:
-        """Given up, or posted in full or in part; one that stays cannot be posted."""
+        """Given up, or posted in full or in part, for the last time or not; one that stays cannot be posted."""
         if not self.mine:
             return None
         given = self.dice.choice(self.mine)
         parts = {0: self.dice.randint(0, 15)} if self.dice.random() < 0.5 else {}
-        posts = self.dice.random() < 0.5
-        done = await self._do(PostReservation(given, parts) if posts else VoidReservation(given, "x"))
+        posts, final = self.dice.random() < 0.5, self.dice.random() < 0.5
+        done = await self._do(PostReservation(given, parts, final) if posts else VoidReservation(given, "x"))
         if done is not None:
-            self.mine.remove(given)
-            self.history.ended.add(given)
+            left = done.value.reservation if posts else done.value
+            self.history.held[given] = left
+            if left.state is not ReservationState.ACTIVE:
+                self.mine.remove(given)
+                self.history.ended.add(given)
         return done
 
     async def _reverse(self) -> Any:
@@ -298,6 +309,6 @@ async def _check_holds(history: History) -> None:
     held: Counter[Cell] = Counter()
     for reservation in (history.held[i] for i in history.held.keys() - history.ended):
         for leg in reservation.legs:
-            held[leg.source.id, leg.lot_id] += leg.quantity_t
+            held[leg.source.id, leg.lot_id] += leg.left_t
     assert {(r.account_id, r.lot_id): r.reserved_t for r in kept if r.reserved_t} == +held
     assert all(0 <= r.reserved_t <= r.quantity_t for r in kept)

@@ -50,12 +50,13 @@ NAMES = (*LOTS, "0", "1", "2")
 FIRST, LAST = 100, 100 + STOCK - 1
 ISSUED_ON, CLOSED_THROUGH = date(2024, 1, 1), date(2024, 1, 31)
 PLAIN = ["post", "post", "batch", "reserve", "freeze", "commit", "void", "replay"]
+HOLDS = ["commit", "commit", "commit", "reserve", "freeze", "void", "post"]
 CUTS = ["split", "split", "merge", "merge", "move_range", "move_range"]
 PAST = ["back_dated", "back_dated", "close", "checkpoint"]
 
 
-def steps() -> st.SearchStrategy[Step]:
-    return st.sampled_from(PLAIN + CUTS + PAST).flatmap(lambda verb: st.tuples(st.just(verb), _given(verb)))
+def steps(verbs: Sequence[str]) -> st.SearchStrategy[Step]:
+    return st.sampled_from(verbs).flatmap(lambda verb: st.tuples(st.just(verb), _given(verb)))
 
 
 def _given(verb: str) -> st.SearchStrategy[Any]:
@@ -69,7 +70,7 @@ def _given(verb: str) -> st.SearchStrategy[Any]:
         "batch": st.lists(moves(NAMES), min_size=1, max_size=4),
         "reserve": from_steel,
         "freeze": from_steel,
-        "commit": numbered,
+        "commit": st.tuples(st.integers(0, 6), st.integers(0, STOCK), st.booleans()),
         "void": numbered,
         "replay": numbered,
         "split": st.tuples(piece, block),
@@ -254,29 +255,37 @@ class Play:
             self.reservations[number] = (done.value.id, new.aim)
         return refused
 
-    async def _commit(self, what: tuple[int, int]) -> str | None:
-        number, part = what
+    async def _commit(self, what: tuple[int, int, bool]) -> str | None:
+        """So much of the first leg and all that is left of the others, as the final part or one of several."""
+        part, final = what[1:]
+        number = self._reserved(what[0])
         key, aim = self.reservations.get(number, (uuid7(), Aim.PENDING))
         legs = self.model.holds.get(number, ())
-        parts = {0: min(part, legs[0][3])} if legs else {}
-        posted = tuple(leg for leg in ((*leg[:3], parts.get(i, leg[3])) for i, leg in enumerate(legs)) if leg[3])
+        wanted = [leg[3] if i else min(part, leg[3]) for i, leg in enumerate(legs)]
+        given = PostReservation(key, dict(enumerate(wanted[:1])), final)
         service = self.group.world.services.get(ReservationService)
-        done, refused = await outcome(service.post(Actor(self.principal), PostReservation(key, parts)))
-        if legs and number not in self.model.ended and (aim is Aim.FREEZE or not posted):
+        done, refused = await outcome(service.post(Actor(self.principal), given))
+        if legs and number not in self.model.ended and (aim is Aim.FREEZE or not any(wanted)):
             assert refused == ("RESERVATION_STAYS" if aim is Aim.FREEZE else "RESERVATION_PART")
             return refused
-        assert refused == self.model.end(number)
+        assert refused == self.model.take(number, wanted, final=final)
         if done is not None:
             index = next(self.numbers)
+            posted = tuple((*leg[:3], quantity) for leg, quantity in zip(legs, wanted, strict=True) if quantity)
             assert self.model.apply(index, Move(posted)) is None
-            self.run.posted[index] = done.value.rows[0].transfer.id
+            self.run.posted[index] = done.value.posting.rows[0].transfer.id
         return refused
 
+    def _reserved(self, number: int) -> int:
+        """One of the reservations there are, or the next one."""
+        return number % (len(self.reservations) + 1)
+
     async def _void(self, what: tuple[int, int]) -> str | None:
-        key, _ = self.reservations.get(what[0], (uuid7(), Aim.PENDING))
+        number = self._reserved(what[0])
+        key, _ = self.reservations.get(number, (uuid7(), Aim.PENDING))
         service = self.group.world.services.get(ReservationService)
         _, refused = await outcome(service.void(Actor(self.principal), VoidReservation(key, "x")))
-        assert refused == self.model.end(what[0])
+        assert refused == self.model.end(number)
         return refused
 
     async def _replay(self, what: tuple[int, int]) -> None:
@@ -316,9 +325,27 @@ async def _play(group: Group) -> Play:
     return play
 
 
-@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@given(sequence=st.lists(steps(), min_size=1, max_size=12))
+EXAMPLES: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+
+
+@settings(max_examples=SEQUENCES, **EXAMPLES)
+@given(sequence=st.lists(steps(PLAIN + CUTS + PAST), min_size=1, max_size=12))
 async def test_every_verb_against_the_model(world: World, sequence: list[Step]) -> None:
+    await _run(world, sequence)
+
+
+@settings(max_examples=SEQUENCES // 3, **EXAMPLES)
+@given(
+    legs=st.lists(st.tuples(st.sampled_from(LOTS), st.integers(1, STOCK // 3)), min_size=1, max_size=3),
+    sequence=st.lists(steps(HOLDS), min_size=1, max_size=12),
+)
+async def test_holds_posted_part_by_part(world: World, legs: list[tuple[str, int]], sequence: list[Step]) -> None:
+    """Beginning with units set aside, so that most steps find some."""
+    first = Move(tuple((lot, "steel", "cement", quantity) for lot, quantity in legs))
+    await _run(world, [("reserve", first), *sequence])
+
+
+async def _run(world: World, sequence: list[Step]) -> None:
     group = await Group.create(await World.create(world.owner, world.services))
     play = await _play(group)
     for verb, what in sequence:
@@ -331,6 +358,9 @@ def test_the_model_holds_and_ends() -> None:
     model, leg, short = Holding(), (("A", "steel", "cement", 6),), "INSUFFICIENT_BALANCE"
     model.balances["steel", "A"] = 10
     assert [model.hold(0, leg), model.hold(1, leg), model.apply(0, Move(leg))] == [None, short, short]
+    assert [model.take(0, [2], final=False), model.held["steel", "A"]] == [None, 4]
     assert [model.end(0), model.end(0), model.end(7)] == [None, "RESERVATION_ENDED", "UNKNOWN_RESERVATION"]
+    assert [model.hold(2, leg), model.take(2, [6], final=False)] == [None, None]
+    assert [model.held["steel", "A"], model.take(2, [0], final=False)] == [0, "RESERVATION_ENDED"]
     assert model.apply(1, Move(leg)) is None
     assert model.balances["cement", "A"] == 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fixtures.ledger import POSTED, Group, used
+from tests.fixtures.ledger import POSTED, Group, retired, used
 
 FIELDS = "id tonnes fromYear toYear supersededAt supersededById source"
 
@@ -64,8 +64,7 @@ async def test_position(group: Group) -> None:
     await group.stock(group.steel)
     await group.manager.do("setObligation", owes(group.steel, "1000.5"), "obligation { id }")
     await group.surrender(group.steel, used(group.steel, 600))
-    retired = {"legs": [used(group.steel, 100)], "beneficiaryId": group.steel, "forYear": 2024}
-    await group.manager.do("retireAssets", retired, POSTED)
+    await group.manager.do("retireAssets", retired(group.steel, used(group.steel, 100)), POSTED)
     document = (
         "query Q($o: ID!) { assetPosition(organisationId: $o, year: 2024) { shortfall obligation { tonnes } "
         "held { assetClass quantity } used { use assetClass bought quantity } } }"

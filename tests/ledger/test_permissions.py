@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenants.access import ROLES, Permission, Role
-from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, a_lot, key, moved, used
+from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, a_lot, key, moved, retired, used
 from tests.fixtures.world import Caller, World
 
 MANAGERS = {Role.OVERALL_LEAD, Role.NEUTRALITY_TEAM, Role.ASSET_MANAGER, Role.PARTNER_CLIENT}
@@ -54,7 +54,7 @@ async def test_rows_out_of_reach_cost_the_others_nothing(group: Group) -> None:
     await group.stock(group.cement, 5, "2024-002")
     cement = await manager_of(group, group.cement)
     rows = [
-        {"kind": "RETIRE", "legs": [leg], "beneficiaryId": group.head, "forYear": 2024}
+        {"kind": "RETIRE", **retired(group.head, leg)}
         for leg in (used(group.steel, 1), used(group.cement, 1, "2024-002"))
     ]
     payload = await cement.do("postTransfers", {"transfers": rows}, RESULTS)

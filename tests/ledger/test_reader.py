@@ -8,7 +8,7 @@ from decimal import Decimal
 from backend.kit.database import Database
 from backend.ledger.domain import AssetClass, Use
 from backend.ledger.service import LedgerReader
-from tests.fixtures.ledger import POSTED, Group, a_lot, key, moved, used
+from tests.fixtures.ledger import POSTED, Group, a_lot, key, moved, retired, used
 
 
 async def test_used_is_net_of_reversals_and_knows_what_was_bought(group: Group, worker_database: Database) -> None:
@@ -24,8 +24,7 @@ async def test_used_is_net_of_reversals_and_knows_what_was_bought(group: Group, 
         (group.cement, group.steel, 40, "2024-001"),
         (group.steel, group.cement, 50, "2024-001"),
     ):
-        given = {"legs": [used(holder, quantity, reference)], "beneficiaryId": beneficiary, "forYear": 2024}
-        await group.manager.do("retireAssets", given, POSTED)
+        await group.manager.do("retireAssets", retired(beneficiary, used(holder, quantity, reference)), POSTED)
     async with worker_database.read(group.world.tenant_id) as session:
         asked = [key(group.steel), key(group.cement)]
         found = await LedgerReader.used(session, asked, 2024, 2024)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, used
+from tests.fixtures.ledger import ISSUED, POSTED, RESULTS, Group, retired, used
 from tests.fixtures.shared_data import public_records
 
 EVENTS: Final = 120
@@ -114,7 +114,7 @@ async def test_retired_by_sub_range(group: Group) -> None:
         (before, (first - 1, first), "BAD_CUT"),
     ):
         row = _retired_range(group, largest, *numbers, lot=lot)
-        single = {"legs": row["legs"], **_serving(group)}
+        single = retired(group.steel, *row["legs"], year=2025)
         assert (await group.manager.attempt("retireAssets", single, POSTED))["errors"][0]["code"] == code
     assert await group.held(group.steel) == left
     asked = (
@@ -133,13 +133,9 @@ def _third(event: Event) -> tuple[int, int]:
 def _retired_range(group: Group, event: Event, first: int, last: int, lot: str = "") -> dict[str, Any]:
     leg = used(group.steel, last - first + 1, lot or event.reference, "VCS")
     leg |= {"serials": {"first": str(first), "last": str(last)}}
-    return {"kind": "RETIRE", "legs": [leg], "beneficiaryId": group.steel, "forYear": event.vintage}
-
-
-def _serving(group: Group) -> dict[str, Any]:
-    return {"beneficiaryId": group.steel, "forYear": 2025}
+    return {"kind": "RETIRE", **retired(group.steel, leg, year=event.vintage)}
 
 
 def _retired(group: Group, event: Event, quantity: int) -> dict[str, Any]:
     leg = used(group.steel, quantity, event.reference, "VCS")
-    return {"kind": "RETIRE", "legs": [leg], "beneficiaryId": group.steel, "forYear": event.vintage}
+    return {"kind": "RETIRE", **retired(group.steel, leg, year=event.vintage)}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.ledger.domain import AssetClass, TransferKind
-from backend.ledger.rulebook.domain import FOLDER, Level, Market, Rule, RuleKind, rulebook
-from backend.ledger.rulebook.judging import Headroom, LotFacts, Standing, Use, judged
+from backend.ledger.rulebook.domain import FOLDER, Level, Market, Rule, RuleKind, RuleState, rulebook
+from backend.ledger.rulebook.judging import Headroom, LotFacts, Standing, Use, judged, unproved
 
 TODAY = date(2025, 11, 1)
 REGIONAL = {"BJ", "TJ", "SH", "CQ", "HB", "SC", "FJ", "GD", "SZ"}
@@ -28,11 +28,16 @@ def credit(vintage: int | None = 2023, issued_on: date = date(2024, 6, 1)) -> Lo
     return LotFacts("c", "CCER", AssetClass.CCER, vintage, issued_on)
 
 
-def found(
-    lot: LotFacts, quantity_t: int = 1, year: int = 2024, on: date = TODAY, **standing: Any
+def every(
+    lot: LotFacts, quantity_t: int = 1, year: int = 2024, on: date = TODAY, *, evidenced: bool = True, **standing: Any
 ) -> list[tuple[str, bool]]:
-    use = Use(TransferKind.SURRENDER, year, on, [(lot, quantity_t)])
+    use = Use(TransferKind.SURRENDER, year, on, [(lot, quantity_t)], evidenced=evidenced)
     return [(f.error.code.name, f.must) for f in judged(use, Standing(**standing), rulebook())]
+
+
+def found(lot: LotFacts, *of: Any, **more: Any) -> list[tuple[str, bool]]:
+    """What there is to say of the units themselves, whatever is due and when."""
+    return [(code, must) for code, must in every(lot, *of, **more) if not code.startswith("SURRENDER_")]
 
 
 def test_every_word_of_the_files_is_understood() -> None:
@@ -140,14 +145,64 @@ def test_nothing_due_means_no_offsets() -> None:
     assert found(credit(), due_t=Decimal(0)) == [("OFFSET_LIMIT_EXCEEDED", True)]
 
 
-@given(st.decimals(0, 10**12, places=9), st.integers(0, 10**12), st.integers(1, 10**12))
-def test_no_use_passes_the_limit(due_t: Decimal, used_t: int, asked_t: int) -> None:
+@given(st.decimals(0, 10**12, places=9), *[st.integers(0, 10**12)] * 2, st.integers(1, 10**12))
+def test_no_use_passes_the_limit(due_t: Decimal, used_t: int, pending_t: int, asked_t: int) -> None:
     (rule,) = rulebook().binding("CN", RuleKind.OFFSET_LIMIT, 2024, TODAY)
-    room = Headroom(rule, due_t, used_t)
+    room = Headroom(rule, due_t, used_t, pending_t)
     assert room.limit_t is not None and room.left_t is not None  # noqa: PT018 - for the reader of types
     assert Decimal(room.limit_t) <= due_t / 20 < room.limit_t + 1
-    passed = found(credit(), asked_t, due_t=due_t, offsets_t=used_t) == []
-    assert passed == (asked_t + used_t <= room.limit_t)
+    passed = found(credit(), asked_t, due_t=due_t, offsets_t=used_t, pending_t=pending_t) == []
+    assert passed == (asked_t + used_t + pending_t <= room.limit_t) == (asked_t <= room.left_t)
+
+
+@pytest.mark.parametrize(
+    ("quantity_t", "on", "standing", "said"),
+    [
+        (11, "2025-12-31", {"due_t": Decimal("10.2")}, []),
+        (12, "2025-12-31", {"due_t": Decimal("10.2")}, ["SURRENDER_BEYOND_DUE"]),
+        (1, "2025-12-31", {"due_t": Decimal("10.2"), "surrendered_t": 10}, []),
+        (2, "2025-12-31", {"due_t": Decimal("10.2"), "surrendered_t": 10}, ["SURRENDER_BEYOND_DUE"]),
+        (1, "2025-12-31", {}, ["SURRENDER_OWES_NOTHING"]),
+        (1, "2025-12-31", {"period_of": 2025}, ["SURRENDER_NAMES_PERIOD"]),
+        (1, "2026-01-01", {"due_t": Decimal(1)}, ["SURRENDER_LATE"]),
+        (2, "2026-01-01", {"due_t": Decimal(1)}, ["SURRENDER_BEYOND_DUE", "SURRENDER_LATE"]),
+    ],
+)
+def test_what_a_surrender_is_for(quantity_t: int, on: str, standing: dict[str, Any], said: list[str]) -> None:
+    """None of it refuses: who is late still has to surrender."""
+    seen = every(allowance(2024), quantity_t, on=date.fromisoformat(on), **standing)
+    assert seen == [(code, False) for code in said]
+
+
+def test_an_obligation_is_asked_for_in_every_scheme() -> None:
+    assert every(allowance(None, "SOMETHING")) == [("SURRENDER_OWES_NOTHING", False)]
+    assert every(allowance(2024, "GDEA"), on=date(2099, 1, 1), due_t=Decimal(1)) == [], "no deadline is held"
+
+
+def test_what_refuses_comes_first_and_a_paper_is_asked_for() -> None:
+    said = every(allowance(2018), on=date(2026, 1, 1), evidenced=False)
+    assert said[0] == ("VINTAGE_NOT_USABLE", True)
+    assert [code for code, _ in said[1:]] == ["SURRENDER_OWES_NOTHING", "SURRENDER_LATE", "NO_EVIDENCE"]
+    for kind in TransferKind:
+        asked = kind in {TransferKind.ISSUE, TransferKind.SURRENDER, TransferKind.RETIRE, TransferKind.CANCEL}
+        assert bool(unproved(kind, TODAY, rulebook())) == asked
+
+
+@pytest.mark.parametrize(
+    ("code", "day", "state"),
+    [
+        ("CN-CARRY-OVER-2025", "2024-10-14", RuleState.UPCOMING),
+        ("CN-CARRY-OVER-2025", "2024-10-15", RuleState.IN_FORCE),
+        ("CN-CARRY-OVER-2025", "2026-06-10", RuleState.IN_FORCE),
+        ("CN-CARRY-OVER-2025", "2026-06-11", RuleState.EXPIRED),
+        ("CN-SURRENDER-2023", "2024-12-31", RuleState.IN_FORCE),
+        ("CN-SURRENDER-2023", "2025-01-01", RuleState.EXPIRED),
+        ("CN-OFFSET-REDUCTION-2020", "2099-01-01", RuleState.IN_FORCE),
+    ],
+)
+def test_the_state_of_a_rule(code: str, day: str, state: RuleState) -> None:
+    (rule,) = (r for r in rulebook().rules() if r.code == code)
+    assert rule.state(date.fromisoformat(day)) is state
 
 
 def test_the_order_of_8_4_2() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.fixtures.ledger import POSTED, RESULTS, Group, a_credit, a_lot, used
+from backend.ledger.rulebook.domain import rulebook
+from tests.fixtures.ledger import POSTED, RESULTS, Group, a_credit, a_lot, moved, retired, used
 
 REMARKED = "transfer { id remarks { code rule source message } }"
 
 
 def offsets(group: Group, quantity: int, **more: Any) -> dict[str, Any]:
     legs = [used(group.steel, quantity, "ZL-1", "CCER")]
-    return {"legs": legs, "beneficiaryId": group.steel, "forYear": 2024} | more
+    return retired(group.steel, *legs) | more
 
 
 async def headroom(group: Group, year: int = 2024) -> list[tuple[str, Any, str, Any]]:
@@ -95,6 +96,138 @@ async def test_what_should_be_done_is_remarked_and_kept(group: Group) -> None:
     listed = "{ assetTransfers(kind: RETIRE) { nodes { id remarks { code rule source message } } } }"
     (kept,) = (await group.manager.ask(listed))["assetTransfers"]["nodes"]
     assert kept == done["transfer"]
+
+
+async def _told(group: Group, verb: str, given: dict[str, Any]) -> list[str]:
+    """The codes of what is remarked, in the answer and again when the transfer is read."""
+    done = (await group.manager.do(verb, given, REMARKED))["transfer"]
+    document = "query N($i: ID!) { node(id: $i) { ... on AssetTransfer { id remarks { code rule source message } } } }"
+    assert (await group.manager.ask(document, i=done["id"]))["node"] == done
+    return [remark["code"] for remark in done["remarks"]]
+
+
+async def test_a_surrender_that_meets_nothing_or_comes_late_is_remarked(group: Group) -> None:
+    await group.issue(a_lot(group.steel), a_lot(group.steel, "2023", 100, vintage=2023))
+    given: dict[str, Any] = {"beneficiaryId": group.steel, "forYear": 2024, "evidence": "清缴凭证"}
+    given["effectiveOn"] = "2025-12-31"
+
+    def some(quantity: int, **more: Any) -> dict[str, Any]:
+        return given | {"legs": [used(group.steel, quantity)]} | more
+
+    assert await _told(group, "surrenderAssets", some(1)) == ["SURRENDER_OWES_NOTHING"]
+    await group.owe(group.steel, "100.5")
+    assert await _told(group, "surrenderAssets", some(100)) == []
+    done = await group.manager.do("surrenderAssets", some(7), REMARKED)
+    (beyond,) = done["transfer"]["remarks"]
+    assert (beyond["code"], beyond["rule"]) == ("SURRENDER_BEYOND_DUE", "HOUSE-SURRENDER")
+    assert "101 t are due and 101 t were surrendered; 7 t more go 7 t beyond it" in beyond["message"]
+    # Late, but done: the deadline is a rule that must be kept, and what is owed is owed still.
+    await group.owe(group.steel, "200")
+    late = some(5, effectiveOn="2026-01-02")
+    done = await group.manager.do("surrenderAssets", late, REMARKED)
+    (remark,) = done["transfer"]["remarks"]
+    assert (remark["code"], remark["rule"]) == ("SURRENDER_LATE", "CN-SURRENDER-2024")
+    assert "2026-01-02 is 2 days late" in remark["message"]
+    assert await _told(group, "surrenderAssets", late | {"evidence": " "}) == ["SURRENDER_LATE", "NO_EVIDENCE"]
+    # A year inside a period that is named by a later one.
+    period = {"organisationId": group.steel, "fromYear": 2022, "toYear": 2023, "tonnes": "50"}
+    await group.manager.do("setObligation", period, "obligation { id }")
+    inside = given | {"legs": [used(group.steel, 1, "2023")], "forYear": 2022, "effectiveOn": "2024-12-01"}
+    assert await _told(group, "surrenderAssets", inside) == ["SURRENDER_NAMES_PERIOD"]
+    assert await _told(group, "surrenderAssets", inside | {"forYear": 2023}) == []
+
+
+async def test_two_at_once_are_not_both_within_what_is_due(group: Group) -> None:
+    await group.issue(a_lot(group.steel))
+    await group.owe(group.steel, "70")
+    one = {"legs": [used(group.steel, 10)], "beneficiaryId": group.steel, "forYear": 2024, "evidence": "凭证"}
+    one["effectiveOn"] = "2025-06-01"
+    done = await asyncio.gather(*(group.manager.do("surrenderAssets", one, REMARKED) for _ in range(10)))
+    said = [r["code"] for d in done for r in d["transfer"]["remarks"]]
+    assert said == ["SURRENDER_BEYOND_DUE"] * 3
+    rows = {"transfers": [one | {"kind": "SURRENDER"}] * 2, "allOrNothing": True}
+    listed = await group.manager.do("postTransfers", rows, "results { transfer { remarks { code } } }")
+    assert [len(r["transfer"]["remarks"]) for r in listed["results"]] == [1, 1]
+
+
+async def test_a_retirement_says_what_it_is_for(group: Group) -> None:
+    await group.issue(a_lot(group.steel))
+    sound = retired(group.steel, used(group.steel, 1))
+    for purpose in ("", " 　"):
+        refused = await group.manager.attempt("retireAssets", sound | {"purpose": purpose}, POSTED)
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [("PURPOSE_NEEDED", ["purpose"])]
+        assert "8.4.1" in refused["errors"][0]["message"]
+    reserved = {"aim": "PENDING", "kind": "RETIRE", **sound, "purpose": ""}
+    refused = await group.manager.attempt("reserveAssets", reserved, "reservation { id }")
+    assert [e["code"] for e in refused["errors"]] == ["PURPOSE_NEEDED"]
+    rows = {"transfers": [{"kind": "RETIRE", **sound, "purpose": ""}, {"kind": "RETIRE", **sound}]}
+    done = await group.manager.do("postTransfers", rows, RESULTS)
+    assert done["results"][0]["error"]["path"] == ["transfers", "0", "purpose"]
+    assert done["results"][1]["error"] is None
+    assert await group.held(group.steel) == {"2024-001": "999"}
+
+
+async def test_issues_and_uses_without_a_paper_are_remarked(group: Group) -> None:
+    remarked = "results { lot { id } remarks { code rule source } error { code } }"
+    lots = [a_lot(group.steel, "bare", evidence=" "), a_lot(group.steel), a_lot(group.steel, "bare")]
+    rows = (await group.manager.do("issueLots", {"lots": lots}, remarked))["results"]
+    expected = {"code": "NO_EVIDENCE", "rule": "T061-9.1.4-EVIDENCE", "source": "T/CIECCPA 061-2023 9.1.4"}
+    assert [r["remarks"] for r in rows] == [[expected], [], []]
+    listed = "{ assetTransfers(kind: ISSUE) { nodes { evidence remarks { code } } } }"
+    nodes = (await group.manager.ask(listed))["assetTransfers"]["nodes"]
+    assert sorted((n["evidence"], len(n["remarks"])) for n in nodes) == [("", 1), ("登记证明", 0)]
+    legs = {"legs": [used(group.steel, 1)]}
+    assert await _told(group, "cancelAssets", legs) == ["NO_EVIDENCE"]
+    assert await _told(group, "cancelAssets", legs | {"evidence": "注销证明"}) == []
+    assert await _told(group, "retireAssets", retired(group.steel, *legs["legs"], evidence="")) == ["NO_EVIDENCE"]
+    assert await _told(group, "transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}) == []
+    cancels = {"transfers": [legs | {"kind": "CANCEL"}, legs | {"kind": "CANCEL", "evidence": "x"}]}
+    done = await group.manager.do("postTransfers", cancels, "results { transfer { remarks { code } } }")
+    assert [len(r["transfer"]["remarks"]) for r in done["results"]] == [1, 0]
+
+
+async def test_texts_have_an_end(group: Group) -> None:
+    await group.issue(a_lot(group.steel))
+    leg, most = [used(group.steel, 1)], "文" * 2000
+    use = retired(group.steel, *leg, purpose=most, evidence=most)
+    assert not (await group.manager.attempt("retireAssets", use, POSTED))["errors"]
+    freeze = {"aim": "FREEZE", "legs": leg}
+    for verb, given, what in (
+        ("retireAssets", use, "purpose"),
+        ("surrenderAssets", retired(group.steel, *leg), "evidence"),
+        ("cancelAssets", {"legs": leg}, "evidence"),
+        ("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, "purpose"),
+        ("reserveAssets", freeze, "purpose"),
+        ("reserveAssets", freeze, "evidence"),
+    ):
+        refused = await group.manager.attempt(verb, given | {what: most + "x"})
+        assert [(e["code"], e["path"]) for e in refused["errors"]] == [("TEXT_TOO_LONG", [what])], verb
+        assert "2001" in refused["errors"][0]["message"]
+    (row,) = await group.issue(a_lot(group.steel, "long", evidence=most + "x"))
+    assert (row["error"]["code"], row["error"]["path"]) == ("TEXT_TOO_LONG", ["lots", "0", "evidence"])
+    serial = {"prefix": "S", "first": "1", "last": "10"}
+    await group.issue(a_lot(group.steel, "cut", 10, serial=serial))
+    cut = {"lot": {"scheme": "CEA", "issueReference": "cut"}, "parts": [{"first": "3", "last": "4"}]}
+    refused = await group.manager.attempt("splitLot", cut | {"evidence": most + "x"}, "transfer { id }")
+    assert [e["code"] for e in refused["errors"]] == ["TEXT_TOO_LONG"]
+
+
+async def test_rules_by_how_they_stand(group: Group) -> None:
+    document = """query Q($d: Date, $s: [RuleState!]) { rules(market: "CN", on: $d, states: $s) { code state } }"""
+
+    async def asked(day: str, *states: str) -> dict[str, str]:
+        found = (await group.manager.ask(document, d=day, s=list(states) or None))["rules"]
+        return {r["code"]: r["state"] for r in found}
+
+    gone = {"CN-CARRY-OVER-2025", "CN-SURRENDER-2023", "CN-SURRENDER-2024"}
+    assert not gone & set(await asked("2026-07-01"))
+    expired = await asked("2026-07-01", "EXPIRED")
+    assert gone <= set(expired)
+    assert set(expired.values()) == {"EXPIRED"}
+    assert (await asked("2024-01-01", "UPCOMING"))["CN-CARRY-OVER-2025"] == "UPCOMING"
+    every = await asked("2026-07-01", "UPCOMING", "IN_FORCE", "EXPIRED")
+    assert every == await asked("2026-07-01") | expired | await asked("2026-07-01", "UPCOMING")
+    assert len(every) == len(list(rulebook().rules("CN")))
 
 
 async def test_the_rules_can_be_read(group: Group) -> None:

@@ -78,7 +78,8 @@ class Run:
             for lot, source, to, quantity in move.legs
         )
         served = kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
-        return Order(kind, legs, self.organisation("steel") if served else None, 2024 if served else None)
+        beneficiary, year = (self.organisation("steel"), 2024) if served else (None, None)
+        return Order(kind, legs, beneficiary, year, "碳中和", "注销证明")
 
     async def issue(self, actor: Actor) -> None:
         lots = [self._lot(self.prefix + lot, "steel") for lot in LOTS]

@@ -41,7 +41,7 @@ async def test_cut_and_used_in_one_step(group: Group) -> None:
         '{ assetUnitHistory(scheme: "CEA", prefix: "C", number: "125") { steps { kind evidence } } }'
     )
     steps = [(s["kind"], s["evidence"]) for s in life["assetUnitHistory"]["steps"]]
-    assert steps == [("ISSUE", ""), ("SPLIT", "清缴单"), ("SURRENDER", "清缴单")]
+    assert steps == [("ISSUE", "登记证明"), ("SPLIT", "清缴单"), ("SURRENDER", "清缴单")]
     found = await seals.verify(group.world.owner, group.world.tenant_id)
     assert found.transfers == 3
 

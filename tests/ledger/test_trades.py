@@ -197,7 +197,12 @@ async def test_rights_on_one_side_are_not_enough_to_take(group: Group) -> None:
 async def test_limits_warn(group: Group) -> None:
     prices = [{"day": "2025-05-30", "close": "70.00"}, {"day": "2025-06-02", "close": "1.00"}]
     given = {"scheme": "CEA", "prices": prices, "source": "交易所日报"}
-    await group.manager.do("recordPrices", given, "prices { close }")
+    rehearsed = await group.manager.do("recordPrices", given | {"dryRun": True}, "prices { recordedAt }")
+    assert {p["recordedAt"] for p in rehearsed["prices"]} == {None}
+    done = await group.manager.do("recordPrices", given, "prices { recordedAt close }")
+    assert all(p["recordedAt"] for p in done["prices"])
+    listed = await group.manager.ask("{ marketPrices { nodes { recordedAt close } } }")
+    assert listed["marketPrices"]["nodes"] == done["prices"]
     taken = await group.manager.attempt("recordPrices", given, "prices { close }")
     assert taken["errors"][0]["code"] == "PRICE_TAKEN"
     await group.manager.do("recordPrices", given | {"replacesBecause": "更正"}, "prices { close }")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from backend.kit.errors import Locale
 from tests.fixtures.ledger import BALANCES, POSTED, Group, a_lot, moved, used
 
 
@@ -86,6 +92,33 @@ async def test_reverse_needs_the_units_where_they_went(group: Group) -> None:
     assert refused["errors"][0]["code"] == "REVERSAL_NOT_COVERED"
 
 
+@pytest.mark.parametrize(
+    ("gone", "frozen", "code", "en", "zh"),
+    [
+        (0, 300, "REVERSAL_FROZEN", "0 t are free there, 300 t are frozen", "可用 0 吨，已冻结、质押或预留 300 吨"),
+        (0, 1, "REVERSAL_FROZEN", "299 t are free there, 1 t are frozen", "可用 299 吨，已冻结、质押或预留 1 吨"),
+        (1, 200, "REVERSAL_FROZEN", "200 t are frozen, pledged or reserved, 1 t moved on", "已转出 1 吨"),
+        (300, 0, "REVERSAL_NOT_COVERED", "has 0 t of lot CEA 2024-001 left, and 300 t", "仅余 0 吨，冲正需退回 300 吨"),
+    ],
+)
+async def test_what_hinders_a_reversal(group: Group, gone: int, frozen: int, code: str, en: str, zh: str) -> None:
+    """Units that are frozen where they went, or that went on from there: each is told in its own words."""
+    await group.stock(group.steel)
+    sent = await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 300)]}, POSTED)
+    if gone:
+        await group.surrender(group.cement, used(group.cement, gone))
+    if frozen:
+        hold = {"aim": "FREEZE", "legs": [used(group.cement, frozen)]}
+        await group.manager.do("reserveAssets", hold, "reservation { id }")
+    for locale, text in zip(get_args(Locale), (zh, en), strict=True):
+        caller = replace(group.manager, locale=locale)
+        refused = await caller.attempt("reverseTransfer", {"transferId": sent["transfer"]["id"]}, POSTED)
+        (error,) = refused["errors"]
+        assert (error["code"], error["path"]) == (code, ["transferId"])
+        assert text in error["message"]
+    assert await group.held(group.steel) == {"2024-001": "700"}
+
+
 async def test_reversed_issue_frees_reference_and_serials(group: Group) -> None:
     wrong = a_lot(group.steel, serial={"prefix": "C", "first": "1", "last": "1000"})
     await group.issue(wrong)
@@ -112,4 +145,5 @@ async def test_rehearsal_writes_nothing(group: Group) -> None:
     await group.stock(group.steel)
     shown = await group.surrender(group.steel, used(group.steel, 400), dryRun=True)
     assert shown["balances"][0]["quantity"] == "600"
+    assert shown["transfer"]["recordedAt"] is None
     assert await group.held(group.steel) == {"2024-001": "1000"}

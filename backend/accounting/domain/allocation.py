@@ -10,9 +10,10 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
-from backend.kit.errors import in_chinese, invalid, rule
+from backend.kit.errors import invalid, rule
 from backend.kit.quantity import EMISSION_DECIMALS
 from backend.kit.text import tidy
+from backend.kit.words import in_chinese
 
 SHARE_DECIMALS: Final = 6
 

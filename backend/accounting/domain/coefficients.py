@@ -74,7 +74,7 @@ def basis_of(new: NewStream, library: Library) -> Basis:
     region = library.region(new.region) if new.region else None
     units = _units(library.offered(material, factor_set), new.flow)
     if not units:
-        known = ", ".join(sorted({f.parameter for f in library.offered(material, factor_set)})) or "-"
+        known = tuple(sorted({f.parameter for f in library.offered(material, factor_set)}))
         raise NO_COEFFICIENT(path=("material",), material=material, flow=new.flow, known=known)
     unit = units[0] if new.unit is None else read_unit(new.unit).canonical
     if unit not in units:

@@ -222,7 +222,12 @@ class NodeKey:
 
 def read_key(written: str) -> NodeKey:
     """Errors: INVALID_ID for a text that is not the id of a node with children."""
-    refused = INVALID_ID(path=("subject", "node"), value=written[:80], expected="node of an explanation with children")
+    refused = INVALID_ID(
+        path=("subject", "node"),
+        value=written[:80],
+        expected="a node of an explanation with children",
+        expected_zh="有下级的解释节点",
+    )
     try:
         read = orjson.loads(base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)))
         kind, subject, root, year, approach, categories, month, _, *submission = read

@@ -16,8 +16,9 @@ from typing import Final
 from uuid import UUID
 
 from backend.accounting.domain.sources import Category, DirectKind
-from backend.kit.errors import conflict, in_chinese, invalid, rule
+from backend.kit.errors import conflict, invalid, rule
 from backend.kit.quantity import trimmed
+from backend.kit.words import in_chinese
 
 in_chinese({
     "OPEN": "编制中", "SUBMITTED": "已提交", "REVIEWED": "已复核", "APPROVED": "已批准", "VERIFIED": "已核查",

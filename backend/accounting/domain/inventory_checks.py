@@ -11,10 +11,9 @@ from uuid import UUID
 from backend.accounting.domain.choices import SourceMethod, preferred
 from backend.accounting.domain.months import Span
 from backend.accounting.domain.records import Method
-from backend.kit.errors import Code, CodedError, in_chinese, rule
+from backend.kit.errors import Code, CodedError, rule
 from tenants.domain import EvidenceKind
 
-in_chinese({"MEASURED": "实测", "MASS_BALANCE": "物料平衡", "FACTOR": "排放因子"})
 EVIDENCE_MISSING = rule(
     "EVIDENCE_MISSING",
     en="{count} records lack the evidence their stream requires, the first: {first}. Attach a document or a reference; "
@@ -40,7 +39,7 @@ METHOD_PASSED_OVER = rule(
     "METHOD_PASSED_OVER",
     en="{source} has a basis of the class {preferred}, which comes first by precedence, but {counts} counts in "
     "{months}. Let it count by chooseSourceMethod; where it was passed over on purpose, the reason is: {reason}.",
-    zh="{source} 具有优先级更高的{preferred_zh}法依据，但 {months} 计入的是{counts_zh}法。"
+    zh="{source} 具有优先级更高的{preferred}依据，但 {months} 计入的是{counts}。"
     "请用 chooseSourceMethod 选用；如属有意不用，所说明的原因：{reason}。",
 )
 MOST_NAMED: Final = 12

@@ -14,6 +14,7 @@ from backend.accounting.domain.sources import checked_code
 from backend.accounting.domain.units import checked_name
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import tidy
+from backend.kit.words import in_chinese
 
 MOST_PARAMETERS: Final = 500
 MOST: Final = Decimal(10) ** 15
@@ -98,6 +99,10 @@ PLAN_STATE = conflict(
     en="The monitoring plan is {state}; this needs {needed}.",
     zh="监测计划状态为 {state}，此操作要求 {needed}。",
 )
+in_chinese({
+    "address": "地址", "organisation_code": "组织代码", "contact": "联系方式", "organisation_boundary": "组织边界",
+    "accounting_boundary": "核算边界", "other_matters": "其他内容", "parameters": "参数",
+})  # fmt: skip
 PLAN_INCOMPLETE = rule(
     "PLAN_INCOMPLETE",
     en="The monitoring plan is not complete (8.2.4): {gaps}.",

@@ -174,7 +174,7 @@ class SetVersion:
     def must_be(self, *states: SetState) -> None:
         """Errors: FACTOR_SET_STATE."""
         if self.state not in states:
-            raise SET_STATE(path=("id",), version=self.version, state=self.state, needed=" / ".join(states))
+            raise SET_STATE(path=("id",), version=self.version, state=self.state, needed=states)
 
     def must_be_by_others(self, member_id: UUID) -> None:
         """Errors: FACTOR_SET_APPROVED_BY_ITS_MAKER."""
@@ -233,7 +233,7 @@ def checked_set_code(written: str) -> str:
 def check_purpose(purpose: Purpose) -> None:
     """Errors: BAD_FACTOR_SET_PURPOSE."""
     if purpose not in PURPOSES:
-        raise BAD_SET_PURPOSE(path=("purpose",), purpose=purpose, fitting=" / ".join(PURPOSES))
+        raise BAD_SET_PURPOSE(path=("purpose",), purpose=purpose, fitting=PURPOSES)
 
 
 @dataclass(slots=True)
@@ -323,7 +323,7 @@ class Draft:
 
     def _value(self, new: NewValue, code: str) -> tuple[Decimal, str]:
         if new.parameter not in PARAMETERS:
-            raise PARAMETER_NOT_OWN(path=("parameter",), parameter=new.parameter, fitting=" / ".join(PARAMETERS))
+            raise PARAMETER_NOT_OWN(path=("parameter",), parameter=new.parameter, fitting=PARAMETERS)
         unit, scale = read_factor_unit(new.parameter, new.unit, code)
         same = {f.unit for f in self._alike(code) if f.parameter is new.parameter}
         if same and _per(unit) not in map(_per, same):

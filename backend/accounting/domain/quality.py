@@ -15,15 +15,19 @@ from typing import Final
 from backend.accounting.domain.means import weighted_mean
 from backend.kit.errors import invalid
 from backend.kit.quantity import round_half_up
+from backend.kit.words import in_chinese
 
 LOWEST: Final = 1
 BEST: Final = 5
 _DECIMALS: Final = 2
 
+in_chinese({
+    "representative": "代表性", "fair": "公正性", "complete": "完整性", "accurate": "准确性", "applicable": "适用性",
+})  # fmt: skip
 BAD_SCORE = invalid(
     "BAD_QUALITY_SCORE",
     en="{name} is scored from {lowest} (poor) to {best} (best); {value} is not.",
-    zh="{name} 的评分为 {lowest}（差）至 {best}（最佳）；{value} 不符合。",
+    zh="{name_zh}的评分为 {lowest}（差）至 {best}（最佳）；{value} 不符合。",
 )
 
 

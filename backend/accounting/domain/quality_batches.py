@@ -272,7 +272,7 @@ def as_received(batch: MaterialBatch, parameter: QualityParameter, stream_unit: 
     missing = [n for n in needed if n not in found]
     if missing:
         raise QUALITY_BASIS(
-            path=("basis",), parameter=parameter, basis=result.basis, needed=", ".join(missing), source="8.2.4"
+            path=("basis",), parameter=parameter, basis=result.basis, needed=tuple(missing), source="8.2.4"
         )
     total, *dried = (Fraction(read_result(found[n], stream_unit)) for n in needed)
     return value * (100 - total) / (100 - (dried[0] if dried else 0))

@@ -17,6 +17,7 @@ from backend.accounting.domain.factors import BIOGENIC_CO2, CO2E, Factor, Librar
 from backend.kit.errors import REASON_MISSING, conflict, invalid
 from backend.kit.quantity import MASS, storable, times
 from backend.kit.text import clean, tidy
+from backend.kit.words import in_chinese
 from tenants.domain import GwpSet
 
 EARLIEST: Final = date(1990, 1, 1)
@@ -41,6 +42,7 @@ ALREADY_SUPERSEDED = conflict(
     en="The record was superseded at {at}; supersede its latest version.",
     zh="该记录已于 {at_zh} 被替换；请对其最新版本操作。",
 )
+in_chinese({"DECLARED": "申报结果", "ACTIVITY": "活动数据"})
 RESULT_OVERLAPS = conflict(
     "RESULT_OVERLAPS",
     en="The source already has a result for {gas} in this time: {earlier}. Supersede it, or use another source.",

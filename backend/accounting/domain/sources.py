@@ -11,9 +11,10 @@ from uuid import UUID
 
 from backend.accounting.domain.parameters import NewBasis
 from backend.accounting.domain.records import Method
-from backend.kit.errors import CodedError, conflict, in_chinese, invalid
+from backend.kit.errors import CodedError, conflict, invalid
 from backend.kit.quantity import read_unit, trimmed
 from backend.kit.text import clean, tidy
+from backend.kit.words import in_chinese
 
 
 class Category(StrEnum):
@@ -325,7 +326,7 @@ def check_subtype(category: Category, subtype: Subtype | None) -> None:
     """Errors: SUBTYPE_MISMATCH."""
     fitting = SUBTYPES[category]
     if subtype is not None and subtype not in fitting:
-        raise SUBTYPE_MISMATCH(path=("subtype",), subtype=subtype, category=category, fitting=", ".join(fitting) or "-")
+        raise SUBTYPE_MISMATCH(path=("subtype",), subtype=subtype, category=category, fitting=fitting)
 
 
 def may_be_negative(category: Category, kind: DirectKind | None, flow: Flow) -> bool:

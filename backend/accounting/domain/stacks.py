@@ -18,13 +18,19 @@ from backend.accounting.domain.measured import Cause, OfStream
 from backend.accounting.domain.months import next_month
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.quantity import QUANTITY_DECIMALS, round_half_up
+from backend.kit.words import in_chinese
 
 MOST_ROWS: Final = 744
 
+in_chinese({
+    "concentration": "浓度", "flow": "流量", "temperature": "温度", "pressure": "压力", "moisture": "湿度",
+    "oxygen": "含氧量", "hours": "小时数", "gapHours": "缺测填补小时数", "defaultFlow": "缺省流量",
+    "defaultConcentration": "缺省浓度", "instrumentId": "计量器具",
+})  # fmt: skip
 BAD_STACK_VALUE = invalid(
     "BAD_STACK_VALUE",
     en="{name} is {given}; it lies between {lowest} and {highest}, with at most 12 decimals.",
-    zh="{name} 为 {given}；应在 {lowest} 与 {highest} 之间，至多 12 位小数。",
+    zh="{name_zh}为 {given}；应在 {lowest} 与 {highest} 之间，至多 12 位小数。",
 )
 STACK_VALUE_MISSING = invalid(
     "STACK_VALUE_MISSING",
@@ -237,7 +243,7 @@ def checked_row(row: StackRow, monitor: StackMonitor) -> StackRow:
         )
     missing = [n for n in _needed(monitor) if getattr(row, n) is None] if row.status is RowStatus.NORMAL else []
     if missing:
-        raise STACK_VALUE_MISSING(path=(missing[0],), names=", ".join(missing))
+        raise STACK_VALUE_MISSING(path=(missing[0],), names=tuple(missing))
     return row
 
 
@@ -280,5 +286,5 @@ def checked_monitor(new: NewMonitor) -> NewMonitor:
     if not 0 <= new.gap_hours <= 72:
         raise BAD_STACK_VALUE(path=("gapHours",), name="gapHours", given=new.gap_hours, lowest=0, highest=72)
     if new.kind is StackKind.CONTINUOUS and new.instrument_id is None:
-        raise STACK_VALUE_MISSING(path=("instrumentId",), names="instrumentId")
+        raise STACK_VALUE_MISSING(path=("instrumentId",), names=("instrumentId",))
     return new

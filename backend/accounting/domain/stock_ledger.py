@@ -151,7 +151,7 @@ def checked_parts(parts: Parts, unit: str, explanation: str) -> Parts:
         given: Decimal = getattr(parts, part)
         fits = given.is_finite() and 0 <= given < most and round_half_up(given, QUANTITY_DECIMALS) == given
         if not fits:
-            raise BAD_STOCK_PART(path=(_camel(part),), part=part, given=str(given)[:60])
+            raise BAD_STOCK_PART(path=(_camel(part),), part=part, part_zh=_PARTS_ZH[part], given=str(given)[:60])
     if parts.consumption < 0 and not tidy(explanation):
         raise STOCK_BELOW_ZERO(
             path=("explanation",),

@@ -128,7 +128,7 @@ def checked_unit(new: NewUnit, parent: EmissionUnit | None) -> NewUnit:
     """In canonical form. Errors: BAD_EMISSION_CODE, NAME_MISSING, UNIT_PARENT."""
     if (new.kind is UnitKind.GROUP) != (new.parent_id is None):
         given, zh = ("a parent was given", "已给出上级") if new.parent_id else ("no parent was given", "未给出上级")
-        raise UNIT_PARENT(path=("parentUnitId",), kind=new.kind, given=f"{given} / {zh}")
+        raise UNIT_PARENT(path=("parentUnitId",), kind=new.kind, given=given, given_zh=zh)
     fits = parent and parent.kind is UnitKind.GROUP and parent.organisation_id == new.organisation_id
     if new.parent_id is not None and not fits:
         raise UNIT_PARENT(path=("parentUnitId",), kind=new.kind, given=f"{parent.code if parent else '-'}")

@@ -32,7 +32,7 @@ def delimited_parts(path: Path, name: str) -> Iterator[pl.DataFrame]:
     separator = _separator(first.decode())
     header = next(_rows([first.decode()], separator, name), [])
     if first.count(b'"') % 2:
-        raise FILE_FORMAT(name=name[:80], problem="the header holds a line break")
+        raise FILE_FORMAT(name=name[:80], problem="the header holds a line break", problem_zh="表头含有换行")
     columns = meanings(header)
     row = 2
     for block in chain([rest] if begins else [], blocks):
@@ -52,13 +52,15 @@ def _encoding(path: Path, name: str) -> str:
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     if b"\0" in block:
-                        raise FILE_FORMAT(name=name[:80], problem="binary, or UTF-16")
+                        raise FILE_FORMAT(
+                            name=name[:80], problem="binary, or UTF-16", problem_zh="二进制内容，或 UTF-16 编码"
+                        )
                     decoder.decode(block)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             continue
         return encoding
-    raise FILE_FORMAT(name=name[:80], problem="neither UTF-8 nor GB18030")
+    raise FILE_FORMAT(name=name[:80], problem="neither UTF-8 nor GB18030", problem_zh="既非 UTF-8 也非 GB18030 编码")
 
 
 def _utf8(path: Path, encoding: str) -> Iterator[bytes]:
@@ -133,4 +135,4 @@ def _rows(lines: Iterable[str], separator: str, name: str, first: int = 1) -> It
             yield cells
             row += 1
     except csv.Error as error:
-        raise FILE_FORMAT(name=name[:80], problem=f"row {row}: {error}") from error
+        raise FILE_FORMAT(name=name[:80], problem=f"row {row}: {error}", problem_zh=f"第 {row} 行无法读取") from error

@@ -152,9 +152,9 @@ class _Reading:
             if written.startswith("="):
                 raise CELL_IS_A_FORMULA(path=(name,))
         if not source:
-            raise CELL_EMPTY(path=("source",), field="排放源/source")
+            raise CELL_EMPTY(path=("source",), field="source", field_zh="排放源")
         if not unit:
-            raise CELL_EMPTY(path=("unit",), field="单位/unit")
+            raise CELL_EMPTY(path=("unit",), field="unit", field_zh="单位")
         entry = self._resolve(organisation, source, stream)
         factor = fitted_unit(unit, entry.unit).factor
         at = self._positions.setdefault(entry.id, len(self.streams))
@@ -208,7 +208,7 @@ def _quantities(table: pl.DataFrame, odd_numbers: _Dictionary, refusals: list[pl
     fits = (pl.col("product").abs() < _MOST) & exact.fill_null(value=False)
     bad = scaled.filter(~fits)
     if bad.height:
-        error = NUMBER_OUT_OF_RANGE(written="", unit="", canonical="the canonical unit")
+        error = NUMBER_OUT_OF_RANGE(written="", unit="", canonical="the canonical unit", canonical_zh="规范单位")
         refusals.append(_refused(bad.with_columns(pl.lit(0).alias("problem")), "quantity", [error]))
     scaled = scaled.filter(fits).with_columns(pl.col("product").alias("quantity")).drop("product")
     return pl.concat([table, scaled.select(table.columns)]).drop("factor")
@@ -217,12 +217,14 @@ def _quantities(table: pl.DataFrame, odd_numbers: _Dictionary, refusals: list[pl
 def _odd_number(words: tuple[str, ...]) -> tuple[Decimal]:
     written = clean(as_written(words[0]))
     if not written:
-        raise CELL_EMPTY(field="数量/quantity")
+        raise CELL_EMPTY(field="quantity", field_zh="数量")
     if written.startswith("="):
         raise CELL_IS_A_FORMULA()
     number = read_number(written.replace(",", "") if _GROUPED.fullmatch(written) else written)
     if abs(number) >= _MOST or number != round(number, 12):
-        raise NUMBER_OUT_OF_RANGE(written=written[:40], unit="", canonical="the canonical unit")
+        raise NUMBER_OUT_OF_RANGE(
+            written=written[:40], unit="", canonical="the canonical unit", canonical_zh="规范单位"
+        )
     return (number,)
 
 
@@ -306,7 +308,7 @@ def _refuse_repeats(understood: Understood) -> None:
         errors = [
             MONTH_ALREADY_RECORDED(
                 stream=understood.streams[stream].code,
-                cadence=cadence.value,
+                cadence=cadence,
                 when=as_recorded(cadence, when),
                 earlier=f"row {earlier} of this file",
                 earlier_zh=f"本文件第 {earlier} 行",
@@ -321,7 +323,7 @@ def read_day(written: str) -> date:
     """A day, or the first day of a month. Errors: UNKNOWN_MONTH, CELL_EMPTY."""
     tidied = clean(written).replace(" 00:00:00", "")
     if not tidied:
-        raise CELL_EMPTY(field="月份/month")
+        raise CELL_EMPTY(field="month", field_zh="月份")
     found = _MONTH.fullmatch(tidied.replace(" ", ""))
     try:
         if found:

@@ -80,7 +80,7 @@ def _archive(path: Path, name: str) -> Iterator[ZipFile]:
             _refuse_bombs(archive, path.stat().st_size, name)
             yield archive
     except _BROKEN as error:
-        raise FILE_FORMAT(name=name[:80], problem=str(error)[:120]) from error
+        raise FILE_FORMAT(name=name[:80], problem=str(error)[:120], problem_zh="工作簿已损坏") from error
 
 
 def _refuse_bombs(archive: ZipFile, packed: int, name: str) -> None:
@@ -92,7 +92,7 @@ def _refuse_bombs(archive: ZipFile, packed: int, name: str) -> None:
     if too_large or held > _MOST_HELD or len(entries) > _MOST_ENTRIES:
         raise FILE_IS_A_BOMB(name=name[:80], size=unpacked, packed=packed)
     if _WORKBOOK not in {entry.filename for entry in entries}:
-        raise FILE_FORMAT(name=name[:80], problem="a zip archive, not a workbook")
+        raise FILE_FORMAT(name=name[:80], problem="a zip archive, not a workbook", problem_zh="是压缩包而非工作簿")
 
 
 def _chosen(archive: ZipFile, wanted: str | None) -> tuple[_Page, date]:

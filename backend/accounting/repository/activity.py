@@ -118,7 +118,13 @@ def _columns(packs: Packs) -> tuple[Sequence[object], ...]:
 
 def _just_recorded() -> CodedError:
     return MONTH_ALREADY_RECORDED(
-        path=("rows",), stream="-", cadence="MONTHLY / DAILY", when="this time", earlier="recorded just now"
+        path=("rows",),
+        stream="-",
+        cadence="MONTHLY / DAILY",
+        when="this time",
+        when_zh="此期间",
+        earlier="recorded just now",
+        earlier_zh="刚刚记录",
     )
 
 

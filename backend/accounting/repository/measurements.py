@@ -75,18 +75,25 @@ _MET: Final[Mapping[str, Callable[[], CodedError]]] = {
         ("quality_score_current", "stream_uncertainty_current", "allocation_current"),
         lambda: JUST_STATED(path=("year",)),
     ),
-    "material_batch_current": lambda: BATCH_TAKEN(path=("rows",), code="?", day="this day"),
+    "material_batch_current": lambda: BATCH_TAKEN(path=("rows",), code="?", day="this day", day_zh="该日"),
     "stack_monitor_current": lambda: MONITOR_TAKEN(path=("streamId",)),
     "stack_month_current": lambda: MONTH_IS_DERIVED(
-        path=("month",), stream="-", month="this time", month_zh="此期间", cause="MONITOR"
+        path=("month",), stream="-", month="this time", month_zh="此期间", cause="MONITOR", cause_zh="烟气监测"
     ),
     "meter_month_current": lambda: MONTH_IS_DERIVED(
-        path=("month",), stream="-", month="this time", month_zh="此期间", cause="METER"
+        path=("month",), stream="-", month="this time", month_zh="此期间", cause="METER", cause_zh="计量表"
     ),
-    "meter_reading_current": lambda: METER_READING_TAKEN(path=("rows",), day="this day"),
-    "meter_removed_once": lambda: METER_READING_TAKEN(path=("rows",), day="its removal"),
+    "meter_reading_current": lambda: METER_READING_TAKEN(path=("rows",), day="this day", day_zh="该日"),
+    "meter_removed_once": lambda: METER_READING_TAKEN(path=("rows",), day="its removal", day_zh="拆表日"),
     "registers_count_up": lambda: METER_COUNTS_BACK(
-        path=("rows",), value="?", day="this day", other="?", other_day="a day", source="9.1.1 b"
+        path=("rows",),
+        value="?",
+        day="this day",
+        day_zh="该日",
+        other="?",
+        other_day="a day",
+        other_day_zh="另一日",
+        source="9.1.1 b",
     ),
 }
 

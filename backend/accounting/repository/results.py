@@ -151,7 +151,12 @@ def _locked() -> CodedError:
 
 def _derived() -> CodedError:
     return MONTH_IS_DERIVED(
-        path=("rows",), stream="-", month="this time", month_zh="此期间", cause="STOCK / METER / MONITOR"
+        path=("rows",),
+        stream="-",
+        month="this time",
+        month_zh="此期间",
+        cause="STOCK / METER / MONITOR",
+        cause_zh="台账、计量表或烟气监测",
     )
 
 

@@ -63,7 +63,7 @@ def _refusals(code: str) -> dict[str, Callable[[], CodedError]]:
         return UNIT_CODE_TAKEN(path=("code",), code=code)
 
     def misplaced() -> CodedError:
-        return UNIT_PARENT(path=("code",), kind=code, given="its parent is a system / 其上级为系统")
+        return UNIT_PARENT(path=("code",), kind=code, given="its parent is a system", given_zh="其上级为系统")
 
     return {
         "emission_unit_code_key": taken,

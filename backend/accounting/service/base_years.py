@@ -29,7 +29,7 @@ from backend.accounting.repository import base_years as rows
 from backend.accounting.repository.base_years import BASE_YEARS, RECALCULATIONS
 from backend.accounting.service.explain import TotalSubject, frame_of
 from backend.accounting.service.reach import reach
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
@@ -244,5 +244,5 @@ class BaseYearService:
         """The proposals about a base year, the latest first. Errors: NOT_FOUND."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             if key not in await BASE_YEARS.by_ids(session, [key], principal):
-                raise NOT_FOUND(path=("id",), what="BaseYear", key=str(key))
+                raise not_found("BaseYear", key, "id")
             return await RECALCULATIONS.page(session, principal, request, RECALCULATIONS.of.c.base_year_id == key)

@@ -71,7 +71,7 @@ def prepared_basis(source: EmissionSource, stream: Stream, new: NewBasis, librar
     check_allowed(METHOD_OF[new.kind], source.category, source.direct_kind)
     if not spec.fits_source(source.category, source.direct_kind):
         within_direct = source.direct_kind is not None and source.category in spec.categories
-        fitting = ", ".join(sorted(spec.direct_kinds if within_direct else spec.categories))
+        fitting = tuple(sorted(spec.direct_kinds if within_direct else spec.categories))
         term = source.direct_kind or source.category
         raise METHOD_TERM(path=("kind",), method=new.kind, term=term, fitting=fitting)
     names = [p.name for p in new.parameters]

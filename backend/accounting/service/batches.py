@@ -12,7 +12,7 @@ from backend.accounting.domain.sources import EmissionSource
 from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.kit.database import ReadSession, RollBack
-from backend.kit.errors import NOT_FOUND, CodedError, invalid
+from backend.kit.errors import NOT_FOUND, CodedError, invalid, not_found
 from tenants.access import Permission
 from tenants.commands import Change, Done, Refused
 
@@ -78,7 +78,7 @@ async def reach_sources(
         source = found.get(key)
         verdict = verdicts.get(source.organisation_id) if source else None
         if source is None or (verdict is not None and verdict.code is NOT_FOUND):
-            raise NOT_FOUND(path=("sourceId",), what="EmissionSource", key=str(key))
+            raise not_found("EmissionSource", key, "sourceId")
         if verdict is not None:
             raise verdict
         return source
@@ -101,7 +101,7 @@ async def reach_record(
 ) -> tuple[R, EmissionSource]:
     """A record and its source, if the caller has the right there. Errors: NOT_FOUND (naming the record), FORBIDDEN."""
     look_up = await reach_sources(change, permission, [found.source_id] if found else [])
-    absent = NOT_FOUND(path=("id",), what=what, key=str(key))
+    absent = not_found(what, key, "id")
     if found is None:
         raise absent
     try:

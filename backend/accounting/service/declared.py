@@ -226,7 +226,8 @@ def _refuse_repeats(lines: dict[int, _Line], errors: Errors) -> None:
         if earlier is None:
             taken |= dict.fromkeys(months, i)
         else:
-            errors[i] = RESULT_OVERLAPS(path=("firstMonth",), gas=line.weighed.gas, earlier=f"rows.{earlier}")
+            errors[i] = RESULT_OVERLAPS(path=("firstMonth",), gas=line.weighed.gas, earlier=f"rows.{earlier}",
+                                        earlier_zh=f"本次调用的第 {earlier + 1} 行")  # fmt: skip
             del lines[i]
 
 

@@ -27,7 +27,7 @@ from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.batches import Errors, reach_sources
 from backend.accounting.service.lines import Understood, keep, refuse
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND, CodedError, not_found
 from backend.kit.quantity import to_canonical
 from tenants.access import Permission
 from tenants.commands import Change
@@ -56,7 +56,7 @@ async def reach_streams(change: Change, permission: Permission, wanted: Iterable
     look_up = await reach_sources(change, permission, (s.source_id for s in streams.values()))
 
     def find(key: UUID) -> Place:
-        absent = NOT_FOUND(path=("streamId",), what="EmissionStream", key=str(key))
+        absent = not_found("EmissionStream", key, "streamId")
         if key not in streams:
             raise absent
         try:
@@ -71,7 +71,7 @@ async def reach(change: Change, permission: Permission, kind: type[S], key: UUID
     """A record of a stream, and where that is. Errors: NOT_FOUND (naming the record), FORBIDDEN."""
     found = (await rows.by_ids(change.unit, kind, [key])).get(key)
     look_up = await reach_streams(change, permission, [found.stream_id] if found else [])
-    absent = NOT_FOUND(path=(path,), what=kind.__name__, key=str(key))
+    absent = not_found(kind.__name__, key, path)
     if found is None:
         raise absent
     try:

@@ -29,7 +29,7 @@ from backend.accounting.repository import sources as source_rows
 from backend.accounting.service import frozen, made_of
 from backend.accounting.service.summands import month_of, pages_of, record_of, source_of
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import NOT_FOUND, not_found
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 from backend.kit.toolbox import Toolbox
@@ -102,9 +102,7 @@ class ExplainService:
                 return await _source(session, frame, await _owner(session, principal, subject), subject)
             behind = await made_of.stream_of(session, principal, key) if key.kind in MADE_OF else subject
             stream = (await source_rows.streams(session, [behind], principal)).get(behind) if behind else None
-            absent = NOT_FOUND(
-                path=("subject", "node"), what="EmissionStream", key=f"{subject} {key.month or ''}".strip()
-            )
+            absent = not_found("EmissionStream", subject, "subject", "node")
             if stream is None:
                 raise absent
             if key.kind in MADE_OF:
@@ -187,7 +185,7 @@ async def _require_totals(session: ReadSession, principal: Principal, organisati
 async def _owner(session: ReadSession, principal: Principal, source_id: UUID) -> UUID:
     """The organisation of a source the caller may read. Errors: NOT_FOUND, FORBIDDEN."""
     found = (await source_rows.sources(session, [source_id])).get(source_id)
-    absent = NOT_FOUND(path=("subject", "sourceId"), what="EmissionSource", key=str(source_id))
+    absent = not_found("EmissionSource", source_id, "subject", "sourceId")
     if found is None:
         raise absent
     refused = await refusals(session, principal, Permission.EMISSION_READ, [found.organisation_id])
@@ -211,7 +209,7 @@ async def frame_of(session: ReadSession, subject: TotalSubject) -> Frame:
 async def _total(session: ReadSession, frame: Frame, organisation: UUID, kind: ExplainKind) -> Explained:
     found = (await rows.totals(session, frame, [organisation])).get(organisation)
     if found is None:
-        raise NOT_FOUND(path=("subject",), what="Organisation", key=str(organisation))
+        raise not_found("Organisation", organisation, "subject")
     return _of_organisation(frame, found, kind)
 
 
@@ -219,7 +217,7 @@ async def _source(session: ReadSession, frame: Frame, owner: UUID, key: UUID) ->
     own = await _total(session, frame, owner, ExplainKind.OWN)
     for source in (await _sources(session, frame, [own], _ALL, only=key))[0].rows:
         return replace(source, whole=None)
-    raise NOT_FOUND(path=("subject",), what="EmissionSource", key=str(key))
+    raise not_found("EmissionSource", key, "subject")
 
 
 def _of_organisation(frame: Frame, row: Row[Any], kind: ExplainKind, whole: Decimal | None = None) -> Explained:

@@ -22,7 +22,7 @@ from backend.accounting.repository import inventories as inventory_rows
 from backend.accounting.repository import sources as source_rows
 from backend.accounting.service.summands import month_of, pages_of, record_of, source_of
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.pages import Page, PageRequest
 from backend.kit.quantity import trimmed
 from tenants.access import Principal
@@ -39,7 +39,7 @@ async def submitted(
 
     Errors: NOT_FOUND, INVENTORY_STATE before it was submitted.
     """
-    absent = NOT_FOUND(path=("subject", "inventory"), what="Inventory", key=str(inventory_id))
+    absent = not_found("Inventory", inventory_id, "subject", "inventory")
     found = (await inventory_rows.inventories(session, [inventory_id], principal)).get(inventory_id)
     if found is None:
         raise absent
@@ -74,9 +74,8 @@ async def again(session: ReadSession, principal: Principal, key: NodeKey) -> Exp
     root = await submitted(session, principal, key.frame.frozen.inventory_id, key.frame.frozen.round)
     if key.kind is ExplainKind.FROZEN:
         return root
-    absent = NOT_FOUND(
-        path=("subject", "node"), what="InventoryLine", key=f"{key.subject_id} {key.month or ''}".strip()
-    )
+    what = "EmissionSource" if key.kind is ExplainKind.SOURCE else "EmissionStream"
+    absent = not_found(what, key.subject_id, "subject", "node")
     if key.kind is ExplainKind.SOURCE:
         for row in await rows.sources(session, key.frame.frozen, _ALL, only=key.subject_id):
             return replace(source_of(root, row), whole=None)

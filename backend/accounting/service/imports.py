@@ -326,7 +326,7 @@ def _already(
             when = day.replace(day=1) if cadence is Cadence.MONTHLY else day
             error = MONTH_ALREADY_RECORDED(
                 stream=stream.code,
-                cadence=cadence.value,
+                cadence=cadence,
                 when=as_recorded(cadence, when),
                 earlier=global_id("ActivityRecord", record),
             )

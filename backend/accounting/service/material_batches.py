@@ -32,7 +32,7 @@ from backend.accounting.service.bases import set_basis
 from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
 from backend.accounting.service.derivation import reach, reach_streams
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal
@@ -126,7 +126,7 @@ class BatchService:
             latest = (await rows.by_ids(change.unit, MaterialBatch, [key]))[key]
             if new is not None:
                 if new.stream_id != old.stream_id:
-                    raise NOT_FOUND(path=("change", "streamId"), what="EmissionStream", key=str(new.stream_id))
+                    raise not_found("EmissionStream", new.stream_id, "change", "streamId")
                 latest = self._checked(new, place.stream)
                 await rows.insert(change.unit, [latest], actor.principal.member_id)
             await change.audit("MaterialBatch", latest.id, place.organisation_id, before=old, after=latest)
@@ -141,7 +141,7 @@ class BatchService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             stream = (await source_rows.streams(session, [stream_id], principal)).get(stream_id)
             if stream is None:
-                raise NOT_FOUND(path=("streamId",), what="EmissionStream", key=str(stream_id))
+                raise not_found("EmissionStream", stream_id, "streamId")
             return await _means(session, stream, year)
 
     async def apply(
@@ -157,7 +157,7 @@ class BatchService:
             place = (await reach_streams(change, Permission.EMISSION_MANAGE, [stream_id]))(stream_id)
             checked_month(month, self.toolbox.clock.today(), "month")
             if parameter not in TAKES:
-                raise NO_BASIS_OF_MEAN(path=("parameter",), parameter=parameter, known=", ".join(TAKES))
+                raise NO_BASIS_OF_MEAN(path=("parameter",), parameter=parameter, known=tuple(TAKES))
             mean = applied(await _means(change.unit, place.stream, month.year), month, parameter)
             basis = _basis(mean, month, tidy(reason))
             done = await set_basis(change, place.source, place.stream, basis, self.toolbox.clock.today())

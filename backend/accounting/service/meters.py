@@ -42,7 +42,7 @@ from backend.accounting.repository import measurements as rows
 from backend.accounting.repository import metering as meter_rows
 from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
 from backend.accounting.service.derivation import Place, follow_one, line_of, reach, reach_streams, take_back
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND, CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.quantity import fitted_unit
 from backend.kit.text import tidy
@@ -105,7 +105,7 @@ class MeterService:
             checked_month(new.installed_on, self.toolbox.clock.today(), "installedOn")
             fitted_unit(new.unit, place.stream.unit)
             if new.instrument_id not in await meter_rows.instruments_of(change.unit, place.organisation_id):
-                raise NOT_FOUND(path=("instrumentId",), what="Instrument", key=str(new.instrument_id))
+                raise not_found("Instrument", new.instrument_id, "instrumentId")
         except CodedError as error:
             raise error.at(*path) from None
         made = Meter(
@@ -161,7 +161,7 @@ class MeterService:
 
             def judged(row: NewMeterReading) -> MeterReading:
                 meter = meters.get(row.meter_id)
-                absent = NOT_FOUND(path=("meterId",), what="Meter", key=str(row.meter_id))
+                absent = not_found("Meter", row.meter_id, "meterId")
                 if meter is None:
                     raise absent
                 try:

@@ -44,7 +44,7 @@ from backend.accounting.service.batches import reach_record, reach_sources
 from backend.accounting.service.coefficients import Rederivation, rederive
 from backend.accounting.service.long_work import Asked, Report, check_rehearsal, put_off, unheard
 from backend.kit.database import UnitOfWork
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import NOT_FOUND, CodedError, not_found
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require_organisation
@@ -106,11 +106,11 @@ class MethodService:
             because = checked_reason(reason)
             found = (await rows.bases(change.unit, [key])).get(key)
             if found is None:
-                raise NOT_FOUND(path=("id",), what="StreamBasis", key=str(key))
+                raise not_found("StreamBasis", key, "id")
             try:
                 stream, source = await _stream(change, found.stream_id)
             except CodedError as error:
-                absent = NOT_FOUND(path=("id",), what="StreamBasis", key=str(key))
+                absent = not_found("StreamBasis", key, "id")
                 raise (absent if error.code is NOT_FOUND else error) from None
             if found.superseded_at is not None:
                 raise ALREADY_SUPERSEDED(path=("id",), at=str(found.superseded_at))
@@ -287,7 +287,7 @@ async def _check_class(change: Change, source: EmissionSource, streams: Sequence
     available = (classes or {Method.FACTOR}) & allowed(source.category, source.direct_kind)
     if asked.method not in available:
         raise METHOD_ABSENT(
-            path=("method",), method=asked.method, months=str(asked.span), known=", ".join(sorted(available)) or "-"
+            path=("method",), method=asked.method, months=str(asked.span), known=tuple(sorted(available))
         )
     first = preferred(available, precedence_of({s.programme for s in streams}))
     if asked.method is not first and not asked.reason:

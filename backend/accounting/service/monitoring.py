@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from backend.accounting.domain import monitored
@@ -39,11 +39,12 @@ from backend.accounting.repository.sources import organisations_known
 from backend.accounting.service.batches import check_size
 from backend.accounting.service.readings import NewReading, judged_reading, unread
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
+from backend.kit.words import named_in_chinese, word_in_chinese
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -86,7 +87,7 @@ class MonitoringService:
             if copy_of is not None:
                 source = await _reach(change, "plan", copy_of, "copyOfPlanId", Permission.EMISSION_READ)
                 if source.organisation_id != at:
-                    raise NOT_FOUND(path=("copyOfPlanId",), what="MonitoringPlan", key=str(copy_of))
+                    raise not_found("MonitoringPlan", copy_of, "copyOfPlanId")
                 parameters = await rows.parameters_of(change.unit, [copy_of])
             made = MonitoringPlan(
                 id=uuid7(),
@@ -140,7 +141,10 @@ class MonitoringService:
             missing = await _gaps(change.unit, plan)
             if missing:
                 listed = ", ".join(f"{g.item}: {g.about}" for g in missing[:20])
-                raise PLAN_INCOMPLETE(path=("planId",), gaps=listed, source="T/CIECCPA 061-2023, 8.2.4")
+                listed_zh = "、".join(f"{named_in_chinese(g.item)}：{word_in_chinese(g.about)}" for g in missing[:20])
+                raise PLAN_INCOMPLETE(
+                    path=("planId",), gaps=listed, gaps_zh=listed_zh, source="T/CIECCPA 061-2023, 8.2.4"
+                )
             now = self.toolbox.clock.now()
             me = actor.principal.member_id
             return await _moved(change, plan, state=PlanState.SUBMITTED, submitted_by=me, submitted_at=now)
@@ -332,13 +336,16 @@ def _must_be(plan: MonitoringPlan, state: PlanState) -> None:
 
 async def _exists(change: Change, at: UUID) -> None:
     if not await organisations_known(change.unit, [at]):
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(at))
+        raise not_found("Organisation", at, "organisationId")
+
+
+_TYPES: Final = {"plan": "MonitoringPlan", "instrument": "Instrument", "reading": "ParameterReading"}
 
 
 async def _reach(change: Change, kind: str, key: UUID, field: str, permission: Permission) -> Any:
     found = (await rows.by_ids(change.unit, kind, [key], change.actor.principal)).get(key)
     if found is None:
-        raise NOT_FOUND(path=(field,), what=kind, key=str(key))
+        raise not_found(_TYPES[kind], key, field)
     await change.require(permission, found.organisation_id)
     return found
 
@@ -363,9 +370,9 @@ async def _references(session: ReadSession, plan: MonitoringPlan, given: Sequenc
     instruments = {i.id for i in await rows.instruments_of(session, plan.organisation_id)}
     for i, p in enumerate(given):
         if p.stream_id is not None and p.stream_id not in streams:
-            raise NOT_FOUND(path=("parameters", str(i), "streamId"), what="EmissionStream", key=str(p.stream_id))
+            raise not_found("EmissionStream", p.stream_id, "parameters", str(i), "streamId")
         if p.instrument_id is not None and p.instrument_id not in instruments:
-            raise NOT_FOUND(path=("parameters", str(i), "instrumentId"), what="Instrument", key=str(p.instrument_id))
+            raise not_found("Instrument", p.instrument_id, "parameters", str(i), "instrumentId")
 
 
 async def _gaps(session: ReadSession, plan: MonitoringPlan) -> list[Gap]:

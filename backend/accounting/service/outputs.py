@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -26,8 +26,8 @@ from backend.accounting.repository.outputs import OUTPUTS
 from backend.accounting.service.batches import check_size
 from backend.accounting.service.reach import reach
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND, CodedError
-from backend.kit.ids import uuid7
+from backend.kit.errors import CodedError, not_found
+from backend.kit.ids import global_id, uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
@@ -89,14 +89,18 @@ class OutputService:
         def taken() -> CodedError:
             return OUTPUT_TAKEN(path=("rows",), product=first.product, month=f"{first.month:%Y-%m}")
 
-        def absent(what: str) -> CodedError:
-            return NOT_FOUND(path=("rows",), what=what, key="-")
+        def absent(what: str, keys: Iterable[UUID | None]) -> CodedError:
+            # The database tells what is absent, not of which row.
+            given = dict.fromkeys(key for key in keys if key)
+            return not_found(what, " / ".join(global_id(what, key) for key in given), "rows")
 
         codes = {
             "product_output_once": taken,
-            "product_output_unit": lambda: absent("EmissionUnit"),
-            "product_output_device": lambda: absent("EmissionDevice"),
-            "product_output_tenant_id_organisation_id_fkey": lambda: absent("Organisation"),
+            "product_output_unit": lambda: absent("EmissionUnit", (m.unit_id for m in made)),
+            "product_output_device": lambda: absent("EmissionDevice", (m.device_id for m in made)),
+            "product_output_tenant_id_organisation_id_fkey": lambda: absent(
+                "Organisation", (m.organisation_id for m in made)
+            ),
         }
         await OUTPUTS.insert(change.unit, made, codes, recorded_by=change.actor.principal.member_id)
         await change.audit_all("ProductOutput", [Changed(m.id, m.organisation_id, after=m) for m in made])

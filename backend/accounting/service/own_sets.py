@@ -13,7 +13,7 @@ from backend.accounting.domain.units import checked_name
 from backend.accounting.repository import factors as factor_rows
 from backend.accounting.repository import own_sets as rows
 from backend.accounting.service.batches import check_size, read_apart, refused_rows, sift, stop_if_refused
-from backend.kit.errors import NOT_FOUND, REASON_MISSING
+from backend.kit.errors import REASON_MISSING, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -257,7 +257,7 @@ async def _moved(change: Change, of: OwnSet, before: SetVersion, after: SetVersi
 
 
 def _absent(set_id: UUID) -> Exception:
-    return NOT_FOUND(path=("id",), what="OwnFactorSet", key=str(set_id))
+    return not_found("OwnFactorSet", set_id, "id")
 
 
 def _expect(step: SetStep, version: SetVersion) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import NOT_FOUND, not_found
 from tenants.access import Permission
 from tenants.commands import Change
 
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Owned)
 async def reach(change: Change, permission: Permission, what: str, key: UUID, found: R | None) -> R:
     """The record, if the caller has the right there. Errors: NOT_FOUND (absent or out of reach alike), FORBIDDEN."""
     refused = await change.refusals(permission, [found.organisation_id] if found else [])
-    absent = NOT_FOUND(path=("id",), what=what, key=str(key))
+    absent = not_found(what, key, "id")
     if found is None:
         raise absent
     for error in refused.values():

@@ -11,7 +11,7 @@ from uuid import UUID
 from backend.accounting.domain import monitored
 from backend.accounting.domain.monitored import ParameterReading
 from backend.accounting.domain.monitoring import MOST, MonitoringPlan, PlanParameter
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.text import tidy
 
@@ -33,7 +33,7 @@ def judged_reading(
     new: NewReading, parameter: PlanParameter | None, plan: MonitoringPlan | None, refused: Any, taken: set[Any]
 ) -> ParameterReading:
     if parameter is None or plan is None:
-        raise NOT_FOUND(path=("parameterId",), what="PlanParameter", key=str(new.parameter_id))
+        raise not_found("PlanParameter", new.parameter_id, "parameterId")
     if parameter.organisation_id in refused:
         raise refused[parameter.organisation_id].at("parameterId")
     if parameter.stream_id is not None:

@@ -34,7 +34,7 @@ from backend.accounting.service.batches import (
     sift,
     stop_if_refused,
 )
-from backend.kit.errors import NOT_FOUND, REASON_MISSING, CodedError
+from backend.kit.errors import REASON_MISSING, CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
@@ -122,7 +122,7 @@ class SourceService:
             if verdict is not None:
                 raise verdict.at("organisationId")
             if row.organisation_id not in known:
-                raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(row.organisation_id))
+                raise not_found("Organisation", row.organisation_id, "organisationId")
             if (row.organisation_id, row.code) in taken:
                 raise SOURCE_CODE_TAKEN(path=("code",), code=row.code)
             made = _ready(row, seen[row.organisation_id], self.toolbox.clock.today())

@@ -37,7 +37,7 @@ from backend.accounting.repository import results as result_rows
 from backend.accounting.service.bases import set_basis, withdraw_basis
 from backend.accounting.service.batches import check_size
 from backend.accounting.service.derivation import Place, follow_one, line_of, reach, reach_streams, take_back
-from backend.kit.errors import NOT_FOUND, CodedError
+from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.kit.quantity import GAS
 from backend.kit.text import tidy
@@ -68,7 +68,7 @@ class StackService:
             checked_monitor(new)
             instruments = await meter_rows.instruments_of(change.unit, place.organisation_id)
             if new.instrument_id is not None and new.instrument_id not in instruments:
-                raise NOT_FOUND(path=("instrumentId",), what="Instrument", key=str(new.instrument_id))
+                raise not_found("Instrument", new.instrument_id, "instrumentId")
             before = await rows.current(change.unit, StackMonitor, ("id",), stream_id=[new.stream_id])
             for old in before:
                 if not tidy(reason) or not await rows.supersede(change.unit, old, tidy(reason)):

@@ -22,12 +22,13 @@ from backend.accounting.repository import sources as source_rows
 from backend.accounting.repository import units as rows
 from backend.accounting.service.batches import reach_sources
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
+from tenants.domain import OrganisationKind
 
 
 class UnitService:
@@ -45,7 +46,7 @@ class UnitService:
             found = await rows.units(change.unit, [new.parent_id] if new.parent_id else [])
             parent = found.get(new.parent_id) if new.parent_id else None
             if new.parent_id is not None and (parent is None or parent.organisation_id != new.organisation_id):
-                raise NOT_FOUND(path=("parentUnitId",), what="EmissionUnit", key=str(new.parent_id))
+                raise not_found("EmissionUnit", new.parent_id, "parentUnitId")
             checked = checked_unit(new, parent)
             await _free(change, new.organisation_id, checked.code)
             made = EmissionUnit(
@@ -103,14 +104,14 @@ class UnitService:
         if device_id is not None:
             device = (await rows.devices(session, [device_id], principal)).get(device_id)
             if device is None:
-                raise NOT_FOUND(path=("deviceId",), what="EmissionDevice", key=str(device_id))
+                raise not_found("EmissionDevice", device_id, "deviceId")
             if device.organisation_id != source.organisation_id or unit_id not in {None, device.unit_id}:
                 raise DEVICE_OF_ANOTHER_SITE(path=("deviceId",), device=device.code)
             return device.unit_id
         if unit_id is not None:
             unit = (await rows.units(session, [unit_id], principal)).get(unit_id)
             if unit is None:
-                raise NOT_FOUND(path=("unitId",), what="EmissionUnit", key=str(unit_id))
+                raise not_found("EmissionUnit", unit_id, "unitId")
             if unit.organisation_id != source.organisation_id:
                 raise UNIT_OF_ANOTHER_SITE(path=("unitId",), unit=unit.code)
         return unit_id
@@ -120,7 +121,7 @@ class UnitService:
         principal = change.actor.principal
         unit = (await rows.units(change.unit, [unit_id], principal)).get(unit_id)
         if unit is None:
-            raise NOT_FOUND(path=("unitId",), what="EmissionUnit", key=str(unit_id))
+            raise not_found("EmissionUnit", unit_id, "unitId")
         await change.require(Permission.EMISSION_MANAGE, unit.organisation_id)
         return unit
 
@@ -156,9 +157,9 @@ async def require_site(change: Change, organisation_id: UUID) -> None:
     """Errors: NOT_FOUND, UNIT_NEEDS_A_SITE."""
     found = await rows.site_kind(change.unit, organisation_id)
     if found is None:
-        raise NOT_FOUND(path=("organisationId",), what="Organisation", key=str(organisation_id))
+        raise not_found("Organisation", organisation_id, "organisationId")
     if found[0] != "SITE":
-        raise UNIT_NEEDS_A_SITE(path=("organisationId",), code=found[1], kind=found[0])
+        raise UNIT_NEEDS_A_SITE(path=("organisationId",), code=found[1], kind=OrganisationKind(found[0]))
 
 
 async def _free(change: Change, organisation_id: UUID, code: str) -> None:

@@ -10,11 +10,13 @@ from uuid import UUID
 from backend.consolidation.domain.inputs import Basis
 from backend.kit.errors import invalid, rule
 from backend.kit.jobs.domain import JobState
+from backend.kit.words import things_in_chinese
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 
 FIRST_YEAR: Final = 1990
 LONGEST_PERIOD: Final = 10
 
+things_in_chinese({"ConsolidationRun": "合并运行"})
 BAD_PERIOD = invalid(
     "BAD_CONSOLIDATION_PERIOD",
     en="{from_year} to {to_year} is no period: years run from {first} to {last}, forwards, at most {longest} of them.",

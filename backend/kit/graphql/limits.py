@@ -20,11 +20,13 @@ from graphql import (
 )
 
 from backend.kit.errors import invalid
+from backend.kit.words import in_chinese
 
+in_chinese({"depth": "深度", "fields": "字段数", "root fields": "根字段数"})
 QUERY_TOO_LARGE = invalid(
     "QUERY_TOO_LARGE",
     en="The document asks for too much: {what} is {found}, at most {most} is served. Split it.",
-    zh="查询过大：{what} 为 {found}，上限 {most}。请拆分查询。",
+    zh="查询过大：{what_zh} 为 {found}，上限 {most}。请拆分查询。",
 )
 FRAGMENT_CYCLE = invalid("FRAGMENT_CYCLE", en="Fragment '{name}' spreads itself.", zh="片段 '{name}' 引用了自身。")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Final
 from uuid import UUID
 
 import strawberry
@@ -11,6 +12,10 @@ import strawberry
 from backend.kit.errors import INVALID_ID
 from backend.kit.graphql.types import interface_type
 from backend.kit.ids import global_id
+from backend.kit.words import a_thing, thing_in_chinese
+
+_MOST_NAMED: Final = 4
+"""Of more types than these an error does not name each."""
 
 
 @interface_type
@@ -28,7 +33,13 @@ def to_id(type_name: str, key: UUID) -> strawberry.ID:
 
 def from_id(value: str, *expected: str, path: tuple[str, ...] = ()) -> tuple[str, UUID]:
     """Type name and key of a global id; INVALID_ID when it is none, or of another type than expected."""
-    refused = INVALID_ID(path=path, value=value[:100], expected=" / ".join(expected) or "Node")
+    named = 0 < len(expected) <= _MOST_NAMED
+    refused = INVALID_ID(
+        path=path,
+        value=value[:100],
+        expected=" or ".join(map(a_thing, expected)) if named else "any object",
+        expected_zh="或".join(map(thing_in_chinese, expected)) if named else "任何对象",
+    )
     try:
         type_name, _, key = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode().partition(":")
         uuid = UUID(key)

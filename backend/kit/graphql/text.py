@@ -19,7 +19,7 @@ NUL_CHARACTER = invalid(
 class _Strings(Visitor):
     def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
         if "\0" in node.value:
-            raise NUL_CHARACTER(where="the document")
+            raise NUL_CHARACTER(where="the document", where_zh="文档")
 
 
 def check_document(document: DocumentNode) -> None:
@@ -31,7 +31,7 @@ def check_variables(variables: Mapping[str, Any]) -> None:
     """Errors: NUL_CHARACTER, naming the variable."""
     for name, value in variables.items():
         if _holds_nul(value):
-            raise NUL_CHARACTER(where=f"the variable ${name}")
+            raise NUL_CHARACTER(where=f"the variable ${name}", where_zh=f"变量 ${name}")
 
 
 def _holds_nul(value: Any) -> bool:

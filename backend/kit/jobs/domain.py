@@ -11,9 +11,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, rule, unavailable
+from backend.kit.words import members_in_chinese, things_in_chinese
 
 CHANNEL: Final = "tanheng_job"
 """NOTIFY channel that says: a job was written."""
+
+
+things_in_chinese({"Job": "任务"})
 
 
 class JobState(StrEnum):
@@ -31,6 +35,9 @@ class JobState(StrEnum):
     """Stopped on request, without effect; it can be tried again."""
 
 
+members_in_chinese(JobState, {
+    "QUEUED": "排队中", "RUNNING": "运行中", "SUCCEEDED": "已完成", "FAILED": "已失败", "CANCELLED": "已取消",
+})  # fmt: skip
 FINISHED: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 JOB_CRASHED = unavailable(

@@ -10,6 +10,7 @@ import structlog
 
 from backend.kit.database import TENANT_SUSPENDED
 from backend.kit.errors import CodedError
+from backend.kit.ids import global_id
 from backend.kit.jobs.context import JobCancelledError, JobContext
 from backend.kit.jobs.domain import JOB_CRASHED, JOB_TOOK_TOO_LONG, Claim, Reason, Started
 from backend.kit.jobs.queue import LeaseLostError, Queue
@@ -117,10 +118,14 @@ class Runner:
             log.info("job done", job=str(claim.job_id), name=started.name)
 
     async def _fail(self, started: Started, error: Exception) -> None:
-        job = str(started.claim.job_id)
-        coded = error if isinstance(error, CodedError) else JOB_CRASHED(kind=type(error).__name__, job=job)
+        # Whoever asked knows it by the id of the API, and may quote that.
+        job, known_as = str(started.claim.job_id), global_id("Job", started.claim.job_id)
+        coded = error if isinstance(error, CodedError) else JOB_CRASHED(kind=type(error).__name__, job=known_as)
         trace = None if coded is error else error
-        log.warning("job failed", job=job, name=started.name, attempt=started.attempts, why=str(coded), exc_info=trace)
+        log.warning(
+            "job failed", job=job, known_as=known_as, name=started.name, attempt=started.attempts, why=str(coded),
+            exc_info=trace,
+        )  # fmt: skip
         reason = Reason(coded.code.name, coded.message("en"), coded.message("zh-CN"))
         # A coded refusal stays one however often it is tried, unless its code says otherwise.
         await self.queue.fail(started, reason, for_good=not coded.code.retryable)

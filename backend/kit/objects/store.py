@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from backend.kit.errors import invalid, unavailable
+from backend.kit.words import in_chinese
 
 MOST_BYTES: Final = 100 * 1024 * 1024
 UPLOAD_S: Final = 900
@@ -23,10 +24,11 @@ OBJECT_EMPTY = invalid(
     en="The file is empty ({size} bytes); choose one that has something in it.",
     zh="文件为空（{size} 字节）；请选择有内容的文件。",
 )
+in_chinese({"size": "大小"})
 OBJECT_DIFFERS = invalid(
     "OBJECT_DIFFERS",
     en="What was uploaded is not what was announced: {what} is {found}, announced was {announced}. Upload it again.",
-    zh="上传内容与声明不符：{what} 为 {found}，声明为 {announced}。请重新上传。",
+    zh="上传内容与声明不符：{what_zh}为 {found}，声明为 {announced}。请重新上传。",
 )
 OBJECT_MISSING = invalid(
     "OBJECT_MISSING",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from backend.kit.text import clean, tidy
+from backend.kit.words import members_in_chinese
 from backend.ledger.accounts.codes import FUND_ACCOUNT_HOLDS_MONEY, OWNER_DIFFERS
 from backend.ledger.codes import EFFECTIVE_IN_FUTURE, MISSING_TEXT
 from backend.ledger.rulebook.domain import known_market
@@ -34,6 +35,10 @@ class AccountState(StrEnum):
     """They may not, for now (冻结)."""
     CLOSED = "CLOSED"
     """They never will again (注销)."""
+
+
+members_in_chinese(RegisteredKind, {"REGISTRY": "登记账户", "TRADING": "交易账户", "FUND": "资金账户"})
+members_in_chinese(AccountState, {"OPEN": "正常", "FROZEN": "已冻结", "CLOSED": "已注销"})
 
 
 @dataclass(frozen=True, slots=True)

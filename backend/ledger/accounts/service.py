@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -76,7 +76,7 @@ class AccountService:
     async def _own(change: Change, account_id: UUID, organisation_id: UUID | None) -> Account:
         found = (await holdings.accounts(change.unit, [account_id], change.actor.principal)).get(account_id)
         if found is None or organisation_id not in {None, found.organisation_id}:
-            raise NOT_FOUND(path=("accountId",), what="AssetAccount", key=str(account_id))
+            raise not_found("AssetAccount", account_id, "accountId")
         return found
 
     async def states(self, principal: Principal, account_ids: Sequence[UUID]) -> dict[UUID, StateSet]:

@@ -3,48 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
+from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger.compliance import repository
 from backend.ledger.compliance.domain import (
     CARRY_OVER_CLOSED,
     CARRY_OVER_EXCEEDED,
+    CARRY_OVER_TOO_EARLY,
     CARRY_OVER_UNCLEARED,
     CARRY_OVER_VINTAGE,
     CarryOver,
+    NewCarryOver,
     most_carried_over,
 )
-from backend.ledger.domain import AssetClass, LegOrder, NewLot, Order, Origin, Transfer, TransferKind
+from backend.ledger.domain import AssetClass, Lot, NewLot, Order, Origin, Transfer, TransferKind
 from backend.ledger.posting import post_within
 from backend.ledger.rulebook import repository as rule_facts
-from backend.ledger.rulebook.domain import DueEvent, Market, Rule, RuleKind, rulebook
-from backend.ledger.rules import checked_order
+from backend.ledger.rulebook.domain import DueEvent, Market, Rule, RuleKind, known_market, rulebook
+from backend.ledger.rules import checked_order, effective
 from backend.ledger.service import LedgerService
 from tenants.commands import Change
 
-Into = tuple[UUID, Market, int]
 
-
-async def carried_over(
-    toolbox: Toolbox, change: Change, into: Into, legs: Sequence[LegOrder], evidence: str, *, claw_back: str
-) -> CarryOver:
-    """Give the old units up and issue as many of the year, once, within what the rule allows."""
-    organisation_id, market, year = into
-    today = toolbox.clock.today()
-    rules = rulebook().binding(market.code, RuleKind.CARRY_OVER, year, today)
-    if not rules:
-        raise CARRY_OVER_CLOSED(path=("year",), year=year, market=market.code, on=str(today))
-    rule = rules[0]
-    await _must_be_clear(change, organisation_id, rule)
+async def carried_over(toolbox: Toolbox, change: Change, new: NewCarryOver, *, claw_back: str) -> CarryOver:
+    """Give the old units up and issue as many of the year, once, within what the rule of the day allows."""
+    organisation_id, market, year = new.organisation_id, known_market(new.market, "market"), new.year
+    on = effective(new.effective_on, toolbox.clock.today())
+    rule = _rule_of(market, year, on)
+    await _must_be_clear(change, organisation_id, rule, on)
     schemes = [s for s, c in market.instruments.items() if c is AssetClass.ALLOWANCE]
     base = await repository.carry_over_base(change.unit, organisation_id, schemes, rule, claw_back)
     most = most_carried_over(base, rule)
     earlier = await repository.carried_before(change.unit, organisation_id, market.code, year)
-    purpose = f"CARRY_OVER {year}"
-    order = checked_order(Order(TransferKind.CANCEL, tuple(legs), purpose=purpose, evidence=evidence), today)
-    asked = sum(leg.quantity_t for leg in order.legs)
+    asked = sum(leg.quantity_t for leg in new.legs)
+    order = checked_order(
+        Order(TransferKind.CANCEL, new.legs, None, None, f"CARRY_OVER {year}", new.evidence, new.effective_on), on
+    )
     if earlier + asked > most:
         raise CARRY_OVER_EXCEEDED(path=("legs",), most=most, earlier=earlier, left=max(most - earlier, 0), asked=asked,
                                   rule=rule.code, source=rule.source)  # fmt: skip
@@ -53,18 +51,35 @@ async def carried_over(
         raise row.refusal.error()
     assert row.transfer is not None, "what was not refused was posted"
     origin = await _one_origin(change, row.transfer, rule, organisation_id, schemes)
-    reference = f"{rule.code}-{row.transfer.id}"
-    new = NewLot(AssetClass.ALLOWANCE, schemes[0], reference, asked, origin, organisation_id, today, year,
-                 evidence=evidence)  # fmt: skip
-    (issued,) = await LedgerService(toolbox).issue_within(change, [new])
-    if issued.refusal is not None:
-        raise issued.refusal.error()
-    assert issued.lot is not None, "what was not refused was issued"
+    lot = NewLot(AssetClass.ALLOWANCE, schemes[0], f"{rule.code}-{row.transfer.id}", asked, origin, organisation_id, on,
+                 year, evidence=new.evidence)  # fmt: skip
+    issued = await issued_on_day(toolbox, change, lot)
     made = CarryOver(
         uuid7(), organisation_id, market.code, year, base.sold_t, base.bought_t, base.held_t, most, earlier, asked,
-        rule.code, evidence, row.transfer.id, issued.lot.id,
+        rule.code, new.evidence, on, row.transfer.id, issued.id,
     )  # fmt: skip
     return await repository.keep_carry_over(change.unit, made, change.actor.principal.member_id)
+
+
+async def issued_on_day(toolbox: Toolbox, change: Change, new: NewLot) -> Lot:
+    """Issue a lot whose day the caller knows as `effectiveOn`. Errors: those of issuing."""
+    (row,) = await LedgerService(toolbox).issue_within(change, [new])
+    if row.refusal is not None:
+        error = row.refusal.error()
+        raise CodedError(error.code, ("effectiveOn",) if error.path == ("issuedOn",) else error.path, error.params)
+    assert row.lot is not None, "what was not refused was issued"
+    return row.lot
+
+
+def _rule_of(market: Market, year: int, on: date) -> Rule:
+    """The rule that was in force on the day. Errors: CARRY_OVER_CLOSED, CARRY_OVER_TOO_EARLY."""
+    rules = rulebook().binding(market.code, RuleKind.CARRY_OVER, year, on)
+    if not rules:
+        raise CARRY_OVER_CLOSED(path=("year",), year=year, market=market.code, on=str(on))
+    rule = rules[0]
+    if rule.window_to is not None and on <= rule.window_to:
+        raise CARRY_OVER_TOO_EARLY(path=("effectiveOn",), day=rule.window_to, on=on, rule=rule.code, source=rule.source)
+    return rule
 
 
 async def _one_origin(
@@ -86,14 +101,12 @@ async def _one_origin(
     return Origin(origins.pop())
 
 
-async def _must_be_clear(change: Change, organisation_id: UUID, rule: Rule) -> None:
-    """Years that the rule wants cleared were cleared, by their deadline where the rulebook has one."""
-    days = {
-        r.years[1]: r.day
-        for r in rulebook().rules(rule.market)
-        if r.kind is RuleKind.DEADLINE and r.event is DueEvent.SURRENDER
-    }
-    late = await repository.not_cleared(change.unit, organisation_id, {y: days.get(y) for y in rule.cleared})
+async def _must_be_clear(change: Change, organisation_id: UUID, rule: Rule, on: date) -> None:
+    """Years that the rule wants cleared had been on the day, and by their deadline where the rulebook has one."""
+    deadlines = rulebook().rules(rule.market, kind=RuleKind.DEADLINE)
+    days = {r.years[1]: r.day for r in deadlines if r.event is DueEvent.SURRENDER}
+    by = {year: min(days.get(year) or on, on) for year in rule.cleared}
+    late = await repository.not_cleared(change.unit, organisation_id, by)
     if late:
         years = ", ".join(map(str, late))
         raise CARRY_OVER_UNCLEARED(path=("organisationId",), years=years, rule=rule.code, source=rule.source)

@@ -1,23 +1,22 @@
-"""Allocation and compliance in whole tonnes: what is allocated, what may be carried over, what is due when.
+"""Allocation and compliance in whole tonnes: the stages of an allocation, what may be carried over, what is due when.
 
-Formulas of the national market (T/CIECCPA 061-2023 8.3.1; allocation plans 2019 to 2026). The figures of a plan, its
-shares, caps and days, come from the rulebook; benchmarks and outputs are handed in. Allowances are rounded down.
+The figures of a plan, its years, shares and days, come from the rulebook (T/CIECCPA 061-2023 8.3.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
-from backend.kit.errors import conflict, invalid, rule
-from backend.ledger.domain import Obligation, SerialBlock
+from backend.kit.errors import CodedError, conflict, invalid, rule
+from backend.kit.words import members_in_chinese
+from backend.ledger.domain import LegOrder, Obligation, Refusal, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
-from backend.ledger.rulebook.judging import floor
+from backend.ledger.rulebook.judging import ceiling, floor
 
 ALLOCATED_ALREADY = conflict(
     "ALLOCATED_ALREADY",
@@ -66,10 +65,31 @@ STAGE_OUT_OF_ORDER = rule(
     en="The stage {stage} of {year} in the market {market} cannot follow {later}: stages go PRE, FINAL, CLAW_BACK.",
     zh="市场 {market} {year} 年度的 {stage} 阶段不能在 {later} 之后登记：顺序为 PRE、FINAL、CLAW_BACK。",
 )
-MISSING_FIGURE = invalid(
-    "MISSING_FIGURE",
-    en="The figure {what} must lie between {least} and {most}; got {value}.",
-    zh="数值 {what} 须在 {least} 与 {most} 之间，收到 {value}。",
+STAGE_TOO_EARLY = rule(
+    "STAGE_TOO_EARLY",
+    en="The stage {stage} of {year} cannot take effect on {on}: {earlier} before it took effect on {day}.",
+    zh="{year} 年度的{stage_zh}不能自 {on} 起生效：此前的{earlier_zh}于 {day} 生效。",
+)
+YEAR_NOT_ALLOCATED = rule(
+    "YEAR_NOT_ALLOCATED",
+    en="In the market {market} no allowances are allocated for {year}, as far as the rulebook knows; it knows {known}. "
+    "Rule {rule}: {source}.",
+    zh="规则库中市场 {market} 没有 {year} 年度的配额分配；已知年度：{known}。规则 {rule}：{source}。",
+)
+ALLOCATION_YEAR_DRAFT = rule(
+    "ALLOCATION_YEAR_DRAFT",
+    en="That allowances are allocated for {year} rests on a draft; check the notice. Rule {rule}: {source}.",
+    zh="{year} 年度的配额分配目前仅见于征求意见稿；请核对通知。规则 {rule}：{source}。",
+)
+ALLOCATION_YEAR_UNKNOWN = rule(
+    "ALLOCATION_YEAR_UNKNOWN",
+    en="The rulebook does not hold for which years the market {market} allocates; {year} was not judged.",
+    zh="规则库未收录市场 {market} 的配额年度；{year} 年度是否分配配额未作判断。",
+)
+CARRY_OVER_TOO_EARLY = rule(
+    "CARRY_OVER_TOO_EARLY",
+    en="What may be carried over is counted at the end of {day}; {on} is not after it. Rule {rule}: {source}.",
+    zh="最大可结转量以 {day} 日终为准；{on} 不晚于该日。规则 {rule}：{source}。",
 )
 
 
@@ -84,125 +104,36 @@ class Stage(StrEnum):
     """What the final allocation takes back (核减收回)."""
 
 
-def check_order(new: NewAllocation, before: Iterable[Stage]) -> None:
-    """Stages go in their order. Errors: STAGE_OUT_OF_ORDER."""
+members_in_chinese(Stage, {"PRE": "预分配", "FINAL": "最终核定补发", "CLAW_BACK": "核减收回"})
+
+
+def check_order(new: NewAllocation, on: date, before: Mapping[Stage, date]) -> None:
+    """Stages go in their order, and so do the days they take effect on. Errors: STAGE_OUT_OF_ORDER, STAGE_TOO_EARLY."""
     order = list(Stage)
-    later = [s for s in before if order.index(s) > order.index(new.stage)]
-    if later:
-        raise STAGE_OUT_OF_ORDER(path=("stage",), stage=new.stage, year=new.year, market=new.market, later=later[0])
+    said: dict[str, object] = {"stage": new.stage, "year": new.year}
+    for other, day in before.items():
+        if order.index(other) > order.index(new.stage):
+            raise STAGE_OUT_OF_ORDER(path=("stage",), market=new.market, later=other, **said)
+        if order.index(other) < order.index(new.stage) and on < day:
+            raise STAGE_TOO_EARLY(path=("effectiveOn",), on=on, earlier=other, day=day, **said)
 
 
-# Power 2023/24: units below this load factor are compensated; F is a fraction, in the exponent too.
-_FULL_LOAD: Final = Decimal("0.65")
+def year_remarks(market: str, year: int, known: Sequence[Rule]) -> tuple[CodedError, ...]:
+    """What there is to say of a year that allowances are allocated for, by the rules that name such years (`known`).
 
-
-@dataclass(frozen=True, slots=True)
-class PowerUnit:
-    """A unit's year: electricity (MWh) and heat (GJ) supplied, their benchmarks (tCO2/MWh, tCO2/GJ), load factor."""
-
-    electricity_mwh: Decimal
-    heat_gj: Decimal
-    electricity_benchmark: Decimal
-    heat_benchmark: Decimal
-    load_factor: Decimal
-    compensated: bool = True
-    """Conventional coal only."""
-
-
-@dataclass(frozen=True, slots=True)
-class PowerAllowance:
-    """What a unit gets: the load correction (6 decimals) and allowances for electricity and heat, each rounded down."""
-
-    load_correction: Decimal
-    electricity_t: int
-    heat_t: int
-
-    @property
-    def total_t(self) -> int:
-        return self.electricity_t + self.heat_t
-
-
-def load_correction(unit: PowerUnit) -> Decimal:
-    """Ff = 1.015^(16 - 20 F) below a load factor of 65 %, else 1; six decimals, half up."""
-    if not unit.compensated or unit.load_factor >= _FULL_LOAD:
-        return Decimal(1)
-    with localcontext(prec=34):
-        factor = Decimal("1.015") ** (16 - 20 * unit.load_factor)
-    return factor.quantize(Decimal("0.000001"), ROUND_HALF_UP)
-
-
-def power_allowance(unit: PowerUnit) -> PowerAllowance:
-    """A = Qe·Be·Ff + Qh·Bh (plan 2023/24, annex 2 and 3)."""
-    correction = load_correction(unit)
-    return PowerAllowance(
-        correction,
-        floor(unit.electricity_mwh * unit.electricity_benchmark * correction),
-        floor(unit.heat_gj * unit.heat_benchmark),
-    )
-
-
-def intensity_allowance(emissions_t: Decimal, lead: Decimal) -> tuple[Decimal, int]:
-    """Steel, cement, aluminium: α and A = E·(1 + α), α = 0.15·X and ±0.03 from |X| = 20 % on; X = (BP - I)/BP."""
-    most = Decimal("0.03")
-    alpha = min(max(Decimal("0.15") * lead, -most), most)
-    return alpha, floor(emissions_t * (1 + alpha))
-
-
-@dataclass(frozen=True, slots=True)
-class ShortfallRelief:
-    """The shortfall as a share of the emissions (2 decimals), what is topped up, and the allocation then."""
-
-    rate: Decimal
-    top_up_t: int
-    final_t: int
-
-
-def shortfall_relief(initial_t: int, verified_t: int, cap: Decimal) -> ShortfallRelief:
-    """Tops an allocation up to (1 - cap) of the verified emissions, rounded down (五（三）2)."""
-    top_up = max(floor(verified_t * (1 - cap)) - initial_t, 0)
-    final = initial_t + top_up
-    rate = Decimal(max(verified_t - final, 0)) / verified_t if verified_t else Decimal(0)
-    return ShortfallRelief(rate.quantize(Decimal("0.01"), ROUND_HALF_UP), top_up, final)
-
-
-@dataclass(frozen=True, slots=True)
-class Deducted:
-    """How a deduction owed from earlier years meets the two stages of an allocation; all in one unit."""
-
-    pre_deducted: int
-    pre_issued: int
-    returned: int
-    final_issued: int
-    remaining: int
-
-
-def deducted(pre: int, final: int, owed: int) -> Deducted:
-    """Takes what is owed from the pre-allocation first; a final below it gives the excess deduction back."""
-    pre_deducted = min(pre, owed)
-    pre_issued = pre - pre_deducted
-    more = final - pre
-    if more >= 0:
-        taken = min(more, owed - pre_deducted)
-        return Deducted(pre_deducted, pre_issued, 0, more - taken, owed - pre_deducted - taken)
-    # The pre-allocation was too high: units in the account go back first, the rest of it was only ever deducted.
-    returned = max(-more - pre_issued, 0)
-    return Deducted(pre_deducted, pre_issued, returned, 0, owed - pre_deducted + returned)
-
-
-def differentiated(issued: int, due: int) -> tuple[int, int]:
-    """An entity at risk: what is due is kept back, the rest goes to its account; and what is lacking."""
-    return max(issued - due, 0), max(due - issued, 0)
-
-
-def offsets_for(due_t: Decimal, available_t: int, share: Decimal) -> tuple[int, int]:
-    """The most offsets that may serve, rounded down, and the allowances needed beside them."""
-    most = min(floor(due_t * share), available_t)
-    return most, ceiling(due_t) - most
-
-
-def ceiling(value: Decimal) -> int:
-    """What is due is met by whole units: a fraction takes one more."""
-    return -floor(-value)
+    A market that names years names them all, so another is a slip of the pen. One that names none cannot be judged.
+    Errors: YEAR_NOT_ALLOCATED.
+    """
+    path = ("year",)
+    if not known:
+        return (ALLOCATION_YEAR_UNKNOWN(path=path, market=market, year=year, rule="", source=""),)
+    found = [r for r in known if r.years[0] <= year <= r.years[1]]
+    if not found:
+        spans = ", ".join(str(r.years[0]) if r.years[0] == r.years[1] else "-".join(map(str, r.years)) for r in known)
+        last = max(known, key=lambda r: r.years[1])
+        raise YEAR_NOT_ALLOCATED(path=path, market=market, year=year, known=spans, rule=last.code, source=last.source)
+    drafts = () if any(r.must for r in found) else found[:1]
+    return tuple(ALLOCATION_YEAR_DRAFT(path=path, year=year, rule=r.code, source=r.source) for r in drafts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +154,12 @@ def most_carried_over(base: CarryOverBase, found: Rule) -> int:
     assert found.amount is not None, "a carry-over has its base amount"
     assert found.factor is not None, "a carry-over has its factor"
     return min(floor(found.amount + found.factor * base.net_sold_t), base.held_t)
+
+
+def offsets_for(due_t: Decimal, available_t: int, share: Decimal) -> tuple[int, int]:
+    """The most offsets that may serve, rounded down, and the allowances needed beside them."""
+    most = min(floor(due_t * share), available_t)
+    return most, ceiling(due_t) - most
 
 
 def offshore_wind(
@@ -252,11 +189,15 @@ class NewAllocation:
     scheme: str = ""
     issue_reference: str = ""
     serial: SerialBlock | None = None
+    effective_on: date | None = None
+    """Today when not said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """An allocation as recorded: the lot that came, or the transfer that took units back."""
+    """An allocation as recorded: the lot that came, or the transfer that took units back. `moved_by`: the transfer that
+    brought or took them, which the remarks are kept with.
+    """
 
     id: UUID
     organisation_id: UUID
@@ -265,9 +206,24 @@ class Allocation:
     stage: Stage
     quantity_t: int
     evidence: str
+    effective_on: date
+    moved_by: UUID
     lot_id: UUID | None = None
     transfer_id: UUID | None = None
     recorded_at: datetime | None = None
+    remarks: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewCarryOver:
+    """Old units of an organisation to carry over into a year of a market; today when no day is said."""
+
+    organisation_id: UUID
+    market: str
+    year: int
+    legs: tuple[LegOrder, ...]
+    evidence: str
+    effective_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +242,7 @@ class CarryOver:
     quantity_t: int
     rule: str
     evidence: str
+    effective_on: date
     transfer_id: UUID
     lot_id: UUID
     recorded_at: datetime | None = None

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 
-from backend.accounting.domain.sources import Category
-from backend.kit.graphql.fields import mutation, query
+from backend.kit.graphql.fields import batched, mutation, query
 from backend.kit.graphql.nodes import key_of, to_id
 from backend.kit.graphql.pages import Connection
-from backend.kit.graphql.payloads import MutationInput, Payload
+from backend.kit.graphql.payloads import Payload
 from backend.kit.graphql.scalars import Tonnes
-from backend.kit.graphql.types import build, enum_type, input_type, object_type
+from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
 from backend.ledger.compliance import domain
-from backend.ledger.compliance.domain import NewAllocation, Stage
+from backend.ledger.compliance.domain import Stage
+from backend.ledger.compliance.graphql_inputs import (
+    AllocateAllowancesInput,
+    CarryOverAllowancesInput,
+    SetObligationFromInventoryInput,
+)
 from backend.ledger.compliance.service import CompliancePosition as Position
 from backend.ledger.compliance.service import ComplianceService
-from backend.ledger.domain import LegOrder, UsedAsset
+from backend.ledger.domain import Refusal, UsedAsset
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import AssetClass
-from backend.ledger.graphql_inputs import SerialBlockInput
-from backend.ledger.graphql_legs import UsedLegInput, organisation
+from backend.ledger.graphql_legs import organisation
 from backend.ledger.graphql_types import Obligation
 from backend.ledger.rulebook.domain import DueEvent
-from backend.ledger.rulebook.graphql import MarketRule, OffsetLimit
+from backend.ledger.rulebook.graphql import MarketRule, OffsetLimit, TransferRemark
+from backend.ledger.rulebook.service import RuleService
 from tenants.access import Permission
 from tenants.context import Info, requires
 
-enum_type(Stage, name="AllocationStage")
-
 _READ = requires(Permission.ASSET_READ)
 _MANAGE = requires(Permission.ASSET_MANAGE)
+
+
+def _known(kind: str, key: UUID | None, *, rehearsed: bool) -> strawberry.ID | None:
+    """The id of something that there is: what a rehearsal made is gone."""
+    return None if key is None or rehearsed else to_id(kind, key)
 
 
 @object_type
@@ -54,22 +62,37 @@ class AllowanceAllocation:
     """Units that came, or with CLAW_BACK went back."""
     evidence: str
     """Reference of the notice."""
+    effective_on: date
+    """Day it takes effect in the books."""
     lot_id: strawberry.ID | None
-    """The lot that came."""
+    """The lot that came; null in a rehearsal."""
     transfer_id: strawberry.ID | None
-    """The transfer that took units back."""
+    """The transfer that took units back; null in a rehearsal."""
     recorded_at: datetime | None
-    """When it was recorded."""
+    """When it was recorded; null in a rehearsal."""
+    moved_by: strawberry.Private[UUID]
+    told: strawberry.Private[tuple[Refusal, ...]]
+
+    @batched
+    async def remarks(parents: list[Any], info: Info) -> list[list[TransferRemark]]:
+        """What is to be said of the year it is for; recorded with the transfer that moved the units."""
+        service, principal = info.context.use(RuleService), info.context.principal
+        kept = await service.remarks(principal, [p.moved_by for p in parents])
+        return [
+            [TransferRemark.of(r, info.context.locale) for r in p.told or kept.get(p.moved_by, ())] for p in parents
+        ]
 
     @classmethod
-    def of(cls, record: domain.Allocation) -> AllowanceAllocation:
+    def of(cls, record: domain.Allocation, *, rehearsed: bool = False) -> AllowanceAllocation:
         return build(
             cls,
             record,
             organisation_id=to_id("Organisation", record.organisation_id),
             quantity=Tonnes(record.quantity_t),
-            lot_id=record.lot_id and to_id("AssetLot", record.lot_id),
-            transfer_id=record.transfer_id and to_id("AssetTransfer", record.transfer_id),
+            lot_id=_known("AssetLot", record.lot_id, rehearsed=rehearsed),
+            transfer_id=_known("AssetTransfer", record.transfer_id, rehearsed=rehearsed),
+            recorded_at=None if rehearsed else record.recorded_at,
+            told=record.remarks,
         )
 
 
@@ -97,20 +120,27 @@ class CarryOver:
     """What was carried over this time."""
     rule: str
     """Code of the rule."""
-    transfer_id: strawberry.ID
-    """The transfer that gave the old units up."""
-    lot_id: strawberry.ID
-    """The lot of new units."""
+    evidence: str
+    """Reference of the application."""
+    effective_on: date
+    """Day it takes effect, whose rule held."""
+    transfer_id: strawberry.ID | None
+    """The transfer that gave the old units up; null in a rehearsal."""
+    lot_id: strawberry.ID | None
+    """The lot of new units; null in a rehearsal."""
+    recorded_at: datetime | None
+    """When it was recorded; null in a rehearsal."""
 
     @classmethod
-    def of(cls, record: domain.CarryOver) -> CarryOver:
+    def of(cls, record: domain.CarryOver, *, rehearsed: bool = False) -> CarryOver:
         counted = {n: Tonnes(getattr(record, f"{n}_t")) for n in ("sold", "bought", "held", "most", "earlier")}
         return build(
             cls,
             record,
             organisation_id=to_id("Organisation", record.organisation_id),
-            transfer_id=to_id("AssetTransfer", record.transfer_id),
-            lot_id=to_id("AssetLot", record.lot_id),
+            transfer_id=_known("AssetTransfer", record.transfer_id, rehearsed=rehearsed),
+            lot_id=_known("AssetLot", record.lot_id, rehearsed=rehearsed),
+            recorded_at=None if rehearsed else record.recorded_at,
             quantity=Tonnes(record.quantity_t),
             **counted,
         )
@@ -161,7 +191,7 @@ class CompliancePosition:
             surrendered=_by_class(position.surrendered),
             shortfall=None if position.shortfall_t is None else Tonnes(position.shortfall_t),
             offsets_beyond_limit=Tonnes(position.beyond_limit_t),
-            offset_limits=[OffsetLimit.of(room) for room in position.offsets],
+            offset_limits=[OffsetLimit.of(room, position.on) for room in position.offsets],
             deadline=position.deadline,
         )
 
@@ -197,21 +227,8 @@ class ComplianceDeadline:
     @classmethod
     def of(cls, due: domain.Due) -> ComplianceDeadline:
         owner = due.organisation_id and to_id("Organisation", due.organisation_id)
-        return build(cls, due, organisation_id=owner, open=due.open_t, rule=MarketRule.of(due.rule))
-
-
-@input_type
-class SetObligationFromInventoryInput(MutationInput):
-    """An obligation to take from approved inventories."""
-
-    organisation_id: strawberry.ID
-    """The entity; the inventories of all below it count too."""
-    year: int
-    """Compliance year."""
-    market: str = ""
-    """Market whose rules hold; empty: that of the units surrendered."""
-    categories: list[Category] = strawberry.field(default_factory=lambda: [Category.DIRECT])
-    """Categories that count: the national market counts direct emissions only."""
+        asked_on = due.day - timedelta(days=due.days_left)
+        return build(cls, due, organisation_id=owner, open=due.open_t, rule=MarketRule.of(due.rule, asked_on))
 
 
 @object_type
@@ -222,58 +239,12 @@ class SetObligationFromInventoryPayload(Payload):
     """The obligation."""
 
 
-@input_type
-class AllocateAllowancesInput(MutationInput):
-    """A stage of an allocation."""
-
-    organisation_id: strawberry.ID
-    """Organisation that is allocated to."""
-    market: str
-    """Market."""
-    year: int
-    """Compliance year; the vintage of the units."""
-    stage: Stage
-    """PRE and FINAL bring a lot into its holding account; CLAW_BACK takes units back."""
-    quantity: Tonnes
-    """Units that come, or go back."""
-    evidence: str
-    """Reference of the notice."""
-    issue_reference: str = ""
-    """The registry's reference of the issue; made up when not given."""
-    serial: SerialBlockInput | None = None
-    """Serial numbers of the lot that comes, as many as units, where the registry gives them."""
-    legs: list[UsedLegInput] = strawberry.field(default_factory=list)
-    """For CLAW_BACK: the units that are taken, summing to the quantity."""
-
-    def command(self) -> tuple[NewAllocation, list[LegOrder]]:
-        owner = organisation(self.organisation_id, "organisationId")
-        legs = [leg.order("legs", str(i)) for i, leg in enumerate(self.legs)]
-        serial = self.serial and self.serial.block()
-        return build(NewAllocation, self, organisation_id=owner, quantity_t=self.quantity, serial=serial), legs
-
-
 @object_type
 class AllocateAllowancesPayload(Payload):
     """The stage as it was recorded."""
 
     allocation: AllowanceAllocation | None = None
     """The stage."""
-
-
-@input_type
-class CarryOverAllowancesInput(MutationInput):
-    """Allowances to carry over."""
-
-    organisation_id: strawberry.ID
-    """Organisation that holds them."""
-    market: str
-    """Market."""
-    year: int
-    """Vintage of the new units."""
-    legs: list[UsedLegInput]
-    """The old units, of one origin."""
-    evidence: str
-    """Reference of the application."""
 
 
 @object_type
@@ -355,15 +326,12 @@ class Mutations:
         """Record a stage of an allocation: in advance, final, or taken back (配额分配)."""
         new, legs = input.command()
         done = await info.context.use(ComplianceService).allocate(info.context.actor(input), new, legs)
-        return AllocateAllowancesPayload(
-            errors=[], allocation=AllowanceAllocation.of(done.value), replayed=done.replayed
-        )
+        allocation = AllowanceAllocation.of(done.value, rehearsed=input.dry_run)
+        return AllocateAllowancesPayload(errors=[], allocation=allocation, replayed=done.replayed)
 
     @mutation(_MANAGE)
     async def carry_over_allowances(self, info: Info, input: CarryOverAllowancesInput) -> CarryOverAllowancesPayload:
         """Carry allowances of old vintages over into a year, within what the rule in force allows (结转)."""
-        key = organisation(input.organisation_id, "organisationId")
-        legs = [leg.order("legs", str(i)) for i, leg in enumerate(input.legs)]
-        service, actor = info.context.use(ComplianceService), info.context.actor(input)
-        done = await service.carry_over(actor, key, input.market, input.year, legs, input.evidence)
-        return CarryOverAllowancesPayload(errors=[], carry_over=CarryOver.of(done.value), replayed=done.replayed)
+        done = await info.context.use(ComplianceService).carry_over(info.context.actor(input), input.command())
+        carry_over = CarryOver.of(done.value, rehearsed=input.dry_run)
+        return CarryOverAllowancesPayload(errors=[], carry_over=carry_over, replayed=done.replayed)

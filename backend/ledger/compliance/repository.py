@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, select
 from sqlalchemy.exc import DBAPIError
 
 from backend.kit.database import ReadSession, UnitOfWork, translate
@@ -26,7 +26,7 @@ from backend.ledger.compliance.tables import allowance_allocation, carry_over
 from backend.ledger.domain import Obligation
 from backend.ledger.repository.obligations import obligation_of
 from backend.ledger.rulebook.domain import Rule
-from backend.ledger.tables import obligation
+from backend.ledger.tables import asset_lot, asset_transfer, obligation
 from tenants.access import Permission, Principal, within
 
 _SUBTREE: Final = """
@@ -72,15 +72,22 @@ WHERE d.organisation_id = :organisation AND d.superseded_at IS NULL AND d.tonnes
   SELECT sum(l.quantity_t) FROM asset_transfer t
   JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
   WHERE t.beneficiary_id = d.organisation_id AND t.for_year = d.to_year AND t.kind = 'SURRENDER'
-    AND (k.day IS NULL OR t.effective_on <= k.day)
+    AND t.effective_on <= k.day
     AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
 ORDER BY 1
 """
 _STAGES: Final = """
-SELECT stage FROM allowance_allocation WHERE organisation_id = :organisation AND market = :market AND year = :year
+SELECT a.stage, coalesce(t.effective_on, o.issued_on) AS effective_on FROM allowance_allocation a
+LEFT JOIN asset_lot o ON o.tenant_id = a.tenant_id AND o.id = a.lot_id
+LEFT JOIN asset_transfer t ON t.tenant_id = a.tenant_id AND t.id = a.transfer_id
+WHERE a.organisation_id = :organisation AND a.market = :market AND a.year = :year
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('carry ' || :name, 0))"
 _ORIGINS: Final = "SELECT id, origin FROM asset_lot WHERE id = ANY (CAST(:lots AS uuid[]))"
+
+
+def _of(record: Table, column: str, other: Table) -> ColumnElement[bool]:
+    return and_(other.c.tenant_id == record.c.tenant_id, other.c.id == record.c[column])
 
 
 async def subtree(session: ReadSession, organisation_id: UUID) -> list[UUID]:
@@ -103,11 +110,11 @@ async def keep_allocation(unit: UnitOfWork, made: Allocation, recorded_by: UUID)
         raise translate(error, {"allocated_once": lambda: again}) from error
 
 
-async def stages(unit: UnitOfWork, new: NewAllocation) -> list[Stage]:
-    """The stages that are recorded of a year; nobody else records one meanwhile."""
+async def stages(unit: UnitOfWork, new: NewAllocation) -> dict[Stage, date]:
+    """The stages that are recorded of a year, and when each took effect; nobody else records one meanwhile."""
     await unit.execute(_LOCK, {"name": f"{unit.tenant_id} {new.organisation_id}"})
     keys = {"organisation": new.organisation_id, "market": new.market, "year": new.year}
-    return [Stage(r.stage) for r in await unit.rows(_STAGES, keys)]
+    return {Stage(r.stage): r.effective_on for r in await unit.rows(_STAGES, keys)}
 
 
 async def keep_carry_over(unit: UnitOfWork, made: CarryOver, recorded_by: UUID) -> CarryOver:
@@ -140,8 +147,8 @@ async def carry_over_base(
     return CarryOverBase(int(flows.sold), int(flows.bought), int(held))
 
 
-async def not_cleared(session: ReadSession, organisation_id: UUID, years: Mapping[int, date | None]) -> list[int]:
-    """Those of some years whose obligation was not met in full, by a day where one is given."""
+async def not_cleared(session: ReadSession, organisation_id: UUID, years: Mapping[int, date]) -> list[int]:
+    """Those of some years whose obligation was not met in full by the day given."""
     asked = {"organisation": organisation_id, "years": list(years), "days": list(years.values())}
     return [r.to_year for r in await session.rows(_NOT_CLEARED, asked)]
 
@@ -159,17 +166,32 @@ async def origins(session: ReadSession, lots: Collection[UUID]) -> set[str]:
 async def page_of_allocations(
     session: ReadSession, principal: Principal, request: PageRequest, organisation_id: UUID | None
 ) -> Page[Allocation]:
-    return await _page(session, allowance_allocation, _allocation, principal, request, organisation_id)
+    return await _page(session, _ALLOCATIONS, _allocation, principal, request, organisation_id)
 
 
 async def page_of_carry_overs(
     session: ReadSession, principal: Principal, request: PageRequest, organisation_id: UUID | None
 ) -> Page[CarryOver]:
-    return await _page(session, carry_over, _carry_over, principal, request, organisation_id)
+    return await _page(session, _CARRY_OVERS, _carry_over, principal, request, organisation_id)
+
+
+# When it took effect is said once, by what brought or took the units.
+_ALLOCATIONS: Final = (
+    select(
+        allowance_allocation,
+        func.coalesce(asset_transfer.c.effective_on, asset_lot.c.issued_on).label("effective_on"),
+        func.coalesce(allowance_allocation.c.transfer_id, asset_lot.c.issued_by).label("moved_by"),
+    )
+    .outerjoin(asset_lot, _of(allowance_allocation, "lot_id", asset_lot))
+    .outerjoin(asset_transfer, _of(allowance_allocation, "transfer_id", asset_transfer))
+)
+_CARRY_OVERS: Final = select(carry_over, asset_transfer.c.effective_on).join(
+    asset_transfer, _of(carry_over, "transfer_id", asset_transfer)
+)
 
 
 def _allocation(row: Row[Any]) -> Allocation:
-    fields = {n: getattr(row, n) for n in Allocation.__dataclass_fields__}
+    fields = {n: getattr(row, n) for n in Allocation.__dataclass_fields__ if n != "remarks"}
     return Allocation(**fields | {"stage": Stage(row.stage)})
 
 
@@ -178,13 +200,14 @@ def _carry_over(row: Row[Any]) -> CarryOver:
 
 
 async def _page(
-    session: ReadSession, of: Table, make: Any, principal: Principal, request: PageRequest, owner: UUID | None
+    session: ReadSession, of: Select[Any], make: Any, principal: Principal, request: PageRequest, owner: UUID | None
 ) -> Page[Any]:
     """By year and time of recording; of one organisation or of all that may be read."""
-    statement = select(of).where(within(principal, Permission.ASSET_READ, of.c.organisation_id))
+    columns = of.selected_columns
+    statement = of.where(within(principal, Permission.ASSET_READ, columns.organisation_id))
     if owner is not None:
-        statement = statement.where(of.c.organisation_id == owner)
-    rows = await session.rows(keyset(statement, request, of.c.year, of.c.id))
+        statement = statement.where(columns.organisation_id == owner)
+    rows = await session.rows(keyset(statement, request, columns.year, columns.id))
     return Page.cut([make(r) for r in rows], request, lambda x: (x.year, x.id))
 
 

@@ -13,14 +13,14 @@ from uuid import UUID
 from backend.accounting.domain.sources import Category
 from backend.accounting.service.results import EmissionReader
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import clean, tidy
+from backend.kit.text import clean
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import BAD_YEAR, MISSING_TEXT, SERIAL_OF_NEW_LOT
+from backend.ledger.codes import BAD_YEAR, SERIAL_OF_NEW_LOT
 from backend.ledger.compliance import repository
-from backend.ledger.compliance.carrying import carried_over
+from backend.ledger.compliance.carrying import carried_over, issued_on_day
 from backend.ledger.compliance.domain import (
     CLAW_BACK_EXCEEDED,
     CLAW_BACK_NEEDS_LEGS,
@@ -29,9 +29,10 @@ from backend.ledger.compliance.domain import (
     CarryOver,
     Due,
     NewAllocation,
+    NewCarryOver,
     Stage,
-    ceiling,
     check_order,
+    year_remarks,
 )
 from backend.ledger.compliance.due import due_days, surrender_years
 from backend.ledger.domain import (
@@ -42,6 +43,7 @@ from backend.ledger.domain import (
     Obligation,
     Order,
     Origin,
+    Refusal,
     TransferKind,
     Use,
     UsedAsset,
@@ -51,9 +53,10 @@ from backend.ledger.posting import post_within
 from backend.ledger.repository import holdings, names, obligations
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rulebook
-from backend.ledger.rulebook.judging import Headroom, headroom
-from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity
-from backend.ledger.service import LedgerService, must_exist
+from backend.ledger.rulebook.judging import Headroom, ceiling, headroom
+from backend.ledger.rulebook.repository import remember
+from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity, checked_order, effective, needed
+from backend.ledger.service import must_exist
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -63,7 +66,7 @@ CLAW_BACK: Final = "CLAW_BACK"
 @dataclass(frozen=True, slots=True)
 class CompliancePosition:
     """Where an entity stands for a year: tonnes due, surrendered by class, lacking; room for offsets, and those beyond
-    it, which meet nothing; the deadline.
+    it, which meet nothing; the deadline; the day of all that.
     """
 
     organisation_id: UUID
@@ -73,6 +76,7 @@ class CompliancePosition:
     surrendered: Sequence[UsedAsset]
     offsets: Sequence[Headroom]
     deadline: date | None
+    on: date
     excepted: frozenset[str] = frozenset()
 
     @property
@@ -133,8 +137,8 @@ class ComplianceService:
     async def allocate(self, actor: Actor, new: NewAllocation, legs: Sequence[LegOrder]) -> Done[Allocation]:
         """Record a stage of an allocation: a lot issued (PRE, FINAL), or units taken back (CLAW_BACK, by `legs`).
 
-        Errors: ALLOCATED_ALREADY, CLAW_BACK_NEEDS_LEGS, CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of
-        issuing and posting.
+        Errors: ALLOCATED_ALREADY, STAGE_OUT_OF_ORDER, STAGE_TOO_EARLY, YEAR_NOT_ALLOCATED, CLAW_BACK_NEEDS_LEGS,
+        CLAW_BACK_EXCEEDED, SERIAL_OF_NEW_LOT, UNKNOWN_MARKET, those of issuing and posting.
         """
         _year(new.year)
         check_quantity(new.quantity_t)
@@ -147,44 +151,48 @@ class ComplianceService:
             )
         if legs and new.serial is not None:
             raise SERIAL_OF_NEW_LOT(path=("serial",), what="a claw-back", what_zh="收回")
-        evidence = tidy(new.evidence)
-        if not evidence:
-            raise MISSING_TEXT(path=("evidence",), what="evidence")
+        on = effective(new.effective_on, self.toolbox.clock.today())
+        years = tuple(rulebook().rules(market.code, kind=RuleKind.ALLOCATION_YEARS))
+        said = tuple(Refusal.of(r) for r in year_remarks(market.code, new.year, years))
         own = next((s for s, c in market.instruments.items() if c is AssetClass.ALLOWANCE), "")
+        evidence = needed(new.evidence, "evidence")
         sound = replace(new, market=market.code, evidence=evidence, scheme=clean(new.scheme) or own)
 
         async def work(change: Change) -> Allocation:
             await change.require(Permission.ASSET_MANAGE, sound.organisation_id)
             await must_exist(change, sound.organisation_id)
-            check_order(sound, await repository.stages(change.unit, sound))
-            made = await self._taken_back(change, sound, legs) if legs else await self._given(change, sound)
+            check_order(sound, on, await repository.stages(change.unit, sound))
+            made = await (self._taken_back(change, sound, on, legs) if legs else self._given(change, sound, on))
             made = await repository.keep_allocation(change.unit, made, actor.principal.member_id)
+            await remember(change.unit, {made.moved_by: said})
             await change.audit("AllowanceAllocation", made.id, made.organisation_id, after=made)
-            return made
+            return replace(made, remarks=said)
 
         body = {"new": new, "legs": list(legs)}
         return await perform(self.toolbox, actor, "allocateAllowances", body, Allocation, work)
 
-    async def _given(self, change: Change, new: NewAllocation) -> Allocation:
+    async def _given(self, change: Change, new: NewAllocation, on: date) -> Allocation:
         reference = new.issue_reference or f"{new.year}-{new.stage}-{new.organisation_id}"
-        lot = NewLot(
-            AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id,
-            self.toolbox.clock.today(), new.year, serial=new.serial, evidence=new.evidence,
+        lot = await issued_on_day(
+            self.toolbox,
+            change,
+            NewLot(
+                AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id, on,
+                new.year, serial=new.serial, evidence=new.evidence,
+            ),
         )  # fmt: skip
-        (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
-        if row.refusal is not None:
-            raise row.refusal.error()
-        assert row.lot is not None, "what was not refused was issued"
-        return _allocation(new, lot_id=row.lot.id)
+        return _allocation(new, on, lot.issued_by, lot_id=lot.id)
 
-    async def _taken_back(self, change: Change, new: NewAllocation, legs: Sequence[LegOrder]) -> Allocation:
+    @staticmethod
+    async def _taken_back(change: Change, new: NewAllocation, on: date, legs: Sequence[LegOrder]) -> Allocation:
         """The units are cancelled: what went back to the authority is out of everybody's reach."""
         await rule_facts.lock(change.unit, [(new.organisation_id, new.year)])
         left = await repository.allocated_t(change.unit, new)
         if new.quantity_t > left:
             raise CLAW_BACK_EXCEEDED(path=("quantity",), quantity=new.quantity_t, year=new.year, left=left)
-        today = self.toolbox.clock.today()
-        order = Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=today)
+        order = checked_order(
+            Order(TransferKind.CANCEL, tuple(legs), purpose=CLAW_BACK, evidence=new.evidence, effective_on=on), on
+        )
         (row,) = (await post_within(change, [order])).rows
         if row.refusal is not None:
             raise row.refusal.error()
@@ -195,37 +203,32 @@ class ComplianceService:
                 need="A claw-back takes units out of accounts of the organisation itself",
                 need_zh="收回须出自该组织自己的账户",
             )
-        return _allocation(new, transfer_id=row.transfer.id)
+        return _allocation(new, on, row.transfer.id, transfer_id=row.transfer.id)
 
-    async def carry_over(
-        self, actor: Actor, organisation_id: UUID, market: str, year: int, legs: Sequence[LegOrder], evidence: str
-    ) -> Done[CarryOver]:
-        """Carry old vintages over into a year: the old units are given up and a lot of the year issued, together.
+    async def carry_over(self, actor: Actor, new: NewCarryOver) -> Done[CarryOver]:
+        """Carry old vintages over into a year: the old units are given up and a lot of the year issued, together. The
+        rule of the day it takes effect on holds, whenever it is entered.
 
-        Errors: CARRY_OVER_CLOSED, CARRY_OVER_EXCEEDED, CARRY_OVER_VINTAGE, UNKNOWN_MARKET, those of posting.
+        Errors: CARRY_OVER_CLOSED, CARRY_OVER_TOO_EARLY, CARRY_OVER_UNCLEARED, CARRY_OVER_EXCEEDED, CARRY_OVER_VINTAGE,
+        UNKNOWN_MARKET, MISSING_TEXT, TEXT_TOO_LONG, those of posting.
         """
-        found = known_market(clean(market), "market")
-        if not tidy(evidence):
-            raise MISSING_TEXT(path=("evidence",), what="evidence")
+        sound = replace(new, market=clean(new.market), evidence=needed(new.evidence, "evidence"))
 
         async def work(change: Change) -> CarryOver:
-            await change.require(Permission.ASSET_MANAGE, organisation_id)
-            await must_exist(change, organisation_id)
-            made = await carried_over(
-                self.toolbox, change, (organisation_id, found, year), legs, tidy(evidence), claw_back=CLAW_BACK
-            )
+            await change.require(Permission.ASSET_MANAGE, new.organisation_id)
+            await must_exist(change, new.organisation_id)
+            made = await carried_over(self.toolbox, change, sound, claw_back=CLAW_BACK)
             await change.audit("CarryOver", made.id, made.organisation_id, after=made)
             return made
 
-        body = {"organisation": organisation_id, "market": market, "year": year, "legs": list(legs)}
-        return await perform(self.toolbox, actor, "carryOverAllowances", body, CarryOver, work)
+        return await perform(self.toolbox, actor, "carryOverAllowances", new, CarryOver, work)
 
     async def position(self, principal: Principal, organisation_id: UUID, year: int) -> CompliancePosition:
         """Errors: FORBIDDEN, NOT_FOUND."""
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             owed = await repository.obligations_due(session, principal, [year], organisation_id)
             used = await holdings.used(session, [organisation_id], year, year)
             facts = await rule_facts.facts(session, (), [(organisation_id, year)])
@@ -244,6 +247,7 @@ class ComplianceService:
             [u for u in used if u.use is Use.SURRENDERED],
             [headroom(rule, standing) for rule in rules],
             deadlines[0] if deadlines else None,
+            today,
             standing.excepted,
         )
 
@@ -294,7 +298,10 @@ def _year(year: int) -> None:
         raise BAD_YEAR(path=("year",), year=year)
 
 
-def _allocation(new: NewAllocation, lot_id: UUID | None = None, transfer_id: UUID | None = None) -> Allocation:
+def _allocation(
+    new: NewAllocation, on: date, moved_by: UUID, lot_id: UUID | None = None, transfer_id: UUID | None = None
+) -> Allocation:
     return Allocation(
-        uuid7(), new.organisation_id, new.market, new.year, new.stage, new.quantity_t, new.evidence, lot_id, transfer_id
-    )
+        uuid7(), new.organisation_id, new.market, new.year, new.stage, new.quantity_t, new.evidence, on, moved_by,
+        lot_id, transfer_id,
+    )  # fmt: skip

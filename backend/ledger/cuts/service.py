@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.codes import UNKNOWN_LOT
@@ -15,6 +14,7 @@ from backend.ledger.domain import Account, LotRef, TransferKind
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, transfers
 from backend.ledger.rulebook.repository import not_open
+from backend.ledger.rules import worded
 from tenants.commands import Actor, Change, Done, perform
 
 
@@ -27,7 +27,7 @@ class CutService:
     async def split(self, actor: Actor, given: SplitLot) -> Done[Cut]:
         """Cut parts out of a lot that rests wholly in one account; what is left around them become lots too.
 
-        Errors: UNKNOWN_LOT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
+        Errors: UNKNOWN_LOT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, TEXT_TOO_LONG, FORBIDDEN.
         """
 
         async def work(change: Change) -> Cut:
@@ -62,7 +62,9 @@ class CutService:
         account = await _open(change, old)
         today = self.toolbox.clock.today()
         lots = [r.lot for r in old]
-        transfer_id, new = await repository.cut_into(change, kind, today, tidy(evidence), account, lots, blocks)
+        transfer_id, new = await repository.cut_into(
+            change, kind, today, worded(evidence, "evidence"), account, lots, blocks
+        )
         return Cut(tuple(new), (await transfers.transfers(change.unit, [transfer_id]))[transfer_id])
 
 

@@ -12,9 +12,9 @@ from typing import Final
 from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
-from backend.kit.text import clean, tidy
-from backend.ledger.codes import MISSING_TEXT
+from backend.kit.text import clean
 from backend.ledger.rulebook.domain import Rulebook
+from backend.ledger.rules import needed
 
 UNKNOWN_RULE = invalid(
     "UNKNOWN_RULE",
@@ -81,15 +81,12 @@ class WithdrawException:
 
 
 def checked(new: NewException, book: Rulebook, *path: str) -> NewException:
-    """In canonical form. Errors: MISSING_TEXT, UNKNOWN_RULE, RULE_WITHOUT_EXCEPTIONS."""
+    """In canonical form. Errors: MISSING_TEXT, TEXT_TOO_LONG, UNKNOWN_RULE, RULE_WITHOUT_EXCEPTIONS."""
     code = clean(new.rule)
     found = next((r for r in book.rules() if r.code == code and r.years[0] <= new.year <= r.years[1]), None)
     if found is None:
         raise UNKNOWN_RULE(path=(*path, "rule"), rule=code[:60], year=new.year)
     if not found.exceptions:
         raise RULE_WITHOUT_EXCEPTIONS(path=(*path, "rule"), rule=code, source=found.source)
-    reason, evidence = tidy(new.reason), tidy(new.evidence)
-    for name, text in (("reason", reason), ("evidence", evidence)):
-        if not text:
-            raise MISSING_TEXT(path=(*path, name), what=name)
+    reason, evidence = needed(new.reason, *path, "reason"), needed(new.evidence, *path, "evidence")
     return replace(new, rule=code, reason=reason, evidence=evidence)

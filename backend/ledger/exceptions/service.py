@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -51,7 +51,7 @@ class ExceptionService:
             for index, n in enumerate(sound.values()):
                 if n.organisation_id not in known:
                     path = ("exceptions", str(index), "organisationId")
-                    raise NOT_FOUND(path=path, what="Organisation", key=str(n.organisation_id))
+                    raise not_found("Organisation", n.organisation_id, *path)
             made = await repository.record(change.unit, sound, actor.principal.member_id)
             for index, (key, n) in enumerate(sound.items()):
                 if key not in made:
@@ -74,7 +74,7 @@ class ExceptionService:
             await change.require(Permission.TENANT_MANAGE, None)
             before = (await repository.exceptions(change.unit, [given.exception_id])).get(given.exception_id)
             if before is None:
-                raise NOT_FOUND(path=("exceptionId",), what="RuleException", key=str(given.exception_id))
+                raise not_found("RuleException", given.exception_id, "exceptionId")
             withdrawn = await repository.withdraw(change.unit, before.id, actor.principal.member_id, reason)
             after = (await repository.exceptions(change.unit, [before.id]))[before.id]
             if not withdrawn:

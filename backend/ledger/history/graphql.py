@@ -11,24 +11,65 @@ from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.scalars import Tonnes
-from backend.kit.graphql.types import input_type, object_type
-from backend.ledger.graphql_types import AssetLot, AssetTransfer, LotBalance
-from backend.ledger.history.service import ClosePeriod, HistoryService
+from backend.kit.graphql.types import build, enum_type, input_type, object_type
+from backend.ledger import domain
+from backend.ledger.graphql_enums import TransferKind
+from backend.ledger.graphql_types import AssetLot, AssetParty, AssetTransfer, LotBalance
+from backend.ledger.history.domain import Certainty
+from backend.ledger.history.service import ClosePeriod, HistoryService, UnitLife
 from tenants.access import Permission
 from tenants.context import Info, requires
 
+enum_type(Certainty, name="UnitCertainty")
 _READ: Final = requires(Permission.ASSET_READ)
 _MANAGE: Final = requires(Permission.ASSET_MANAGE)
 
 
 @object_type
+class AssetUnitStep:
+    """A transfer that moved a unit, or may have."""
+
+    certainty: Certainty
+    """Whether it certainly moved the unit, which it did when it moved the whole lot that the unit was in. Units that go
+    without serial numbers are alike, so of a part the books cannot tell."""
+    kind: TransferKind
+    """Kind of the transfer."""
+    effective_on: date
+    """Day it took effect."""
+    evidence: str
+    """Reference of the document that proves it."""
+    transfer: AssetTransfer
+    """The transfer."""
+
+    @classmethod
+    def of(cls, step: domain.Transfer, certainty: Certainty) -> AssetUnitStep:
+        return build(cls, step, certainty=certainty, transfer=AssetTransfer.of(step))
+
+
+@object_type
 class AssetUnitHistory:
-    """The life of the unit with a serial number, as its lot went through it."""
+    """The life of the unit with a serial number: what certainly moved it, what may have, and where it is."""
 
     lot: AssetLot
     """The lot that holds the number."""
-    steps: list[AssetTransfer]
-    """Every transfer of units of the lot, and of those it was cut from, from the issue on, each with its evidence."""
+    steps: list[AssetUnitStep]
+    """Every transfer of its lot, and of those it was cut from while it was in them, from the issue on."""
+    certainty: Certainty
+    """CERTAIN when it is in one account for sure; POSSIBLE when units of its lot rest in several."""
+    places: list[AssetParty]
+    """The accounts it is or may be in, as far as you may see them."""
+    elsewhere: bool
+    """Whether it is or may be in accounts that you may not see."""
+
+    @classmethod
+    def of(cls, found: UnitLife) -> AssetUnitHistory:
+        return build(
+            cls,
+            found,
+            lot=AssetLot.of(found.lot),
+            steps=[AssetUnitStep.of(*step) for step in found.steps],
+            places=[AssetParty.of(account) for account in found.places],
+        )
 
 
 @input_type
@@ -90,9 +131,7 @@ class Queries:
     ) -> AssetUnitHistory | None:
         """The life of one unit from its issue to its last use; null when no lot known to the caller holds it."""
         found = await info.context.use(HistoryService).unit_life(info.context.principal, scheme, prefix, number)
-        if found is None:
-            return None
-        return AssetUnitHistory(lot=AssetLot.of(found.lot), steps=[AssetTransfer.of(step) for step in found.steps])
+        return None if found is None else AssetUnitHistory.of(found)
 
 
 @object_type

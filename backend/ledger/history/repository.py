@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.ledger.domain import Balance, Transfer
-from backend.ledger.repository.transfers import transfers
-from backend.ledger.tables import asset_leg
-from tenants.access import Principal
+from backend.ledger.domain import Account, Balance
+from backend.ledger.history.domain import Moved, Stage
+from backend.ledger.repository.names import account_of
+from backend.ledger.tables import asset_account
+from tenants.access import Permission, Principal, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,21 @@ _CHECKPOINT: Final = """
 SELECT number, known_at, from_id FROM asset_checkpoint WHERE known_at <= :known_at ORDER BY number DESC LIMIT 1
 """
 _MAKE_CHECKPOINT: Final = "SELECT ledger_checkpoint(CAST(:age AS interval), :most)"
-# A lot and what it was cut from, as far as the number was in it: on the way back there may be several at once.
+# All legs of a lot and of those it was cut from, as far as the number was in them, the first lot first.
 _LINE: Final = """
-WITH RECURSIVE line (id) AS (
-  SELECT CAST(:lot AS uuid)
+WITH RECURSIVE line (id, back) AS (
+  SELECT CAST(:lot AS uuid), 0
   UNION
-  SELECT c.parent_id FROM line
+  SELECT c.parent_id, line.back + 1 FROM line
   JOIN asset_lot_cut c ON c.child_id = line.id
   JOIN asset_lot o ON o.tenant_id = c.tenant_id AND o.id = c.parent_id
   WHERE int8range(o.serial_first, o.serial_last, '[]') @> CAST(:number AS bigint))
-SELECT id FROM line
+SELECT o.id, o.issued_by, l.transfer_id, t.effective_on, l.from_account_id, l.to_account_id, l.quantity_t
+FROM line
+JOIN asset_lot o ON o.id = line.id
+JOIN asset_leg l ON l.tenant_id = o.tenant_id AND l.lot_id = o.id
+JOIN asset_transfer t ON t.tenant_id = l.tenant_id AND t.id = l.transfer_id
+ORDER BY line.back DESC, o.id
 """
 _LOT_OF_UNIT: Final = """
 SELECT id FROM asset_lot
@@ -124,14 +130,27 @@ async def lot_of_unit(session: ReadSession, scheme: str, prefix: str, number: in
     return None if found is None else UUID(int=found.int)
 
 
-async def transfers_of_unit(
-    session: ReadSession, lot_id: UUID, number: int, principal: Principal
-) -> Sequence[Transfer]:
-    """All that moved units of the lot with a serial number, or of the lots it was cut from while the number was in
-    them, as far as the caller may see it, as recorded.
-    """
-    line = [row.id for row in await session.rows(_LINE, {"lot": lot_id, "number": number})]
-    touching = select(asset_leg.c.transfer_id).where(asset_leg.c.lot_id.in_(line)).distinct()
-    keys = [UUID(int=row.transfer_id.int) for row in await session.rows(touching)]
-    found = await transfers(session, keys, principal)
-    return [found[key] for key in sorted(found)]
+async def stages_of_unit(session: ReadSession, lot_id: UUID, number: int) -> list[Stage]:
+    """The lots a unit was in, the first one first: this one and those it was cut from while the number was in them."""
+    rows = await session.rows(_LINE, {"lot": lot_id, "number": number})
+    births = {row.issued_by for row in rows}
+    born: dict[UUID, Moved] = {}
+    moves: dict[UUID, list[Moved]] = {row.id: [] for row in rows}
+    for row in rows:
+        moved = Moved(row.transfer_id, row.effective_on, row.from_account_id, row.to_account_id, row.quantity_t)
+        if row.transfer_id == row.issued_by:
+            born[row.id] = moved
+        elif row.transfer_id not in births:
+            # What a split or merge takes out of the lot before is the birth of the next.
+            moves[row.id].append(moved)
+    return [Stage(born[key], moves[key]) for key in moves]
+
+
+async def places(session: ReadSession, keys: Collection[UUID], principal: Principal) -> list[Account]:
+    """Those of some accounts that the caller may know of: of organisations whose assets it may read, and outside."""
+    own = within(principal, Permission.ASSET_READ, asset_account.c.organisation_id)
+    shown = or_(asset_account.c.organisation_id.is_(None), own)
+    rows = await session.rows(
+        select(asset_account).where(asset_account.c.id.in_(keys), shown).order_by(asset_account.c.id)
+    )
+    return [account_of(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public view of a row by name

@@ -14,10 +14,12 @@ from backend.kit.jobs.outbox import enqueue
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
-from backend.ledger.domain import Balance, Lot, Transfer
+from backend.ledger.domain import Account, Balance, Lot, Transfer
 from backend.ledger.history import repository
+from backend.ledger.history.domain import Certainty, traced
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
+from backend.ledger.repository.transfers import transfers
 from backend.ledger.seals import SETTLED
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
@@ -29,10 +31,16 @@ CHECKPOINT_JOB: Final = "ledger.checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class UnitLife:
-    """The lot a unit is in, and the transfers of it and of those it was cut from, if visible, the earliest first."""
+    """The lot a unit is in; the transfers that moved it or may have, as far as the caller sees them, the earliest
+    first, each with how sure that is; and the accounts it may be in, as far as the caller may know of them
+    (`elsewhere`: there are others), with how sure that is.
+    """
 
     lot: Lot
-    steps: Sequence[Transfer]
+    steps: Sequence[tuple[Transfer, Certainty]]
+    certainty: Certainty
+    places: Sequence[Account]
+    elsewhere: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class HistoryService:
         async def work(change: Change) -> ClosedPeriod:
             # A closing binds every account, so it takes the right over each.
             if await change.refusals(Permission.ASSET_MANAGE, await closings.account_owners(change.unit)):
-                raise FORBIDDEN(permission=Permission.ASSET_MANAGE.value)
+                raise FORBIDDEN(permission=(Permission.ASSET_MANAGE,))
             last = await closings.closed_through(change.unit)
             if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
                 raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))
@@ -129,4 +137,8 @@ class HistoryService:
             lot = (await holdings.lots(session, [key], principal)).get(key) if key is not None else None
             if lot is None:
                 return None
-            return UnitLife(lot, await repository.transfers_of_unit(session, lot.id, number, principal))
+            trace = traced(await repository.stages_of_unit(session, lot.id, number))
+            seen = await transfers(session, [step.transfer_id for step in trace.steps], principal)
+            places = await repository.places(session, trace.places, principal)
+        steps = [(seen[step.transfer_id], step.certainty) for step in trace.steps if step.transfer_id in seen]
+        return UnitLife(lot, steps, trace.certainty, places, elsewhere=len(places) < len(trace.places))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from backend.ledger.repository import seals, transfers
@@ -29,7 +29,7 @@ class IntegrityService:
             await _must_see(session, principal, transfer_id)
             found = await seals.seal_of(session, transfer_id)
         if found is None:
-            raise NOT_FOUND(path=("transferId",), what="AssetTransfer", key=str(transfer_id))
+            raise not_found("AssetTransfer", transfer_id, "transferId")
         return found
 
     async def proof(self, principal: Principal, transfer_id: UUID) -> Proof:
@@ -45,4 +45,4 @@ class IntegrityService:
 
 async def _must_see(session: ReadSession, principal: Principal, transfer_id: UUID) -> None:
     if not await transfers.transfers(session, [transfer_id], principal):
-        raise NOT_FOUND(path=("transferId",), what="AssetTransfer", key=str(transfer_id))
+        raise not_found("AssetTransfer", transfer_id, "transferId")

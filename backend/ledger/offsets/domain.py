@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from backend.ledger.domain import LegOrder
+from backend.kit.errors import CodedError
+from backend.kit.words import members_in_chinese
+from backend.ledger.domain import LegOrder, Refusal
 from backend.ledger.offsets import codes
 
 
@@ -21,9 +23,9 @@ class OffsetStep(StrEnum):
     """A step of an offset surrender; the last one taken is its state."""
 
     FROZEN = "FROZEN"
-    """The units are frozen at the registry of reductions (已冻结)."""
+    """The units are frozen at the registry of reductions, and hold their part of the limit (已冻结)."""
     OFFERED = "OFFERED"
-    """They are entered as a pending offset at the registry of allowances, and hold their part of the limit (待抵销)."""
+    """They are entered as a pending offset at the registry of allowances (待抵销)."""
     ACCEPTED = "ACCEPTED"
     """The registry of allowances accepted them (已受理)."""
     SURRENDERED = "SURRENDERED"
@@ -31,9 +33,15 @@ class OffsetStep(StrEnum):
     TURNED_BACK = "TURNED_BACK"
     """It will not come about; what was done is taken back (已退回)."""
     OFFER_VOIDED = "OFFER_VOIDED"
-    """The pending offset is withdrawn, its part of the limit is free (抵销已撤销)."""
+    """The pending offset is withdrawn (抵销已撤销)."""
     VOIDED = "VOIDED"
-    """The units are unfrozen; the end (已解冻)."""
+    """The units are unfrozen and their part of the limit is free; the end (已解冻)."""
+
+
+members_in_chinese(OffsetStep, {
+    "FROZEN": "已冻结", "OFFERED": "待抵销", "ACCEPTED": "已受理", "SURRENDERED": "已清缴", "TURNED_BACK": "已退回",
+    "OFFER_VOIDED": "抵销已撤销", "VOIDED": "已解冻",
+})  # fmt: skip
 
 
 class OffsetCause(StrEnum):
@@ -85,7 +93,9 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """A step as it was taken. `taken_by` is None for a deadline or a rule."""
+    """A step as it was taken. `taken_by` is None for a deadline or a rule; these say why by a `refusal`, people do in
+    words.
+    """
 
     step: OffsetStep
     taken_at: datetime | None = None
@@ -94,6 +104,7 @@ class StepTaken:
     reason: str = ""
     transfer_id: UUID | None = None
     taken_by: UUID | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +154,24 @@ def check_decidable(found: OffsetSurrender, now: datetime) -> None:
     """Errors: OFFSET_STEP, OFFSET_LATE."""
     _check_at(found, ("a decision", "作出决定"), OffsetStep.OFFERED)
     if found.late(now):
-        assert found.deadline is not None, "what is late had a deadline"
-        raise codes.OFFSET_LATE(path=("surrenderId",), deadline=found.deadline.isoformat())
+        raise late(found)
+
+
+def late(found: OffsetSurrender) -> CodedError:
+    """OFFSET_LATE: its deadline has passed."""
+    assert found.deadline is not None, "what is late had a deadline"
+    return codes.OFFSET_LATE(path=("surrenderId",), deadline=found.deadline.isoformat())
+
+
+def turned_back(cause: OffsetCause, because: CodedError) -> StepTaken:
+    """The step back that a rule or a deadline takes."""
+    return StepTaken(OffsetStep.TURNED_BACK, cause=cause, refusal=Refusal.of(because))
+
+
+def why_turned_back(found: OffsetSurrender) -> str:
+    """The reason given in words, or its code."""
+    step = next(s for s in found.steps if s.step is OffsetStep.TURNED_BACK)
+    return step.refusal.code if step.refusal else step.reason
 
 
 def check_withdrawable(found: OffsetSurrender) -> None:
@@ -154,7 +181,7 @@ def check_withdrawable(found: OffsetSurrender) -> None:
 
 def _check_at(found: OffsetSurrender, asked: tuple[str, str], *steps: OffsetStep) -> None:
     if found.state not in steps:
-        possible = ", ".join(steps)
+        possible = tuple(steps)
         en, zh = asked
-        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state.value, asked=en, asked_zh=zh,
+        raise codes.OFFSET_STEP(path=("surrenderId",), state=found.state, asked=en, asked_zh=zh,
                                 possible=possible)  # fmt: skip

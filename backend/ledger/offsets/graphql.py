@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from backend.kit.errors import Locale
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
@@ -44,14 +45,22 @@ class OffsetStepTaken:
     reference: str
     """Reference of the registry's paper."""
     reason: str
-    """Why, in words."""
+    """Why: as somebody put it, or what `code` says in the language of Accept-Language."""
+    code: str | None
+    """Code of what a rule or a deadline says, from the published list; null where somebody gave the reason."""
     transfer_id: strawberry.ID | None
     """The transfer that used the units up."""
 
     @classmethod
-    def of(cls, step: domain.StepTaken) -> OffsetStepTaken:
-        posted = step.transfer_id
-        return build(cls, step, transfer_id=posted and to_id("AssetTransfer", posted))
+    def of(cls, step: domain.StepTaken, locale: Locale) -> OffsetStepTaken:
+        posted, refusal = step.transfer_id, step.refusal
+        return build(
+            cls,
+            step,
+            reason=refusal.error().message(locale) if refusal else step.reason,
+            code=refusal and refusal.code,
+            transfer_id=posted and to_id("AssetTransfer", posted),
+        )
 
 
 @object_type
@@ -81,7 +90,7 @@ class OffsetSurrender(Node):
     """When it was begun."""
 
     @classmethod
-    def of(cls, record: domain.OffsetSurrender) -> OffsetSurrender:
+    def of(cls, record: domain.OffsetSurrender, locale: Locale) -> OffsetSurrender:
         return build(
             cls,
             record,
@@ -90,7 +99,7 @@ class OffsetSurrender(Node):
             beneficiary_id=to_id("Organisation", record.beneficiary_id),
             quantity=Tonnes(record.quantity_t),
             reservation_id=to_id("AssetReservation", record.reservation_id),
-            steps=[OffsetStepTaken.of(step) for step in record.steps],
+            steps=[OffsetStepTaken.of(step, locale) for step in record.steps],
         )
 
 
@@ -162,8 +171,8 @@ class OffsetSurrenderPayload(Payload):
     """The offset surrender."""
 
     @classmethod
-    def of(cls, done: Done[domain.OffsetSurrender]) -> Self:
-        return cls(errors=[], surrender=OffsetSurrender.of(done.value), replayed=done.replayed)
+    def of(cls, done: Done[domain.OffsetSurrender], locale: Locale) -> Self:
+        return cls(errors=[], surrender=OffsetSurrender.of(done.value, locale), replayed=done.replayed)
 
 
 @object_type
@@ -198,7 +207,7 @@ class Queries:
         key = key_of(organisation_id, "Organisation", "organisationId") if organisation_id else None
         service = info.context.use(OffsetService)
         page = await service.surrenders(info.context.principal, PageRequest.read(first, after), key, state)
-        return Connection.of(page.map(OffsetSurrender.of))
+        return Connection.of(page.map(lambda record: OffsetSurrender.of(record, info.context.locale)))
 
 
 @object_type
@@ -209,7 +218,8 @@ class Mutations:
     async def begin_offset_surrender(self, info: Info, input: BeginOffsetSurrenderInput) -> BeginOffsetSurrenderPayload:
         """Freeze offsets at their registry; they are offered at the registry of allowances next (冻结并提交抵销)."""
         service = info.context.use(OffsetService)
-        return BeginOffsetSurrenderPayload.of(await service.begin(info.context.actor(input), input.command()))
+        done = await service.begin(info.context.actor(input), input.command())
+        return BeginOffsetSurrenderPayload.of(done, info.context.locale)
 
     @mutation(_MOVE)
     async def decide_offset_surrender(
@@ -217,7 +227,8 @@ class Mutations:
     ) -> DecideOffsetSurrenderPayload:
         """Enter the decision of the registry of allowances: units are used up next, or given back (受理或退回)."""
         service = info.context.use(OffsetService)
-        return DecideOffsetSurrenderPayload.of(await service.decide(info.context.actor(input), input.command()))
+        done = await service.decide(info.context.actor(input), input.command())
+        return DecideOffsetSurrenderPayload.of(done, info.context.locale)
 
     @mutation(_MOVE)
     async def withdraw_offset_surrender(
@@ -225,12 +236,13 @@ class Mutations:
     ) -> WithdrawOffsetSurrenderPayload:
         """Give an offset surrender up before it is accepted; its units come free next (撤回)."""
         service = info.context.use(OffsetService)
-        return WithdrawOffsetSurrenderPayload.of(await service.withdraw(info.context.actor(input), input.command()))
+        done = await service.withdraw(info.context.actor(input), input.command())
+        return WithdrawOffsetSurrenderPayload.of(done, info.context.locale)
 
 
 async def _surrenders(keys: Sequence[UUID], info: Info) -> dict[UUID, Any]:
     found = await info.context.use(OffsetService).surrenders_by_ids(info.context.principal, keys)
-    return {key: OffsetSurrender.of(record) for key, record in found.items()}
+    return {key: OffsetSurrender.of(record, info.context.locale) for key, record in found.items()}
 
 
 NODES = {"OffsetSurrender": (OffsetSurrender, _surrenders)}

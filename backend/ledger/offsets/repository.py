@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, func, select
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
+from backend.ledger.domain import Refusal
 from backend.ledger.offsets.domain import OffsetCause, OffsetStep, OffsetSurrender, StepTaken
 from backend.ledger.offsets.tables import offset_surrender, offset_surrender_step
 from tenants.access import Permission, Principal, within
@@ -45,7 +46,9 @@ async def begin(unit: UnitOfWork, made: OffsetSurrender) -> None:
 
 async def take(unit: UnitOfWork, found: OffsetSurrender, step: StepTaken) -> None:
     """Keep the next step; the database refuses one that does not follow."""
-    row = {n: getattr(step, n) for n in StepTaken.__dataclass_fields__ if n != "taken_at"}
+    row = {n: getattr(step, n) for n in StepTaken.__dataclass_fields__ if n not in {"taken_at", "refusal"}}
+    if step.refusal is not None:
+        row |= {"refusal_code": step.refusal.code, "refusal_params": dict(step.refusal.params)}
     key = {"tenant_id": unit.tenant_id, "surrender_id": found.id, "number": len(found.steps) + 1}
     await unit.execute(offset_surrender_step.insert(), row | key)
 
@@ -98,6 +101,7 @@ async def _with_steps(session: ReadSession, rows: Sequence[Row[Any]]) -> list[Of
 
 
 def _taken(row: Row[Any]) -> StepTaken:
-    fields = {n: getattr(row, n) for n in StepTaken.__dataclass_fields__}
+    fields = {n: getattr(row, n) for n in StepTaken.__dataclass_fields__ if n != "refusal"}
     cause = row.cause and OffsetCause(row.cause)
-    return StepTaken(**fields | {"step": OffsetStep(row.step), "cause": cause})
+    refusal = row.refusal_code and Refusal(row.refusal_code, (), row.refusal_params)
+    return StepTaken(**fields | {"step": OffsetStep(row.step), "cause": cause, "refusal": refusal})

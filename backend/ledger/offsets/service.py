@@ -15,7 +15,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger.codes import MISSING_TEXT
-from backend.ledger.domain import Order, Transfer, TransferKind
+from backend.ledger.domain import TransferKind
 from backend.ledger.offsets import codes, domain, repository
 from backend.ledger.offsets.domain import (
     Decision,
@@ -34,7 +34,7 @@ from backend.ledger.reservations.repository import Ending
 from backend.ledger.reservations.service import end_within, post_reserved, reserve_within
 from backend.ledger.rulebook.judging import CREDITS
 from backend.ledger.rulebook.repository import lot_facts
-from backend.ledger.rulebook.service import judge
+from backend.ledger.rulebook.service import judge_one
 from backend.ledger.rules import checked_order, planned
 from tenants.access import Grant, Permission, Principal, Role
 from tenants.commands import Actor, Change, Done, perform
@@ -49,8 +49,8 @@ class OffsetService:
         self.toolbox = toolbox
 
     async def begin(self, actor: Actor, new: NewOffsetSurrender) -> Done[OffsetSurrender]:
-        """Freeze offsets at their registry; offering them follows by itself. Errors: OFFSETS_ONLY,
-        RESERVATION_DEADLINE, those of reserving.
+        """Freeze offsets at their registry; offering them follows by itself. They hold their part of the limit from
+        then on. Errors: OFFSETS_ONLY, RESERVATION_DEADLINE, those of reserving.
         """
         clock = self.toolbox.clock
         reservation = NewReservation(
@@ -135,13 +135,12 @@ class OffsetService:
         except CodedError as refused:
             if refused.code.retryable:
                 raise
-            reason = str(refused)
+            because = refused
 
         async def back(unit: UnitOfWork) -> OffsetStep:
             change, found = await _opened(unit, key)
-            turned = OffsetStep.TURNED_BACK
-            await _take(change, found, StepTaken(turned, cause=OffsetCause.RULE, reason=reason))
-            return turned
+            await _take(change, found, domain.turned_back(OffsetCause.RULE, because))
+            return OffsetStep.TURNED_BACK
 
         return await self.toolbox.database.write(tenant_id, back)
 
@@ -161,20 +160,20 @@ class OffsetService:
 
     async def _step(self, change: Change, found: OffsetSurrender, step: OffsetStep) -> None:
         if step is OffsetStep.TURNED_BACK:
-            late = f"not decided by {found.deadline}"
-            await _take(change, found, StepTaken(step, cause=OffsetCause.DEADLINE, reason=late))
+            await _take(change, found, domain.turned_back(OffsetCause.DEADLINE, domain.late(found)))
             return
         held = (await reservations.reservations(change.unit, [found.reservation_id]))[found.reservation_id]
         if step is OffsetStep.OFFERED:
-            await _judged(change, checked_order(reserving.order_of(held, {}), self.toolbox.clock.today()))
+            order = checked_order(reserving.order_of(held), self.toolbox.clock.today())
+            await judge_one(change, planned(order, await books_of(change, [order]), uuid7()), besides=held.id)
         taken = StepTaken(step, transfer_id=uuid7() if step is OffsetStep.SURRENDERED else None)
         # The step first: what was offered is counted no longer when what is surrendered is.
         await _take(change, found, taken)
         if taken.transfer_id is not None:
-            order = checked_order(reserving.order_of(held, {}), self.toolbox.clock.today())
+            order = checked_order(reserving.order_of(held), self.toolbox.clock.today())
             await post_reserved(change, held, order, taken.transfer_id)
         elif step is OffsetStep.VOIDED:
-            why = next(s.reason for s in found.steps if s.step is OffsetStep.TURNED_BACK)
+            why = domain.why_turned_back(found)
             await end_within(change, Ending(held.id, ReservationState.VOIDED, reason=why))
 
     async def surrenders_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, OffsetSurrender]:
@@ -237,12 +236,3 @@ async def _only_offsets(change: Change, held: Reservation) -> None:
     for number, leg in enumerate(held.legs):
         if facts[leg.lot_id].asset_class not in CREDITS:
             raise codes.OFFSETS_ONLY(path=("legs", str(number), "lot"), lot=facts[leg.lot_id].name)
-
-
-async def _judged(change: Change, order: Order) -> Transfer:
-    """What the surrender would come to, when rules and states of accounts let it."""
-    books = await books_of(change, [order])
-    (plan,) = await judge(change, [planned(order, books, uuid7())])
-    if isinstance(plan, CodedError):
-        raise plan
-    return plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKeyConstraint, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 
 from backend.kit.tables import belongs_to, moment, tenant_table, text_or_empty
 
@@ -32,6 +33,8 @@ offset_surrender_step: Final = tenant_table(
     Column("cause", Text),
     text_or_empty("reference"),
     text_or_empty("reason"),
+    Column("refusal_code", Text),
+    Column("refusal_params", JSONB),
     Column("transfer_id", Uuid),
     Column("taken_by", Uuid),
     moment("taken_at"),

@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from backend.kit.errors import conflict, invalid, rule
+from backend.kit.words import in_chinese
+
+# Steps and documents are written by the caller, so their codes stand beside the words.
+in_chinese({
+    code: f"{word}（{code}）"
+    for code, word in {
+        "PUBLISH": "公示", "VALIDATE": "审定", "REJECT": "退回", "APPLY": "申请登记", "REGISTER": "登记",
+        "CANCEL": "注销", "VERIFY": "核查", "WITHDRAW": "撤回", "DEVELOP": "开发", "FIRST_REVIEW": "初审",
+        "FILE": "备案", "MONITOR": "监测", "ISSUE": "签发",
+        "DESIGN_DOCUMENT": "项目设计文件", "VALIDATION_REPORT": "审定报告", "APPLICATION": "申请书",
+        "COMMITMENT_LETTER": "承诺书", "REGISTRATION_NOTICE": "登记通知", "REDUCTION_REPORT": "减排量核算报告",
+        "VERIFICATION_REPORT": "核查报告", "REDUCTION_CALCULATION": "减排量计算表",
+        "ADDITIONALITY_ARGUMENT": "额外性论证", "PROVINCIAL_REVIEW": "省级初审意见", "FORESTRY_PROOF": "林业真实性证明",
+        "FILING_NOTICE": "备案通知", "MONITORING_REPORT": "监测报告", "ISSUANCE_NOTICE": "签发通知",
+    }.items()
+})  # fmt: skip
+in_chinese({
+    "areaMu": "面积（亩）", "effectiveAreaMu": "有效面积（亩）", "expectedTPerMuYear": "预期每亩年增量（吨）",
+    "stockT": "碳储量（吨）", "uncertainty": "不确定度",
+})  # fmt: skip
+_STATES: Final = {
+    "DRAFT": "编制中", "PUBLISHED": "已公示", "VALIDATED": "已审定", "APPLIED": "已申请登记", "REGISTERED": "已登记",
+    "CANCELLED": "已注销", "DEVELOPED": "已开发", "REVIEWED": "已初审", "ACCOUNTED": "已核算", "VERIFIED": "已核查",
+    "WITHDRAWN": "已撤回", "MONITORED": "已监测",
+}  # fmt: skip
+
+
+def in_state(state: str) -> dict[str, str]:
+    """The state of a project or claim, for the texts that name it."""
+    return {"state": state, "state_zh": _STATES.get(state, state)}
+
 
 UNKNOWN_REGIME = invalid(
     "UNKNOWN_REGIME",
@@ -31,17 +64,17 @@ BEGUN_TOO_EARLY = rule(
 WRONG_STEP = conflict(
     "WRONG_STEP",
     en="The step {step} does not follow from {state}; possible are: {possible}.",
-    zh="状态 {state} 不可办理步骤 {step}；可办理：{possible}。",
+    zh="状态{state}不可办理步骤 {step_zh}；可办理：{possible_zh}。",
 )
 DOCUMENT_MISSING = rule(
     "DOCUMENT_MISSING",
     en="The step {step} needs these documents, each with its reference: {missing}. Source: {source}.",
-    zh="步骤 {step} 须附以下文件并注明文号：{missing}。依据：{source}。",
+    zh="步骤 {step_zh} 须附以下文件并注明文号：{missing_zh}。依据：{source}。",
 )
 NOTICE_RUNS = rule(
     "NOTICE_RUNS",
     en="The step {step} is possible from {earliest} on: {days} working days after {after}. Source: {source}.",
-    zh="步骤 {step} 最早可于 {earliest} 办理：{after} 之后 {days} 个工作日。依据：{source}。",
+    zh="步骤 {step_zh} 最早可于 {earliest} 办理：{after_zh} 之后 {days} 个工作日。依据：{source}。",
 )
 STEP_BEFORE_LAST = invalid(
     "STEP_BEFORE_LAST",
@@ -51,7 +84,7 @@ STEP_BEFORE_LAST = invalid(
 BODY_MISSING = invalid(
     "BODY_MISSING",
     en="The step {step} names the body that did it.",
-    zh="步骤 {step} 须注明办理机构。",
+    zh="步骤 {step_zh} 须注明办理机构。",
 )
 SAME_BODY = rule(
     "SAME_BODY",
@@ -62,6 +95,13 @@ PROJECT_NOT_ELIGIBLE = rule(
     "PROJECT_NOT_ELIGIBLE",
     en="The project {why}; its reductions cannot be registered. Source: {source}.",
     zh="项目{why_zh}，其减排量不得登记。依据：{source}。",
+)
+PROJECT_UNITS_HELD = rule(
+    "PROJECT_UNITS_HELD",
+    en="{held} t issued for this project rest in accounts here, and a cancelled project is not registered again. First "
+    "use them up (surrenderAssets, retireAssets, cancelAssets), sell them, or reverse their issue (reverseTransfer).",
+    zh="本项目已签发的减排量尚有 {held} 吨存于账户，项目注销后不得再次登记。请先将其清缴、注销或自愿注销"
+    "（surrenderAssets、retireAssets、cancelAssets）、售出，或冲正其签发（reverseTransfer）。",
 )
 NOT_REGISTERED = rule(
     "PROJECT_NOT_REGISTERED",
@@ -98,7 +138,7 @@ LOTS_COME_FROM_CLAIMS = rule(
 BAD_STAND = invalid(
     "BAD_STAND",
     en="{what} must lie from {least} to {most} with at most {places} decimals; got {value}.",
-    zh="{what} 须在 {least} 至 {most} 之间且至多 {places} 位小数，收到 {value}。",
+    zh="{what_zh}须在 {least} 至 {most} 之间且至多 {places} 位小数，收到 {value}。",
 )
 SINK_RECORDED = conflict(
     "SINK_RECORDED",

@@ -25,6 +25,7 @@ from backend.ledger.rulebook.domain import Level
 FOLDER: Final = Path(__file__).parent / "data"
 DRAFT: Final = "DRAFT"
 REGISTERED: Final = "REGISTERED"
+CANCELLED: Final = "CANCELLED"
 ACCOUNTED: Final = "ACCOUNTED"
 APPLIED: Final = "APPLIED"
 
@@ -72,7 +73,7 @@ class Regime:
         found = next((s for s in steps if s.code == code and state in s.starts), None)
         if found is None:
             possible = ", ".join(s.code for s in steps if state in s.starts) or "-"
-            raise codes.WRONG_STEP(path=("step",), step=code[:60], state=state, possible=possible)
+            raise codes.WRONG_STEP(path=("step",), step=code[:60], **codes.in_state(state), possible=possible)
         return found
 
 
@@ -229,6 +230,16 @@ def check_registrable(regime: Regime, project: Project) -> None:
     ):
         if flag:
             raise codes.PROJECT_NOT_ELIGIBLE(path=("step",), why=why, why_zh=why_zh, source=regime.source)
+
+
+def check_let_go(held_t: int) -> None:
+    """A registered project is cancelled when nothing issued for it is held any more. Errors: PROJECT_UNITS_HELD.
+
+    By Order 31 a cancelled project is not registered again; what becomes of its reductions is not known here. So they
+    come first, that no unit stands for a project that is gone.
+    """
+    if held_t:
+        raise codes.PROJECT_UNITS_HELD(path=("step",), held=held_t)
 
 
 def check_claim(regime: Regime, project: Project, first: date, last: date) -> None:

@@ -31,6 +31,8 @@ UPDATE project_claim SET state = :state, version = version + 1, verifier = :veri
        lot_id = :lot_id
 WHERE id = :id AND version = :version
 """
+_LOCK: Final = "SELECT id FROM carbon_project WHERE id = :id FOR UPDATE"
+_HELD: Final = "SELECT carbon_project_held(:tenant_id, :id)"
 _SUPERSEDE: Final = {
     "sink_stand": "UPDATE sink_stand SET superseded_at = now(), superseded_because = :reason "
     "WHERE project_id = :project AND code = :key AND superseded_at IS NULL",
@@ -162,6 +164,13 @@ async def move_project(unit: UnitOfWork, moved: Project) -> bool:
     """From the version before; False when somebody was faster."""
     keys = {n: getattr(moved, n) for n in ("id", "state", "validator")}
     return bool(await unit.execute(_MOVE_PROJECT, keys | {"version": moved.version - 1}))
+
+
+async def units_held(unit: UnitOfWork, project_id: UUID) -> int:
+    """Units of a project in accounts of organisations (t); until the unit of work ends no claim of it is registered."""
+    await unit.execute(_LOCK, {"id": project_id})
+    held: int = await unit.scalar(_HELD, {"tenant_id": unit.tenant_id, "id": project_id})
+    return held
 
 
 async def move_claim(unit: UnitOfWork, moved: Claim) -> bool:

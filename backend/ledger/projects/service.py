@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from backend.kit.database import ReadSession
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
@@ -19,6 +19,7 @@ from backend.ledger.domain import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
     APPLIED,
+    CANCELLED,
     REGISTERED,
     Claim,
     Event,
@@ -29,6 +30,7 @@ from backend.ledger.projects.domain import (
     Taken,
     check_claim,
     check_claimed_in_time,
+    check_let_go,
     check_registrable,
     check_step,
     checked_project,
@@ -80,7 +82,7 @@ class ProjectService:
         """Take a step of the project's life cycle.
 
         Errors: WRONG_STEP, DOCUMENT_MISSING, NOTICE_RUNS, STEP_BEFORE_LAST, BODY_MISSING, PROJECT_NOT_ELIGIBLE,
-        STALE_VERSION, NOT_FOUND, FORBIDDEN.
+        PROJECT_UNITS_HELD, STALE_VERSION, NOT_FOUND, FORBIDDEN.
         """
 
         async def work(change: Change) -> Project:
@@ -93,6 +95,8 @@ class ProjectService:
             check_step(regime, step, sound, events, self.toolbox.clock.today())
             if step.to == REGISTERED:
                 check_registrable(regime, project)
+            if step.to == CANCELLED and project.state == REGISTERED:
+                check_let_go(await repository.units_held(change.unit, project.id))
             validator = sound.body if step.names == "VALIDATOR" else project.validator
             moved = replace(project, state=step.to, version=project.version + 1, validator=validator)
             if not await repository.move_project(change.unit, moved):
@@ -111,7 +115,7 @@ class ProjectService:
         async def work(change: Change) -> Claim:
             project = await _project(change, new.project_id, "projectId")
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(path=("projectId",), state=project.state)
+                raise codes.NOT_REGISTERED(path=("projectId",), **codes.in_state(project.state))
             check_claim(regimes()[project.regime], project, new.period_from, new.period_to)
             before = (await repository.claims_of(change.unit, [project.id])).get(project.id, [])
             made = replace(new, id=uuid7(), number=len(before) + 1, validator=project.validator)
@@ -132,7 +136,7 @@ class ProjectService:
         async def work(change: Change) -> Claim:
             claim = (await repository.claims(change.unit, [claim_id], actor.principal)).get(claim_id)
             if claim is None:
-                raise NOT_FOUND(path=("claimId",), what="ProjectClaim", key=str(claim_id))
+                raise not_found("ProjectClaim", claim_id, "claimId")
             project = await _project(change, claim.project_id, "claimId")
             _expect(claim.version, taken)
             regime = regimes()[project.regime]
@@ -168,7 +172,7 @@ class ProjectService:
             check_claimed_in_time(regime, claim, taken.happened_on)
         if step.to == REGISTERED:
             if project.state != REGISTERED:
-                raise codes.NOT_REGISTERED(path=("claimId",), state=project.state)
+                raise codes.NOT_REGISTERED(path=("claimId",), **codes.in_state(project.state))
             moved = replace(moved, lot_id=await self._issued(change, regime, project, moved, taken))
         return moved
 
@@ -269,7 +273,7 @@ async def _check_measured(session: ReadSession, project: Project, claim: Claim, 
 async def _project(change: Change, project_id: UUID, field: str) -> Project:
     found = (await repository.projects(change.unit, [project_id], change.actor.principal)).get(project_id)
     if found is None:
-        raise NOT_FOUND(path=(field,), what="CarbonProject", key=str(project_id))
+        raise not_found("CarbonProject", project_id, field)
     await change.require(Permission.ASSET_MANAGE, found.organisation_id)
     return found
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backend.kit.database import UnitOfWork
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
@@ -58,7 +58,7 @@ class ReminderService:
             principal = actor.principal
             shown = (await repository.reminders(change.unit, [given.reminder_id], principal)).get(given.reminder_id)
             if shown is None:
-                raise NOT_FOUND(path=("reminderId",), what="ComplianceReminder", key=str(given.reminder_id))
+                raise not_found("ComplianceReminder", given.reminder_id, "reminderId")
             await change.require(Permission.ASSET_MANAGE, shown.organisation_id)
             if not await repository.acknowledge(change.unit, tidied, principal.member_id):
                 shown = (await repository.reminders(change.unit, [shown.id]))[shown.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import accumulate
 from typing import Any, Final
@@ -12,7 +12,8 @@ from uuid import UUID
 from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import sqlstate
-from backend.ledger.domain import Account, Balance, Lot, Transfer
+from backend.ledger.domain import Account, Balance, Lot, Transfer, TransferKind
+from backend.ledger.effects import Pair, effects_of
 from tenants.commands import Change
 
 _ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, day, recorded_at"
@@ -25,7 +26,7 @@ _COMMIT: Final = """
 SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::int[], $4::uuid[], $5::uuid[],
   $6::uuid[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::uuid[], $12::text[], $13::int[], $14::date[],
   $15::uuid[], $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::int[], $23::uuid[],
-  $24::uuid[], $25::uuid[], $26::bigint[])
+  $24::uuid[], $25::uuid[], $26::bigint[], $27::uuid[], $28::uuid[], $29::bigint[], $30::int[], $31::bigint[])
 """
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
@@ -35,6 +36,10 @@ SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::
 """
 _SHORT_DAY: Final = """
 SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
+"""
+_RESERVED: Final = """
+SELECT b.reserved_t FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (account, lot, n)
+JOIN asset_balance b ON b.account_id = k.account AND b.lot_id = k.lot ORDER BY k.n
 """
 _NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
@@ -48,7 +53,7 @@ FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why the books refused the posting at `index`; which leg lacked cover, and how much there was, or on a past
-    `day` would be left (below zero).
+    `day` would be left (below zero). `reserved_t`: what is set aside beside it, told of reversals.
     """
 
     index: int
@@ -56,6 +61,7 @@ class Refused:
     leg: int | None
     available_t: int | None
     day: date | None = None
+    reserved_t: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,8 @@ class Posted:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A planned transfer on its way to the books: who asks for it and under which key, the organisation it concerns,
-    how many balances it touches, and each organisation it takes from with a node on which the caller has the right to
-    (none: the right everywhere).
+    the balances it touches, in order, and each organisation it takes from with a node on which the caller has the right
+    to (none: the right everywhere).
     """
 
     plan: Transfer
@@ -81,7 +87,7 @@ class Asked:
     key: str | None
     digest: bytes
     organisation_id: UUID
-    balances: int
+    pairs: Sequence[Pair]
     reach: tuple[tuple[UUID, UUID], ...] = ()
 
 
@@ -104,9 +110,7 @@ class AskedList:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """How one of many postings came down: when, and the balances as it left them, in the order of account and lot; or
-    `refused`, to be judged alone.
-    """
+    """How one of many postings came down: when, and its balances as it left them; or `refused`, to be judged alone."""
 
     recorded_at: datetime
     quantities: Sequence[int] = ()
@@ -142,7 +146,22 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         if row["posting"] is not None
     ]
     balances = [Balance(row["account_id"], row["lot_id"], row["quantity_t"]) for row in rows if row["posting"] is None]
-    return Posted(refused, balances, rows[-1]["recorded_at"])
+    return Posted(await _with_reserved(driver, refused, transfers), balances, rows[-1]["recorded_at"])
+
+
+async def _with_reserved(driver: Any, refused: Sequence[Refused], plans: Sequence[Transfer]) -> list[Refused]:
+    """A reversal is hindered by what moved on or by what is set aside; the balances are locked and can be asked."""
+    short = {
+        r.index: plans[r.index].legs[r.leg]
+        for r in refused
+        if r.leg is not None and r.day is None and plans[r.index].kind is TransferKind.REVERSE
+    }
+    if not short:
+        return list(refused)
+    legs = list(short.values())
+    rows = await driver.fetch(_RESERVED, [leg.source.id for leg in legs], [leg.lot_id for leg in legs])
+    aside = {index: row["reserved_t"] for index, row in zip(short, rows, strict=True)}
+    return [replace(r, reserved_t=aside.get(r.index, 0)) for r in refused]
 
 
 async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[Landed | None]:
@@ -152,7 +171,8 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     """
     reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
     plans = [a.plan for a in asked]
-    counts = [a.balances for a in asked]
+    counts = [len(a.pairs) for a in asked]
+    effects = effects_of(plans, [a.pairs for a in asked])
     arguments = [
         tenant_id,
         False,
@@ -168,6 +188,11 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         [a.organisation_id for a in asked],
         counts,
         *_legs(plans),
+        [account for account, _ in effects.pairs],
+        [lot for _, lot in effects.pairs],
+        effects.debits,
+        effects.places,
+        effects.changes,
     ]
     again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
     if again:

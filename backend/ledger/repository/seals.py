@@ -49,7 +49,7 @@ FROM (
   FULL JOIN (SELECT account_id, lot_id, sum(amount_t) AS moved_t FROM asset_entry GROUP BY 1, 2) e
     USING (account_id, lot_id)
   FULL JOIN (
-    SELECT l.account_id, l.lot_id, sum(l.quantity_t) AS held_t FROM asset_reservation_leg l
+    SELECT l.account_id, l.lot_id, sum(l.left_t) AS held_t FROM asset_reservation_left l
     WHERE NOT EXISTS (SELECT FROM asset_reservation_end d
                       WHERE d.tenant_id = l.tenant_id AND d.reservation_id = l.reservation_id)
     GROUP BY 1, 2) h USING (account_id, lot_id)) k

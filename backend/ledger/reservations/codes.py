@@ -42,8 +42,8 @@ RESERVATION_STAYS = rule(
 )
 RESERVATION_PART = rule(
     "RESERVATION_PART",
-    en="Leg {leg} has {reserved} t reserved and cannot be posted with {part} t; post 1 t or more of some leg.",
-    zh="第 {leg} 条分录预留 {reserved} 吨，不能登记 {part} 吨；至少须登记 1 吨。",
+    en="Leg {leg} has {reserved} t set aside and cannot be posted with {part} t; post 1 t or more of some leg.",
+    zh="第 {leg} 条分录尚预留 {reserved} 吨，不能登记 {part} 吨；至少须登记 1 吨。",
 )
 RESERVATION_OF_OFFSET = rule(
     "RESERVATION_OF_OFFSET",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from backend.kit.text import tidy
+from backend.kit.words import members_in_chinese
 from backend.ledger import codes as posting_codes
 from backend.ledger.domain import (
     OWN_COMMANDS,
@@ -29,7 +29,7 @@ class Aim(StrEnum):
     """What units are set aside for."""
 
     PENDING = "PENDING"
-    """A transfer that is posted, in full or in part, or given up later (待定划转)."""
+    """A transfer that is posted, in full or in parts, or given up later (待定划转)."""
     FREEZE = "FREEZE"
     """That they stay: a court, a registry or a rule wants it so (冻结)."""
     PLEDGE = "PLEDGE"
@@ -40,13 +40,19 @@ class ReservationState(StrEnum):
     """Where a reservation stands."""
 
     ACTIVE = "ACTIVE"
-    """Its units are set aside (有效)."""
+    """Its units are set aside, but for parts that were posted (有效)."""
     POSTED = "POSTED"
-    """The transfer it was for has been posted (已登记)."""
+    """The transfer it was for has been posted, or the last one of it (已登记)."""
     VOIDED = "VOIDED"
     """Given up, unfrozen or released (已撤销)."""
     EXPIRED = "EXPIRED"
     """Ended by its deadline (已到期)."""
+
+
+members_in_chinese(Aim, {"PENDING": "待定划转", "FREEZE": "冻结", "PLEDGE": "质押"})
+members_in_chinese(ReservationState, {
+    "ACTIVE": "有效", "POSTED": "已登记", "VOIDED": "已撤销", "EXPIRED": "已到期",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +71,24 @@ class NewReservation:
 
 @dataclass(frozen=True, slots=True)
 class ReservedLeg:
-    """`quantity_t` units of a lot set aside in an account; where they are to go, when that is known."""
+    """`quantity_t` units of a lot set aside in an account, of which `parted_t` were posted in parts; where they are to
+    go, when that is known.
+    """
 
     lot_id: UUID
     source: Account
     destination: Account | None
     quantity_t: int
+    parted_t: int = 0
+
+    @property
+    def left_t(self) -> int:
+        return self.quantity_t - self.parted_t
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A reservation as recorded; it ends once."""
+    """A reservation as recorded; it ends once. `parts`: the transfers posted of it before its end, in their order."""
 
     id: UUID
     aim: Aim
@@ -92,16 +105,27 @@ class Reservation:
     transfer_id: UUID | None = None
     reason: str = ""
     ended_at: datetime | None = None
+    parts: tuple[UUID, ...] = ()
+
+    @property
+    def transfers(self) -> tuple[UUID, ...]:
+        """All transfers posted of it, the first one first."""
+        return self.parts if self.transfer_id is None else (*self.parts, self.transfer_id)
+
+    def held_t(self, leg: ReservedLeg) -> int:
+        """What is set aside of a leg now."""
+        return leg.left_t if self.state is ReservationState.ACTIVE else 0
 
 
 @dataclass(frozen=True, slots=True)
 class PostReservation:
-    """A pending reservation to post: `parts` is the quantity of each leg by its number, for legs not posted in full.
-    What is not posted is free again.
+    """A pending reservation to post: `parts` is the quantity of each leg by its number, for legs of which not all that
+    is left is posted. Then what is left over is free again when this is the `final` posting, else it stays set aside.
     """
 
     reservation_id: UUID
     parts: Mapping[int, int]
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +144,20 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
     """
     pending = new.aim is Aim.PENDING
     if pending != (new.kind is not None) or new.kind in {*OWN_COMMANDS, TransferKind.REVERSE}:
-        raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim.value)
+        raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim)
     if new.expires_at is not None and new.expires_at <= now:
         raise codes.RESERVATION_DEADLINE(path=("expiresAt",), expires_at=new.expires_at.isoformat())
-    given = (new.beneficiary_id, new.for_year)
+    given = (new.beneficiary_id, new.for_year, new.purpose, new.evidence)
     order = checked_order(Order(new.kind or TransferKind.CANCEL, new.legs, *given), today)
     for number, leg in enumerate(order.legs):
         if leg.source.market:
             raise posting_codes.WRONG_DESTINATION(
                 path=("legs", str(number), "source"),
-                kind=new.aim.value,
+                kind=new.aim,
                 need="units are set aside in an organisation's account, not in the market",
                 need_zh="只能在组织账户而非市场中预留",
             )
-    return replace(new, legs=order.legs, purpose=tidy(new.purpose), evidence=tidy(new.evidence)), order
+    return replace(new, legs=order.legs, purpose=order.purpose, evidence=order.evidence), order
 
 
 def reserved(new: NewReservation, plan: Transfer) -> Reservation:
@@ -166,25 +190,31 @@ def check_active(found: Reservation, now: datetime, *, to_post: bool) -> None:
     RESERVATION_STAYS.
     """
     if found.state is not ReservationState.ACTIVE:
-        raise codes.RESERVATION_ENDED(path=("reservationId",), state=found.state.value)
+        raise codes.RESERVATION_ENDED(path=("reservationId",), state=found.state)
     if to_post and found.aim is not Aim.PENDING:
-        raise codes.RESERVATION_STAYS(path=("reservationId",), aim=found.aim.value)
+        raise codes.RESERVATION_STAYS(path=("reservationId",), aim=found.aim)
     if to_post and found.expires_at is not None and found.expires_at <= now:
         raise codes.RESERVATION_EXPIRED(path=("reservationId",), expires_at=found.expires_at.isoformat())
 
 
-def order_of(found: Reservation, parts: Mapping[int, int]) -> Order:
-    """The order that a pending reservation was for, with the quantities it is posted with. Errors: RESERVATION_PART."""
-    assert found.kind is not None, "a pending reservation has its kind"
+def quantities(found: Reservation, parts: Mapping[int, int]) -> tuple[int, ...]:
+    """What is posted of each leg: its part, else all that is left of it. Errors: RESERVATION_PART."""
     for number, part in parts.items():
-        most = found.legs[number].quantity_t if 0 <= number < len(found.legs) else 0
+        most = found.legs[number].left_t if 0 <= number < len(found.legs) else 0
         if not 0 <= part <= most:
             raise codes.RESERVATION_PART(path=("parts",), leg=number, part=part, reserved=most)
-    legs = [(leg, parts.get(number, leg.quantity_t)) for number, leg in enumerate(found.legs)]
-    wanted = tuple(_leg(found.kind, leg, quantity) for leg, quantity in legs if quantity)
-    if not wanted:
-        raise codes.RESERVATION_PART(path=("parts",), leg=0, part=0, reserved=found.legs[0].quantity_t)
-    return Order(found.kind, wanted, found.beneficiary_id, found.for_year, found.purpose, found.evidence)
+    wanted = tuple(parts.get(number, leg.left_t) for number, leg in enumerate(found.legs))
+    if not any(wanted):
+        raise codes.RESERVATION_PART(path=("parts",), leg=0, part=0, reserved=found.legs[0].left_t)
+    return wanted
+
+
+def order_of(found: Reservation, wanted: Sequence[int] | None = None) -> Order:
+    """The order that a pending reservation was for, with what is posted of each leg: all that is left, if not said."""
+    assert found.kind is not None, "a pending reservation has its kind"
+    each = zip(found.legs, wanted or [leg.left_t for leg in found.legs], strict=True)
+    legs = tuple(_leg(found.kind, leg, quantity) for leg, quantity in each if quantity)
+    return Order(found.kind, legs, found.beneficiary_id, found.for_year, found.purpose, found.evidence)
 
 
 def _leg(kind: TransferKind, leg: ReservedLeg, quantity_t: int) -> LegOrder:

@@ -28,7 +28,7 @@ from backend.ledger.reservations.domain import (
     ReservationState,
     VoidReservation,
 )
-from backend.ledger.reservations.service import ReservationService
+from backend.ledger.reservations.service import PostedReservation, ReservationService
 from tenants.access import Permission
 from tenants.commands import Done
 from tenants.context import Info, requires
@@ -46,17 +46,20 @@ class ReservedLeg:
     lot_id: strawberry.ID
     """The lot."""
     quantity: Tonnes
-    """Units set aside."""
+    """Units set aside at first."""
+    held: Tonnes
+    """Units of them set aside now: those of which no part was posted; 0 after the end."""
     source: AssetParty
     """Account they rest in."""
     destination: AssetParty | None
     """Account they are to go to; null for what is to stay."""
 
     @classmethod
-    def of(cls, leg: domain.ReservedLeg) -> ReservedLeg:
+    def of(cls, leg: domain.ReservedLeg, held_t: int) -> ReservedLeg:
         return cls(
             lot_id=to_id("AssetLot", leg.lot_id),
             quantity=Tonnes(leg.quantity_t),
+            held=Tonnes(held_t),
             source=AssetParty.of(leg.source),
             destination=None if leg.destination is None else AssetParty.of(leg.destination),
         )
@@ -64,7 +67,9 @@ class ReservedLeg:
 
 @object_type
 class AssetReservation(Node):
-    """Units set aside in an organisation's account: nobody can spend them until it ends, which it does once (预留)."""
+    """Units set aside in an organisation's account: nobody can spend them but by posting parts of a PENDING one, until
+    it ends, which it does once (预留).
+    """
 
     aim: Aim
     """What they are set aside for."""
@@ -87,9 +92,11 @@ class AssetReservation(Node):
     state: ReservationState
     """Where it stands."""
     transfer_id: strawberry.ID | None
-    """The transfer that was posted."""
+    """The transfer that was posted last and ended it."""
+    transfer_ids: list[strawberry.ID]
+    """All transfers posted of it, the first one first."""
     reason: str
-    """Why it was given up."""
+    """Why it was given up; of an offset surrender that a rule or its deadline turned back, the code of that."""
     recorded_at: datetime | None
     """When it was recorded; null in a rehearsal."""
     ended_at: datetime | None
@@ -103,9 +110,10 @@ class AssetReservation(Node):
             record,
             id=to_id("AssetReservation", record.id),
             organisation_id=to_id("Organisation", record.organisation_id),
-            legs=[ReservedLeg.of(leg) for leg in record.legs],
+            legs=[ReservedLeg.of(leg, record.held_t(leg)) for leg in record.legs],
             beneficiary_id=served and to_id("Organisation", served),
             transfer_id=posted and to_id("AssetTransfer", posted),
+            transfer_ids=[to_id("AssetTransfer", key) for key in record.transfers],
         )
 
 
@@ -138,7 +146,7 @@ class ReserveAssetsInput(MutationInput):
 
 @input_type
 class ReservationPartInput:
-    """A leg that is posted with less than was reserved."""
+    """A leg of which less is posted than is set aside."""
 
     leg: int
     """Number of the leg, from 0."""
@@ -153,11 +161,14 @@ class PostReservationInput(MutationInput):
     reservation_id: strawberry.ID
     """The reservation."""
     parts: list[ReservationPartInput] = strawberry.field(default_factory=list)
-    """Legs that are not posted in full; what is left over is free again."""
+    """Legs of which not all that is set aside is posted; of the others it is."""
+    final: bool = True
+    """Whether this is the last posting of it: then what is left over is free again. When false it stays set aside, to
+    be posted later, until it is used up, given up or expires."""
 
     def command(self) -> PostReservation:
         key = key_of(self.reservation_id, "AssetReservation", "reservationId")
-        return PostReservation(key, {part.leg: part.quantity for part in self.parts})
+        return PostReservation(key, {part.leg: part.quantity for part in self.parts}, self.final)
 
 
 @input_type
@@ -192,7 +203,16 @@ class ReserveAssetsPayload(ReservationPayload):
 
 @object_type
 class PostReservationPayload(PostedPayload):
-    """The transfer as it was posted."""
+    """The transfer as it was posted, and the reservation after it."""
+
+    reservation: AssetReservation | None = None
+    """The reservation."""
+
+    @classmethod
+    def after(cls, done: Done[PostedReservation]) -> Self:
+        answer = cls.of(Done(done.value.posting, done.replayed))
+        answer.reservation = AssetReservation.of(done.value.reservation)
+        return answer
 
 
 @object_type
@@ -234,9 +254,9 @@ class Mutations:
 
     @mutation(_MOVE)
     async def post_reservation(self, info: Info, input: PostReservationInput) -> PostReservationPayload:
-        """Post the transfer that units were set aside for, in full or in part."""
+        """Post the transfer that units were set aside for, in full or in part, at once or part by part."""
         done = await info.context.use(ReservationService).post(info.context.actor(input), input.command())
-        return PostReservationPayload.of(done)
+        return PostReservationPayload.after(done)
 
     @mutation(_MOVE)
     async def void_reservation(self, info: Info, input: VoidReservationInput) -> VoidReservationPayload:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,12 @@ from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Account, AccountKind, TransferKind
 from backend.ledger.reservations import codes
 from backend.ledger.reservations.domain import Aim, Reservation, ReservationState, ReservedLeg
-from backend.ledger.reservations.tables import asset_reservation, asset_reservation_end, asset_reservation_leg
+from backend.ledger.reservations.tables import (
+    asset_reservation,
+    asset_reservation_end,
+    asset_reservation_leg,
+    asset_reservation_part,
+)
 from backend.ledger.tables import asset_account
 from tenants.access import Permission, Principal, within
 from tenants.commands import Change
@@ -35,7 +40,9 @@ WHERE r.expires_at <= now() AND NOT EXISTS (
 ORDER BY r.expires_at
 """
 _END: Final = "SELECT ledger_end_reservation($1, $2, $3, $4, $5, $6, $7)"
-_end = asset_reservation_end
+_PART: Final = "SELECT ledger_part_reservation($1, $2, $3, $4, $5, $6::int[], $7::bigint[])"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || :name, 0))"
+_end, _part = asset_reservation_end, asset_reservation_part
 _STATE: Final = func.coalesce(_end.c.outcome, ReservationState.ACTIVE.value)
 _RESERVATION: Final[Select[Any]] = select(
     asset_reservation,
@@ -113,13 +120,34 @@ class Ending:
     correlation_id: str = "-"
 
 
+async def lock(unit: UnitOfWork, key: UUID) -> None:
+    """Until the unit of work ends nobody else decides about this reservation."""
+    await unit.execute(_LOCK, {"name": f"{unit.tenant_id} {key}"})
+
+
 async def end(unit: UnitOfWork, ending: Ending) -> bool:
-    """Give the units back; False when the reservation has ended before. Errors: RESERVATION_OF_OFFSET."""
-    driver = await unit.driver()
+    """Give what is left of the units back; False when the reservation has ended before. Errors:
+    RESERVATION_OF_OFFSET.
+    """
     who = (ending.member_id, ending.operation, ending.correlation_id)
     what = (ending.reservation_id, ending.outcome, ending.transfer_id, ending.reason)
+    return await _called(unit, _END, *who, *what)
+
+
+async def part(change: Change, found: Reservation, transfer_id: UUID, wanted: Sequence[int]) -> bool:
+    """Free so much of each leg for a transfer that is posted right after; False when the reservation has ended.
+
+    Errors: RESERVATION_OF_OFFSET.
+    """
+    who = (change.actor.principal.member_id, change.operation, change.actor.correlation_id)
+    legs = [(number, quantity) for number, quantity in enumerate(wanted, 1) if quantity]
+    return await _called(change.unit, _PART, *who, found.id, transfer_id, *map(list, zip(*legs, strict=True)))
+
+
+async def _called(unit: UnitOfWork, call: str, *arguments: Any) -> bool:
+    driver = await unit.driver()
     try:
-        return bool(await driver.fetchval(_END, *who, *what))
+        return bool(await driver.fetchval(call, *arguments))
     except IntegrityConstraintViolationError as error:
         if getattr(error, "constraint_name", "") == "offset_reservation_is_bound":
             raise codes.RESERVATION_OF_OFFSET(path=("reservationId",)) from error
@@ -161,13 +189,22 @@ async def page_of_reservations(
 
 async def _with_legs(session: ReadSession, rows: Sequence[Row[Any]]) -> list[Reservation]:
     legs: dict[UUID, list[ReservedLeg]] = defaultdict(list)
+    parts: dict[UUID, list[UUID]] = defaultdict(list)
+    parted: Counter[tuple[UUID, int]] = Counter()
     if rows:
         keys = [r.id for r in rows]
+        for row in await session.rows(
+            select(_part).where(_part.c.reservation_id.in_(keys)).order_by(_part.c.transfer_id)
+        ):
+            parted[row.reservation_id, row.leg] += row.quantity_t
+            if row.transfer_id not in parts[row.reservation_id]:
+                parts[row.reservation_id].append(row.transfer_id)
         for row in await session.rows(_LEGS.where(asset_reservation_leg.c.reservation_id.in_(keys))):
             source = _side(row, "f")
             assert source is not None, "units are set aside somewhere"
-            legs[row.reservation_id].append(ReservedLeg(row.lot_id, source, _side(row, "t"), row.quantity_t))
-    return [_reservation(row, tuple(legs[row.id])) for row in rows]
+            posted_t = parted[row.reservation_id, row.leg]
+            legs[row.reservation_id].append(ReservedLeg(row.lot_id, source, _side(row, "t"), row.quantity_t, posted_t))
+    return [_reservation(row, tuple(legs[row.id]), tuple(parts[row.id])) for row in rows]
 
 
 def _side(row: Row[Any], side: str) -> Account | None:
@@ -178,7 +215,7 @@ def _side(row: Row[Any], side: str) -> Account | None:
     return Account(at[f"{side}_id"], at[f"{side}_organisation_id"], at[f"{side}_code"], at[f"{side}_name"], kind)
 
 
-def _reservation(row: Row[Any], legs: tuple[ReservedLeg, ...]) -> Reservation:
+def _reservation(row: Row[Any], legs: tuple[ReservedLeg, ...], parts: tuple[UUID, ...]) -> Reservation:
     return Reservation(
         id=row.id,
         aim=Aim(row.aim),
@@ -195,4 +232,5 @@ def _reservation(row: Row[Any], legs: tuple[ReservedLeg, ...]) -> Reservation:
         transfer_id=row.transfer_id,
         reason=row.reason,
         ended_at=row.ended_at,
+        parts=parts,
     )

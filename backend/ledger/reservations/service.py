@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes as posting_codes
-from backend.ledger.domain import Order
+from backend.ledger.domain import Order, TransferKind
 from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import books_of, post_within, require_manager
@@ -29,11 +29,20 @@ from backend.ledger.reservations.domain import (
     VoidReservation,
 )
 from backend.ledger.reservations.repository import Ending, Short
+from backend.ledger.rulebook.service import judge_one, take_turn
 from backend.ledger.rules import Books, checked_order, planned
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 
 EXPIRE_JOB: Final = "ledger.expire_reservation"
+
+
+@dataclass(frozen=True, slots=True)
+class PostedReservation:
+    """What was posted, and the reservation after it."""
+
+    posting: Posting
+    reservation: Reservation
 
 
 class ReservationService:
@@ -44,7 +53,8 @@ class ReservationService:
 
     async def reserve(self, actor: Actor, new: NewReservation) -> Done[Reservation]:
         """Set units aside, all legs or none. Errors: those of `domain.checked`, RESERVATION_OF_ONE, UNKNOWN_LOT,
-        UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, FORBIDDEN, NOT_FOUND, INSUFFICIENT_BALANCE.
+        UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, FORBIDDEN, NOT_FOUND, INSUFFICIENT_BALANCE; for SURRENDER those of
+        the rules.
         """
         clock = self.toolbox.clock
 
@@ -65,20 +75,24 @@ class ReservationService:
 
         return await perform(self.toolbox, actor, "reserveAssets", new, Reservation, work)
 
-    async def post(self, actor: Actor, given: PostReservation) -> Done[Posting]:
-        """Post the transfer a reservation was for, in full or in part; what is left over is free again.
+    async def post(self, actor: Actor, given: PostReservation) -> Done[PostedReservation]:
+        """Post the transfer a reservation was for, in full or in part; what is left over after the final one is free
+        again.
 
         Errors: UNKNOWN_RESERVATION, RESERVATION_ENDED, RESERVATION_EXPIRED, RESERVATION_STAYS, RESERVATION_PART,
         FORBIDDEN, those of posting.
         """
 
-        async def work(change: Change) -> Posting:
+        async def work(change: Change) -> PostedReservation:
             found = await self._steerable(change, given.reservation_id)
             domain.check_active(found, self.toolbox.clock.now(), to_post=True)
-            order = checked_order(domain.order_of(found, given.parts), self.toolbox.clock.today())
-            return await post_reserved(change, found, order, uuid7())
+            wanted = domain.quantities(found, given.parts)
+            order = checked_order(domain.order_of(found, wanted), self.toolbox.clock.today())
+            used_up = wanted == tuple(leg.left_t for leg in found.legs)
+            posting = await post_reserved(change, found, order, uuid7(), None if given.final or used_up else wanted)
+            return PostedReservation(posting, (await repository.reservations(change.unit, [found.id]))[found.id])
 
-        return await perform(self.toolbox, actor, "postReservation", given, Posting, work)
+        return await perform(self.toolbox, actor, "postReservation", given, PostedReservation, work)
 
     async def void(self, actor: Actor, given: VoidReservation) -> Done[Reservation]:
         """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, UNKNOWN_RESERVATION,
@@ -127,6 +141,7 @@ class ReservationService:
     async def _steerable(self, change: Change, key: UUID) -> Reservation:
         """The reservation, when the caller may see it and decide about it; what is out of reach is not there."""
         principal = change.actor.principal
+        await repository.lock(change.unit, key)
         shown = principal if principal.may_somewhere(Permission.ASSET_READ) else None
         found = (await repository.reservations(change.unit, [key], shown)).get(key)
         if found is None:
@@ -140,6 +155,9 @@ async def reserve_within(change: Change, new: NewReservation, order: Order) -> R
     books = await books_of(change, [order])
     plan = planned(order, books, uuid7())
     await require_manager(change, domain.reserved(new, plan).organisation_id)
+    if new.kind is TransferKind.SURRENDER:
+        # Now, for it holds its part of the limit; posting judges again, by what holds then.
+        plan = await judge_one(change, plan)
     held = await held_to(change, [order], [plan], books)
     (exact,), books = held.plans, held.books
     if isinstance(exact, CodedError):
@@ -151,10 +169,21 @@ async def reserve_within(change: Change, new: NewReservation, order: Order) -> R
     return replace(made, recorded_at=outcome)
 
 
-async def post_reserved(change: Change, found: Reservation, order: Order, transfer_id: UUID) -> Posting:
-    """End a pending reservation by the transfer it was for. Errors: RESERVATION_ENDED, those of posting."""
-    await end_within(change, Ending(found.id, ReservationState.POSTED, transfer_id))
-    outcome = await post_within(change, [order], transfer_ids=[transfer_id])
+async def post_reserved(
+    change: Change, found: Reservation, order: Order, transfer_id: UUID, wanted: Sequence[int] | None = None
+) -> Posting:
+    """Post the transfer that a pending reservation was for: the last one, which ends it, or (`wanted` of each leg) one
+    of several. Errors: RESERVATION_ENDED, those of posting.
+    """
+    if found.kind is TransferKind.SURRENDER:
+        assert found.beneficiary_id is not None, "a surrender names whom it serves"
+        assert found.for_year is not None, "a surrender names its year"
+        await take_turn(change, found.beneficiary_id, found.for_year)
+    if wanted is None:
+        await end_within(change, Ending(found.id, ReservationState.POSTED, transfer_id))
+    elif not await repository.part(change, found, transfer_id, wanted):
+        raise _ended()
+    outcome = await post_within(change, [order], transfer_ids=[transfer_id], besides=found.id)
     refusal = outcome.rows[0].refusal
     if refusal is not None:
         raise refusal.error()
@@ -173,7 +202,11 @@ async def end_within(change: Change, ending: Ending) -> None:
         correlation_id=actor.correlation_id,
     )
     if not await repository.end(change.unit, by):
-        raise codes.RESERVATION_ENDED(path=("reservationId",), state="ended")
+        raise _ended()
+
+
+def _ended() -> CodedError:
+    return codes.RESERVATION_ENDED(path=("reservationId",), state="ended", state_zh="已结束")
 
 
 def _short(made: Reservation, short: Short, books: Books) -> Any:
@@ -182,7 +215,7 @@ def _short(made: Reservation, short: Short, books: Books) -> Any:
     asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
     return posting_codes.INSUFFICIENT_BALANCE(
         path=("legs", str(short.leg), "quantity"),
-        account=f"{leg.source.code} ({leg.source.id})",
+        account=leg.source.named,
         lot=str(lot),
         asked=asked,
         available=short.available_t,

@@ -58,3 +58,23 @@ asset_reservation_end: Final = tenant_table(
     ),
     keys=("reservation_id",),
 )
+
+asset_reservation_part: Final = tenant_table(
+    "asset_reservation_part",
+    Column("transfer_id", Uuid),
+    Column("leg", Integer),
+    Column("reservation_id", Uuid, nullable=False),
+    Column("quantity_t", BigInteger, nullable=False),
+    moment("posted_at"),
+    ForeignKeyConstraint(
+        ["tenant_id", "reservation_id", "leg"],
+        ["asset_reservation_leg.tenant_id", "asset_reservation_leg.reservation_id", "asset_reservation_leg.leg"],
+    ),
+    ForeignKeyConstraint(
+        ["tenant_id", "transfer_id"],
+        ["asset_transfer.tenant_id", "asset_transfer.id"],
+        deferrable=True,
+        initially="DEFERRED",
+    ),
+    keys=("transfer_id", "leg"),
+)

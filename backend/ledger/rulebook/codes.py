@@ -11,9 +11,9 @@ VINTAGE_NOT_USABLE = rule(
 )
 OFFSET_LIMIT_EXCEEDED = rule(
     "OFFSET_LIMIT_EXCEEDED",
-    en="Offsets for {year} may be at most {limit} t ({share} of {base} t); {used} t are used, {headroom} t are left, "
-    "{asked} t were asked for. Rule {rule}: {source}.",
-    zh="{year} 年度抵销量上限为 {limit} 吨（{base} 吨的 {share}），已用 {used} 吨，剩余 {headroom} 吨，"
+    en="Offsets for {year} may be at most {limit} t ({share} of {base} t); {used} t are used or pending, {headroom} t "
+    "are left, {asked} t were asked for. Rule {rule}: {source}.",
+    zh="{year} 年度抵销量上限为 {limit} 吨（{base} 吨的 {share}），已用及待抵销 {used} 吨，剩余 {headroom} 吨，"
     "请求 {asked} 吨。规则 {rule}：{source}。",
 )
 OFFSET_LIMIT_UNKNOWN = rule(
@@ -47,6 +47,34 @@ PREFERRED_FIRST = rule(
     "PREFERRED_FIRST",
     en="{held} t of {preferred} are held and should be used before {used}. Rule {rule}: {source}.",
     zh="尚持有 {preferred} {held} 吨，宜先于 {used} 使用。规则 {rule}：{source}。",
+)
+SURRENDER_OWES_NOTHING = rule(
+    "SURRENDER_OWES_NOTHING",
+    en="Nothing is recorded as due for {year}: record the obligation, or correct beneficiary and year by a reversal. "
+    "Rule {rule}: {source}.",
+    zh="{year} 年度尚无履约义务记录；请登记应清缴量，如受益组织或年度有误请冲正。规则 {rule}：{source}。",
+)
+SURRENDER_NAMES_PERIOD = rule(
+    "SURRENDER_NAMES_PERIOD",
+    en="The obligation that holds {year} is named by its last year, {named}; a surrender for {year} does not count "
+    "towards it. Rule {rule}: {source}.",
+    zh="包含 {year} 年度的履约义务以其末年 {named} 命名；为 {year} 年度清缴的数量不计入该义务。规则 {rule}：{source}。",
+)
+SURRENDER_BEYOND_DUE = rule(
+    "SURRENDER_BEYOND_DUE",
+    en="For {year} {due} t are due and {used} t were surrendered; {asked} t more go {beyond} t beyond it. "
+    "Rule {rule}: {source}.",
+    zh="{year} 年度应清缴 {due} 吨，已清缴 {used} 吨；再清缴 {asked} 吨将超出 {beyond} 吨。规则 {rule}：{source}。",
+)
+SURRENDER_LATE = rule(
+    "SURRENDER_LATE",
+    en="The surrender for {year} was due by {day}; {on} is {days} days late. Rule {rule}: {source}.",
+    zh="{year} 年度应于 {day} 前清缴；{on} 已逾期 {days} 天。规则 {rule}：{source}。",
+)
+NO_EVIDENCE = rule(
+    "NO_EVIDENCE",
+    en="{kind} names no document that proves it; give its reference as `evidence`. Rule {rule}: {source}.",
+    zh="{kind_zh}未注明证明文件；请在 evidence 中填写其编号。规则 {rule}：{source}。",
 )
 UNKNOWN_MARKET = invalid(
     "UNKNOWN_MARKET",

@@ -52,6 +52,18 @@ class RuleKind(StrEnum):
     """How far a price may move, and the size of an order (涨跌幅与申报量)."""
     NEUTRALITY_ORDER = "NEUTRALITY_ORDER"
     """Which units come first when emissions are neutralised (抵销顺序, 8.4.2)."""
+    ALLOCATION_YEARS = "ALLOCATION_YEARS"
+    """For which years allowances are allocated (配额年度)."""
+    ALLOCATION = "ALLOCATION"
+    """How the allowances of a sector are found (配额核定方法)."""
+    DEDUCTION = "DEDUCTION"
+    """How what is owed from earlier years is taken off an allocation (配额扣减)."""
+    RETENTION = "RETENTION"
+    """What is kept back of the allocation of an entity at risk (差异化发放)."""
+    SURRENDER = "SURRENDER"
+    """What a surrender is for (清缴与履约义务)."""
+    EVIDENCE = "EVIDENCE"
+    """That issues and uses have their papers (证据)."""
 
 
 class Base(StrEnum):
@@ -82,6 +94,41 @@ class DueEvent(StrEnum):
     """The application to carry over (结转申请)."""
 
 
+class Sector(StrEnum):
+    """A sector whose entities are allocated to by a plan of its own (行业)."""
+
+    POWER = "POWER"
+    """Power (发电)."""
+    STEEL = "STEEL"
+    """Iron and steel (钢铁)."""
+    CEMENT = "CEMENT"
+    """Cement (水泥)."""
+    ALUMINIUM = "ALUMINIUM"
+    """Aluminium smelting (铝冶炼)."""
+
+
+class Method(StrEnum):
+    """How an allocation is found."""
+
+    BENCHMARK = "BENCHMARK"
+    """Output by the benchmark of its kind (基准线法)."""
+    VERIFIED = "VERIFIED"
+    """The verified emissions themselves (按经核查排放量)."""
+    INTENSITY = "INTENSITY"
+    """Verified emissions, more or less by how the intensity stands to the balance point (盈亏平衡点)."""
+
+
+class RuleState(StrEnum):
+    """Where a day lies to the days of a rule."""
+
+    UPCOMING = "UPCOMING"
+    """It binds from a later day on (尚未生效)."""
+    IN_FORCE = "IN_FORCE"
+    """It binds; the last day of a deadline or of an application is one of its days (有效)."""
+    EXPIRED = "EXPIRED"
+    """It no longer binds, or the day it sets is over (已失效或已到期)."""
+
+
 class Level(StrEnum):
     """How far a rule's text can be trusted."""
 
@@ -97,6 +144,8 @@ class Level(StrEnum):
     """From a public web page (公开网页)."""
     MEMORY = "MEMORY"
     """General knowledge, not verified (未核实)."""
+    HOUSE = "HOUSE"
+    """No rule of a market: a check of this system (本系统检查)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +180,13 @@ class Rule:
     mode: str | None = None
     least_t: int | None = None
     most_t: int | None = None
+    sectors: tuple[Sector, ...] = ()
+    """Whom it is for; empty: everybody."""
+    method: Method | None = None
+    library: str | None = None
+    """The set of the factor library that holds its benchmarks."""
+    figures: Mapping[str, Decimal] = field(default_factory=dict)
+    """The numbers of its formula, by name."""
     exceptions: bool = False
     """Whether the market let entities go beyond it, so that a recorded exception makes it warn for one of them."""
 
@@ -140,6 +196,16 @@ class Rule:
 
     def in_force(self, on: date) -> bool:
         return self.in_force_from <= on and (self.in_force_to is None or on <= self.in_force_to)
+
+    def concerns(self, sector: Sector) -> bool:
+        return not self.sectors or sector in self.sectors
+
+    def state(self, on: date) -> RuleState:
+        """Where it stands on a day. A deadline whose day is over has expired; it goes on to say what came too late."""
+        if on < self.in_force_from:
+            return RuleState.UPCOMING
+        over = self.kind is RuleKind.DEADLINE and self.day is not None and self.day < on
+        return RuleState.EXPIRED if over or not self.in_force(on) else RuleState.IN_FORCE
 
     def __str__(self) -> str:
         return f"{self.code} ({self.source})"
@@ -172,11 +238,11 @@ class Rulebook:
 
     markets: Mapping[str, Market]
 
-    def rules(self, market: str | None = None, on: date | None = None) -> Iterator[Rule]:
-        """Rules of one market or of all, those in force on a day or all."""
+    def rules(self, market: str | None = None, on: date | None = None, kind: RuleKind | None = None) -> Iterator[Rule]:
+        """Rules of one market or of all, those in force on a day or all, of one kind or of all."""
         for found in self.markets.values():
             if market in {None, found.code}:
-                yield from (r for r in found.rule if on is None or r.in_force(on))
+                yield from (r for r in found.rule if (on is None or r.in_force(on)) and kind in {None, r.kind})
 
     def binding(self, market: str, kind: RuleKind, year: int, on: date) -> tuple[Rule, ...]:
         found = self.markets.get(market)

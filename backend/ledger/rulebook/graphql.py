@@ -16,7 +16,7 @@ from backend.kit.graphql.types import build, enum_type, object_type
 from backend.ledger import domain as ledger
 from backend.ledger.graphql_enums import AssetClass
 from backend.ledger.rulebook import domain
-from backend.ledger.rulebook.domain import Base, DueEvent, Level, RuleKind
+from backend.ledger.rulebook.domain import Base, DueEvent, Level, RuleKind, RuleState, Sector
 from backend.ledger.rulebook.judging import Headroom
 from backend.ledger.rulebook.service import RuleService
 from tenants.access import Permission
@@ -26,6 +26,8 @@ enum_type(RuleKind, name="MarketRuleKind")
 enum_type(Base, name="OffsetBase")
 enum_type(DueEvent)
 enum_type(Level, name="RuleLevel")
+enum_type(RuleState)
+enum_type(Sector, name="AllocationSector")
 
 OfMarket = Annotated[str | None, strawberry.argument(description="Code of a market, as `markets` lists them.")]
 
@@ -37,9 +39,9 @@ class TransferRemark:
     code: str
     """Code of the rule's message, from the published list."""
     rule: str
-    """Code of the rule in the rulebook."""
+    """Code of the rule in the rulebook; empty where it is that the rulebook has none."""
     source: str
-    """Where the rule is written."""
+    """Where the rule is written; empty likewise."""
     message: str
     """What it says, in the language of Accept-Language."""
 
@@ -61,7 +63,12 @@ class MarketRule:
     kind: RuleKind
     """What it is about."""
     must: bool
-    """Whether a breach is refused; otherwise it is remarked and recorded."""
+    """Whether a breach is refused; otherwise it is remarked and recorded. A surrender after a DEADLINE is remarked all
+    the same: who is late still owes."""
+    state: RuleState
+    """How it stands on the day that was asked about: today, unless the query names one."""
+    sectors: list[Sector]
+    """Sectors it is for; empty: all."""
     from_year: int
     """First compliance year it is for."""
     to_year: int
@@ -92,9 +99,12 @@ class MarketRule:
     """Whether a recorded exception makes it only warn for one entity and year."""
 
     @classmethod
-    def of(cls, rule: domain.Rule) -> MarketRule:
+    def of(cls, rule: domain.Rule, on: date) -> MarketRule:
         base = rule.base if rule.kind is RuleKind.OFFSET_LIMIT else None
-        return build(cls, rule, from_year=rule.years[0], to_year=rule.years[1], base=base)
+        first, last = rule.years
+        return build(
+            cls, rule, from_year=first, to_year=last, base=base, state=rule.state(on), sectors=list(rule.sectors)
+        )
 
 
 @object_type
@@ -142,17 +152,20 @@ class OffsetLimit:
     """Offsets that may serve."""
     used: Tonnes
     """Offsets surrendered so far, net of reversals."""
+    pending: Tonnes
+    """Offsets set aside to be surrendered: reservations and offset surrenders under way. They hold their part."""
     headroom: Tonnes | None
-    """What is left; null while the limit is not known."""
+    """What is left beside both; null while the limit is not known."""
 
     @classmethod
-    def of(cls, room: Headroom) -> OffsetLimit:
+    def of(cls, room: Headroom, on: date) -> OffsetLimit:
         limit, left = room.limit_t, room.left_t
         return cls(
-            rule=MarketRule.of(room.rule),
+            rule=MarketRule.of(room.rule, on),
             base=room.base_t,
             limit=None if limit is None else Tonnes(limit),
             used=Tonnes(room.used_t),
+            pending=Tonnes(room.pending_t),
             headroom=None if left is None else Tonnes(left),
         )
 
@@ -187,9 +200,17 @@ class Queries:
             str | None, strawberry.argument(description="Only of markets where this scheme's units serve.")
         ] = None,
         on: Annotated[date | None, strawberry.argument(description="Day; today when not given.")] = None,
+        states: Annotated[
+            list[RuleState] | None,
+            strawberry.argument(description="Rules that stand so on the day; only those in force when not given."),
+        ] = None,
     ) -> list[MarketRule]:
-        """Rules in force on a day, of one market or of all."""
-        return [MarketRule.of(r) for r in info.context.use(RuleService).rules(market, on, scheme)]
+        """Rules of one market or of all, those in force on a day unless others are asked for by `states`. Rules whose
+        last day is over and deadlines that have passed have both EXPIRED.
+        """
+        service = info.context.use(RuleService)
+        day = on or service.toolbox.clock.today()
+        return [MarketRule.of(r, day) for r in service.rules(market, day, scheme, states or ())]
 
     @query(requires(Permission.ASSET_READ))
     async def offset_headroom(
@@ -202,4 +223,5 @@ class Queries:
         """How many more offsets an organisation may surrender for a year (8.3.2, note 5)."""
         key = key_of(organisation_id, "Organisation", "organisationId")
         found = await info.context.use(RuleService).headroom(info.context.principal, key, year, market)
-        return OffsetHeadroom(market=found.market, year=found.year, limits=[OffsetLimit.of(r) for r in found.rooms])
+        limits = [OffsetLimit.of(room, found.on) for room in found.rooms]
+        return OffsetHeadroom(market=found.market, year=found.year, limits=limits)

@@ -15,11 +15,13 @@ from backend.kit.errors import Code, CodedError
 from backend.kit.quantity import trimmed
 from backend.ledger.domain import AssetClass, TransferKind
 from backend.ledger.rulebook import codes
-from backend.ledger.rulebook.domain import Base, Rule, Rulebook, RuleKind
+from backend.ledger.rulebook.domain import Base, DueEvent, Rule, Rulebook, RuleKind
 
 CREDITS: Final = frozenset({AssetClass.CCER, AssetClass.VERIFIED_SAVING, AssetClass.SINK})
 # 8.4.2: allowances bought at an exchange, then CCER, then verified savings. 8.4.3 gives own sinks no place in it.
 PREFERENCE: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_SAVING)
+# 9.1.4, and an auditor's question of every unit: what shows that it came, and that it was used up.
+PROVED: Final = frozenset({TransferKind.ISSUE, TransferKind.SURRENDER, TransferKind.RETIRE, TransferKind.CANCEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,31 @@ class LotFacts:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the beneficiary stands for the year: what is due (None: not recorded), of which market, what was
-    allocated, what offsets were surrendered, what it holds of the classes that 8.4.2 ranks (bought allowances), and the
-    codes of rules from which an exception stands for it.
+    allocated, what offsets were surrendered and what of everything, what offsets are set aside to be surrendered, what
+    it holds of the classes that 8.4.2 ranks (bought allowances), the codes of rules from which an exception stands for
+    it, and the last year of a period that holds the year and is named by another.
     """
 
     market: str = ""
     due_t: Decimal | None = None
     allocated_t: int = 0
     offsets_t: int = 0
+    pending_t: int = 0
     held: Mapping[AssetClass, int] = field(default_factory=dict)
     excepted: frozenset[str] = frozenset()
+    surrendered_t: int = 0
+    period_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Units about to be used, lot by lot, for an organisation and a year."""
+    """Units about to be used, lot by lot, for an organisation and a year; whether a paper was named."""
 
     kind: TransferKind
     year: int
     on: date
     lots: Sequence[tuple[LotFacts, int]]
+    evidenced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """How much of a limit on offsets is left: tonnes; None where the base is not recorded."""
+    """How much of a limit on offsets is left: tonnes; None where the base is not recorded. What is set aside to be
+    surrendered (`pending_t`) holds its part of it.
+    """
 
     rule: Rule
     base_t: Decimal | None
     used_t: int
+    pending_t: int = 0
 
     @property
     def limit_t(self) -> int | None:
@@ -87,7 +97,7 @@ class Headroom:
 
     @property
     def left_t(self) -> int | None:
-        return None if self.limit_t is None else max(self.limit_t - self.used_t, 0)
+        return None if self.limit_t is None else max(self.limit_t - self.used_t - self.pending_t, 0)
 
 
 def floor(value: Decimal) -> int:
@@ -95,9 +105,14 @@ def floor(value: Decimal) -> int:
     return int(value.to_integral_value(ROUND_FLOOR))
 
 
+def ceiling(value: Decimal) -> int:
+    """What is due is met by whole units: a fraction takes one more."""
+    return -floor(-value)
+
+
 def headroom(rule: Rule, standing: Standing) -> Headroom:
     base = Decimal(standing.allocated_t) if rule.base is Base.ALLOCATED else standing.due_t
-    return Headroom(rule, base, standing.offsets_t)
+    return Headroom(rule, base, standing.offsets_t, standing.pending_t)
 
 
 def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
@@ -107,9 +122,10 @@ def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
     if use.kind is TransferKind.RETIRE:
         found = list(_out_of_order(use, standing, book))
     elif use.kind is TransferKind.SURRENDER:
-        found = list(_surrendered(use, standing, book))
+        found = [*_surrendered(use, standing, book), *_owed(use, standing, book), *_late(use, standing, book)]
     else:
         found = []
+    found += unproved(use.kind, use.on, book) if not use.evidenced else ()
     lowered = [replace(f, must=False) if f.rule in standing.excepted else f for f in found]
     return tuple(sorted(lowered, key=lambda f: not f.must))
 
@@ -140,6 +156,35 @@ def _surrendered(use: Use, standing: Standing, book: Rulebook) -> Iterator[Findi
         yield from _within_limit(use, offsets_t, standing, market, book)
 
 
+def _owed(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
+    """A surrender of any market serves an obligation, and not more than it; a company may know better, so it warns."""
+    asked_t = sum(quantity_t for _, quantity_t in use.lots)
+    for rule in book.rules(on=use.on, kind=RuleKind.SURRENDER):
+        if standing.due_t is None and standing.period_of is not None:
+            yield _finding(rule, codes.SURRENDER_NAMES_PERIOD, ("forYear",), year=use.year, named=standing.period_of)
+        elif standing.due_t is None:
+            yield _finding(rule, codes.SURRENDER_OWES_NOTHING, ("forYear",), year=use.year)
+        elif standing.surrendered_t + asked_t > (due_t := ceiling(standing.due_t)):
+            yield _finding(rule, codes.SURRENDER_BEYOND_DUE, ("legs",), year=use.year, due=due_t,
+                           used=standing.surrendered_t, asked=asked_t,
+                           beyond=standing.surrendered_t + asked_t - due_t)  # fmt: skip
+
+
+def _late(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
+    """A deadline is missed, not lost: who is late still has to surrender, so it is remarked and never refused."""
+    for rule in book.binding(market_of(use, standing, book), RuleKind.DEADLINE, use.year, use.on):
+        if rule.event is DueEvent.SURRENDER and rule.day is not None and use.on > rule.day:
+            late = _finding(rule, codes.SURRENDER_LATE, ("effectiveOn",), year=use.year, day=rule.day, on=use.on,
+                            days=(use.on - rule.day).days)  # fmt: skip
+            yield replace(late, must=False)
+
+
+def unproved(kind: TransferKind, on: date, book: Rulebook) -> list[Finding]:
+    """What there is to say of an issue or use that names no paper."""
+    rules = book.rules(on=on, kind=RuleKind.EVIDENCE) if kind in PROVED else ()
+    return [_finding(rule, codes.NO_EVIDENCE, ("evidence",), kind=kind) for rule in rules]
+
+
 def _vintage(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
     for rule in book.binding(market, RuleKind.VINTAGE, use.year, use.on):
         first = rule.first_vintage or 1990
@@ -159,7 +204,7 @@ def _eligible(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book:
             )
         elif lot.reduced_from is None and (lot.vintage is None or lot.vintage < rule.day.year):
             needed = ("a vintage from", "年份不早于 ")
-            yield _ineligible(rule, use, lot, path, needed, rule.day.year, lot.vintage or "-")
+            yield _ineligible(rule, use, lot, path, needed, rule.day.year, lot.vintage)
     for rule in book.binding(market, RuleKind.REGISTERED_AFTER, use.year, use.on):
         assert rule.day is not None, "the rule names its day"
         if lot.issued_on <= rule.day:
@@ -174,7 +219,8 @@ def _ineligible(
 ) -> Finding:
     en, zh = words
     return _finding(rule, codes.OFFSET_NOT_ELIGIBLE, path, lot=lot.name, year=use.year, need=f"{en} {need}",
-                    need_zh=f"{zh}{need}", found=str(found))  # fmt: skip
+                    need_zh=f"{zh}{need}", found="none" if found is None else str(found),
+                    found_zh="未注明" if found is None else str(found))  # fmt: skip
 
 
 def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book: Rulebook) -> Iterator[Finding]:
@@ -184,15 +230,15 @@ def _within_limit(use: Use, asked_t: int, standing: Standing, market: str, book:
             yield _finding(rule, codes.OFFSET_LIMIT_UNKNOWN, ("forYear",), year=use.year, share=rule.share)
         elif asked_t > room.left_t:
             yield _finding(rule, codes.OFFSET_LIMIT_EXCEEDED, ("legs",), year=use.year, share=rule.share,
-                           base=trimmed(room.base_t), limit=room.limit_t, used=room.used_t, headroom=room.left_t,
-                           asked=asked_t)  # fmt: skip
+                           base=trimmed(room.base_t), limit=room.limit_t, used=room.used_t + room.pending_t,
+                           headroom=room.left_t, asked=asked_t)  # fmt: skip
     for rule in book.binding(market, RuleKind.OFFSET_LOCAL, use.year, use.on):
         yield _finding(rule, codes.LOCAL_SHARE_NOT_SHOWN, ("legs",), share=rule.share)
 
 
 def _out_of_order(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
     """8.4.2 is a recommendation, wherever the units come from: what it prefers and is held should go first."""
-    rules = [r for r in book.rules(on=use.on) if r.kind is RuleKind.NEUTRALITY_ORDER]
+    rules = list(book.rules(on=use.on, kind=RuleKind.NEUTRALITY_ORDER))
     taken = {kind: sum(q for lot, q in use.lots if lot.asset_class is kind) for kind in AssetClass}
     for rule in rules:
         for place, kind in enumerate(PREFERENCE):

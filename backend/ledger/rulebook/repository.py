@@ -11,7 +11,8 @@ from uuid import UUID
 import orjson
 
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.ledger.domain import AssetClass, Refusal, Transfer
+from backend.ledger.accounts.domain import AccountState
+from backend.ledger.domain import AssetClass, Refusal
 from backend.ledger.rulebook.judging import LotFacts, Standing
 
 _NOT_OPEN: Final = """
@@ -37,29 +38,35 @@ SELECT pg_advisory_xact_lock(hashtextextended('rules ' || k.name, 0)) FROM (
   FROM unnest(CAST(:organisations AS text[]), CAST(:years AS int[])) AS x (organisation, year) ORDER BY 1) AS k
 """
 _STANDINGS: Final = """
-SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market,
-       coalesce((SELECT sum(l.quantity_t) FROM asset_transfer t
-                 JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
-                 JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
-                 WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
-                   AND o.asset_class <> 'ALLOWANCE'
-                   AND NOT EXISTS (SELECT FROM asset_transfer r
-                                   WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)), 0)
-       -- What is offered holds its part of the limit until it is surrendered or withdrawn.
-       + coalesce((SELECT sum(s.quantity_t) FROM offset_surrender s
-                   JOIN offset_surrender_step f ON f.tenant_id = s.tenant_id AND f.surrender_id = s.id
-                   WHERE s.beneficiary_id = k.organisation_id AND s.for_year = k.year AND f.step = 'OFFERED'
-                     AND NOT EXISTS (SELECT FROM offset_surrender_step e
-                                     WHERE e.tenant_id = s.tenant_id AND e.surrender_id = s.id
-                                       AND e.step IN ('OFFER_VOIDED', 'SURRENDERED'))), 0) AS offsets_t,
+SELECT k.organisation_id, k.year, d.tonnes, coalesce(d.market, '') AS market, coalesce(u.all_t, 0) AS surrendered_t,
+       coalesce(u.offsets_t, 0) AS offsets_t,
+       -- What is set aside to be surrendered holds its part of the limit, for an offset surrender too, until it is
+       -- surrendered or given back; what its deadline has ended does not.
+       coalesce((SELECT sum(g.left_t) FROM asset_reservation v
+                 JOIN asset_reservation_left g ON g.tenant_id = v.tenant_id AND g.reservation_id = v.id
+                 JOIN asset_lot o ON o.tenant_id = g.tenant_id AND o.id = g.lot_id
+                 WHERE v.beneficiary_id = k.organisation_id AND v.for_year = k.year AND v.kind = 'SURRENDER'
+                   AND o.asset_class <> 'ALLOWANCE' AND coalesce(v.expires_at > now(), true)
+                   AND v.id IS DISTINCT FROM CAST(:besides AS uuid)
+                   AND NOT EXISTS (SELECT FROM asset_reservation_end e
+                                   WHERE e.tenant_id = v.tenant_id AND e.reservation_id = v.id)), 0) AS pending_t,
        coalesce((SELECT sum(o.quantity_t) FROM asset_lot o
                  WHERE o.issued_to = k.organisation_id AND o.vintage = k.year AND o.origin = 'ALLOCATED'
                    AND o.withdrawn_by IS NULL), 0) AS allocated_t,
        ARRAY(SELECT x.rule FROM rule_exception x
-             WHERE x.organisation_id = k.organisation_id AND x.year = k.year AND x.withdrawn_at IS NULL) AS excepted
+             WHERE x.organisation_id = k.organisation_id AND x.year = k.year AND x.withdrawn_at IS NULL) AS excepted,
+       (SELECT p.to_year FROM obligation p WHERE p.organisation_id = k.organisation_id AND p.superseded_at IS NULL
+          AND k.year BETWEEN p.from_year AND p.to_year - 1) AS period_of
 FROM (SELECT DISTINCT organisation_id, year
       FROM unnest(CAST(:organisations AS uuid[]), CAST(:years AS int[])) AS x (organisation_id, year)) AS k
 LEFT JOIN obligation d ON d.organisation_id = k.organisation_id AND d.to_year = k.year AND d.superseded_at IS NULL
+LEFT JOIN LATERAL (
+  SELECT sum(l.quantity_t) AS all_t, sum(l.quantity_t) FILTER (WHERE o.asset_class <> 'ALLOWANCE') AS offsets_t
+  FROM asset_transfer t
+  JOIN asset_leg l ON l.tenant_id = t.tenant_id AND l.transfer_id = t.id
+  JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id
+  WHERE t.beneficiary_id = k.organisation_id AND t.for_year = k.year AND t.kind = 'SURRENDER'
+    AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)) u ON true
 """
 _HELD: Final = """
 SELECT a.organisation_id, o.asset_class, sum(b.quantity_t) AS quantity_t
@@ -92,10 +99,10 @@ class Facts:
     standings: Mapping[Served, Standing]
 
 
-async def not_open(session: ReadSession, account_ids: Collection[UUID]) -> dict[UUID, str]:
+async def not_open(session: ReadSession, account_ids: Collection[UUID]) -> dict[UUID, AccountState]:
     """Those of some accounts that are frozen or closed, with their state."""
     rows = await session.rows(_NOT_OPEN, {"accounts": list(account_ids)})
-    return {r.account_id: r.state for r in rows if r.state != "OPEN"}
+    return {r.account_id: AccountState(r.state) for r in rows if r.state != "OPEN"}
 
 
 async def lock(unit: UnitOfWork, served: Collection[Served]) -> None:
@@ -104,14 +111,26 @@ async def lock(unit: UnitOfWork, served: Collection[Served]) -> None:
     await unit.execute(_LOCK, keys | {"tenant": f"{unit.tenant_id} "})
 
 
-async def facts(session: ReadSession, lots: Collection[UUID], served: Collection[Served]) -> Facts:
-    asked = {"organisations": [o for o, _ in served], "years": [year for _, year in served]}
+async def facts(
+    session: ReadSession, lots: Collection[UUID], served: Collection[Served], besides: UUID | None = None
+) -> Facts:
+    """What the books say; `besides`: a reservation that does not count as pending, for it is what is judged."""
+    asked: dict[str, object] = {"organisations": [o for o, _ in served], "years": [year for _, year in served]}
+    asked |= {"besides": besides}
     held: dict[UUID, dict[AssetClass, int]] = defaultdict(dict)
     for row in await session.rows(_HELD, {"organisations": asked["organisations"]}):
         held[row.organisation_id][AssetClass(row.asset_class)] = int(row.quantity_t)
     standings = {
         (r.organisation_id, r.year): Standing(
-            r.market, r.tonnes, int(r.allocated_t), int(r.offsets_t), held[r.organisation_id], frozenset(r.excepted)
+            r.market,
+            r.tonnes,
+            int(r.allocated_t),
+            int(r.offsets_t),
+            int(r.pending_t),
+            held[r.organisation_id],
+            frozenset(r.excepted),
+            int(r.surrendered_t),
+            r.period_of,
         )
         for r in await session.rows(_STANDINGS, asked)
     }
@@ -134,14 +153,15 @@ async def lot_facts(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, 
     }
 
 
-async def remember(unit: UnitOfWork, transfers: Sequence[Transfer]) -> None:
+async def remember(unit: UnitOfWork, said: Mapping[UUID, Sequence[Refusal]]) -> None:
     """Keep what was remarked about transfers that were posted."""
     rows = [
-        {"transfer_id": str(t.id), "number": n, "code": r.code, "path": r.path, "params": r.params}
-        for t in transfers
-        for n, r in enumerate(t.remarks, 1)
+        {"transfer_id": str(key), "number": n, "code": r.code, "path": r.path, "params": r.params}
+        for key, remarks in said.items()
+        for n, r in enumerate(remarks, 1)
     ]
-    await unit.execute(_REMEMBER, {"tenant": unit.tenant_id, "rows": orjson.dumps(rows).decode()})
+    if rows:
+        await unit.execute(_REMEMBER, {"tenant": unit.tenant_id, "rows": orjson.dumps(rows).decode()})
 
 
 async def remarks(session: ReadSession, transfer_ids: Collection[UUID]) -> dict[UUID, list[Refusal]]:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import clean, tidy
+from backend.kit.words import in_chinese, members_in_chinese
 from backend.ledger.codes import EFFECTIVE_IN_FUTURE, MISSING_TEXT
 from backend.ledger.domain import AccountRef, Refusal
 from backend.ledger.rulebook.domain import Market, RuleKind, known_market, rulebook
@@ -20,10 +21,11 @@ MOST_PRICE_FEN: Final = 100_000_000
 MOST_FEE_FEN: Final = 1_000_000_000_000
 MOST_TRADED_T: Final = 9_000_000_000_000
 
+in_chinese({"price": "价格", "fee": "费用", "close": "收盘价"})
 BAD_MONEY = invalid(
     "BAD_MONEY",
     en="{what} is an amount in CNY from {least} to {most} with at most 2 decimals; got {value}.",
-    zh="{what} 须为 {least} 至 {most} 元、至多两位小数的金额，收到 {value}。",
+    zh="{what_zh}须为 {least} 至 {most} 元、至多两位小数的金额，收到 {value}。",
 )
 BAD_TRADE_QUANTITY = invalid(
     "BAD_TRADE_QUANTITY",
@@ -48,7 +50,7 @@ TRADE_KNOWN = conflict(
 TRADE_ENDED = conflict(
     "TRADE_ENDED",
     en="The trade is {state}; it can be settled or called off while it is AGREED.",
-    zh="交易状态为 {state}；仅 AGREED 状态可结算或撤销。",
+    zh="交易状态为 {state}；仅已成交待结算的交易可结算或撤销。",
 )
 SETTLES_TOO_EARLY = invalid(
     "SETTLES_TOO_EARLY",
@@ -109,6 +111,10 @@ class TradeState(StrEnum):
     """Money and units went over, by the transfer it names (已结算)."""
     CALLED_OFF = "CALLED_OFF"
     """Not carried out, with a reason (已撤销)."""
+
+
+members_in_chinese(Mode, {"LISTED": "挂牌协议", "BLOCK": "大宗协议", "AUCTION": "单向竞价", "PICK": "挂牌点选"})
+members_in_chinese(TradeState, {"AGREED": "已成交待结算", "SETTLED": "已结算", "CALLED_OFF": "已撤销"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +209,7 @@ def checked_trade(new: NewTrade, today: date) -> tuple[NewTrade, Market, int, in
     possible = market.modes.get(made.scheme, tuple(Mode)) if made.scheme in market.instruments else ()
     if made.mode not in possible:
         raise NOT_TRADED_THERE(path=("mode",), scheme=made.scheme, mode=made.mode, market=market.code,
-                               possible=", ".join(possible) or "-")  # fmt: skip
+                               possible=tuple(possible))  # fmt: skip
     if not 1 <= made.quantity_t <= MOST_TRADED_T:
         raise BAD_TRADE_QUANTITY(path=("quantity",), quantity=made.quantity_t, most=MOST_TRADED_T)
     if not made.reference:

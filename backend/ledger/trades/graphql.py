@@ -126,7 +126,7 @@ class MarketPrice:
     source: str
     """Where it was published."""
     recorded_at: datetime | None
-    """When it was recorded; null in the answer that records it."""
+    """When it was recorded; null in a rehearsal."""
 
     @classmethod
     def of(cls, price: domain.Close) -> MarketPrice:

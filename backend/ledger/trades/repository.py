@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Refusal
 from backend.ledger.trades.costs import Flow
-from backend.ledger.trades.domain import TRADE_KNOWN, Close, Mode, Side, Trade, TradeState
+from backend.ledger.trades.domain import PRICE_TAKEN, TRADE_KNOWN, Close, Mode, Side, Trade, TradeState
 from backend.ledger.trades.tables import asset_trade, market_price
 from tenants.access import Permission, Principal, within
 
@@ -131,23 +131,24 @@ async def last_close(session: ReadSession, scheme: str, on: date) -> Close | Non
     return row and Close(**row._mapping)  # noqa: SLF001 - by name
 
 
-async def keep_prices(unit: UnitOfWork, closes: Sequence[Close], reason: str, recorded_by: UUID) -> date | None:
-    """Keep prices of one scheme; with a reason they take the place of those in force, without one the first day that
-    is taken is answered and nothing kept.
+async def keep_prices(unit: UnitOfWork, closes: Sequence[Close], reason: str, recorded_by: UUID) -> datetime:
+    """Keep prices of one scheme and say when; with a reason they take the place of those in force.
+
+    Errors: PRICE_TAKEN.
     """
     keys = {"scheme": closes[0].scheme, "days": [c.day for c in closes]}
     if reason:
         await unit.execute(_SUPERSEDE, keys | {"reason": reason})
     taken = await unit.scalar(_TAKEN, keys)
     if taken is not None:
-        return taken  # type: ignore[no-any-return]
+        raise PRICE_TAKEN(path=("prices",), day=str(taken), scheme=closes[0].scheme)
     same = {"tenant_id": unit.tenant_id, "recorded_by": recorded_by}
     rows = [
         same | {"id": uuid7(), "scheme": c.scheme, "day": c.day, "close_fen": c.close_fen, "source": c.source}
         for c in closes
     ]
-    await unit.execute(market_price.insert().values(rows))
-    return None
+    recorded_at: datetime = await unit.scalar(market_price.insert().values(rows).returning(market_price.c.recorded_at))
+    return recorded_at
 
 
 async def page_of_prices(session: ReadSession, request: PageRequest, scheme: str | None) -> Page[Close]:

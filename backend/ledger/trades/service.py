@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from backend.kit.errors import NOT_FOUND
+from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
@@ -216,11 +216,10 @@ class TradeService:
         async def work(change: Change) -> list[Close]:
             await require_manager(change, None)
             reason, member = tidy(replaces_because), actor.principal.member_id
-            taken = await repository.keep_prices(change.unit, made, reason, member)
-            if taken is not None:
-                raise PRICE_TAKEN(path=("prices",), day=str(taken), scheme=named)
-            await change.audit("MarketPrice", uuid7(), None, after=[asdict(c) for c in made])
-            return made
+            recorded_at = await repository.keep_prices(change.unit, made, reason, member)
+            kept = [replace(c, recorded_at=None if actor.dry_run else recorded_at) for c in made]
+            await change.audit("MarketPrice", uuid7(), None, after=[asdict(c) for c in kept])
+            return kept
 
         body = {"scheme": scheme, "days": list(days), "source": source, "because": replaces_because}
         return await perform(self.toolbox, actor, "recordPrices", body, list[Close], work)
@@ -233,7 +232,7 @@ class TradeService:
         async with self.toolbox.database.snapshot(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
-                raise NOT_FOUND(what="Organisation", key=str(organisation_id))
+                raise not_found("Organisation", organisation_id)
             flows = await repository.flows(session, clean(scheme), day)
             close = await repository.last_close(session, clean(scheme), day)
         own = costs(flows, method).get(organisation_id, Costs())
@@ -281,7 +280,7 @@ async def _sides(change: Change, new: NewTrade) -> tuple[Account, Account | None
 async def _open(change: Change, trade_id: UUID) -> Trade:
     trade = (await repository.by_ids(change.unit, [trade_id], change.actor.principal)).get(trade_id)
     if trade is None:
-        raise NOT_FOUND(path=("tradeId",), what="AssetTrade", key=str(trade_id))
+        raise not_found("AssetTrade", trade_id, "tradeId")
     await require_manager(change, trade.organisation_id)
     if trade.state is not TradeState.AGREED:
         raise TRADE_ENDED(path=("tradeId",), state=trade.state)
@@ -290,6 +289,6 @@ async def _open(change: Change, trade_id: UUID) -> Trade:
 
 async def _end(change: Change, before: Trade, ended: Trade) -> Trade:
     if not await repository.end(change.unit, ended):
-        raise TRADE_ENDED(path=("tradeId",), state="ended meanwhile")
+        raise TRADE_ENDED(path=("tradeId",), state="ended meanwhile", state_zh="已被他人处理")
     await change.audit("AssetTrade", ended.id, ended.organisation_id, before=before, after=ended)
     return ended

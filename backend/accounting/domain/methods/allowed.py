@@ -57,7 +57,7 @@ def check_allowed(method: Method, category: Category, direct_kind: DirectKind | 
             path=("method",),
             term=direct_kind or category,
             method=method,
-            allowed=", ".join(m for m in Method if m in fitting),
+            allowed=tuple(m for m in Method if m in fitting),
         )
 
 

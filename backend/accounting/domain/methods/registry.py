@@ -104,7 +104,7 @@ def _check(spec: MethodSpec, given: Given, context: Context) -> None:
     if stream.unit not in spec.units:
         raise METHOD_UNIT(path=("method",), method=spec.kind, fitting=" / ".join(spec.units), unit=stream.unit)
     if stream.flow not in spec.flows:
-        raise METHOD_FLOW(path=("method",), method=spec.kind, fitting=" / ".join(spec.flows), flow=stream.flow)
+        raise METHOD_FLOW(path=("method",), method=spec.kind, fitting=tuple(spec.flows), flow=stream.flow)
     wanted = (
         (spec.needs_gas, context.gas, "needs the gas it accounts", "须指明气体"),
         (spec.takes_formula, context.formula, "needs a formula", "须给出公式"),

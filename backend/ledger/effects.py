@@ -1,0 +1,58 @@
+"""What transfers do to balances, reckoned before they are posted: so the database looks at each balance once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from backend.ledger.domain import Transfer
+
+Pair = tuple[UUID, UUID]
+"""The account and the lot of a balance."""
+
+
+def in_order(pair: Pair) -> tuple[int, int]:
+    """Sorts balances as the database sorts, and all who post lock them."""
+    return pair[0].int, pair[1].int
+
+
+def pairs_of(transfer: Transfer) -> tuple[Pair, ...]:
+    """Each balance a transfer touches, in order."""
+    if len(transfer.legs) == 1:
+        (leg,) = transfer.legs
+        source, destination = (leg.source.id, leg.lot_id), (leg.destination.id, leg.lot_id)
+        return (source, destination) if source[0].int < destination[0].int else (destination, source)
+    return tuple(sorted({(a.id, leg.lot_id) for leg in transfer.legs for a in leg.sides()}, key=in_order))
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """`pairs`: each balance that some transfers touch, in order; `debits`: what all of them take from it, which it has
+    to cover without what they bring. And for each transfer in turn, balance by balance: its place among `pairs`,
+    counted from 1, and by how much this transfer and those before it have changed it.
+    """
+
+    pairs: Sequence[Pair]
+    debits: Sequence[int]
+    places: Sequence[int]
+    changes: Sequence[int]
+
+
+def effects_of(transfers: Sequence[Transfer], touched: Sequence[Sequence[Pair]]) -> Effects:
+    """What transfers do to balances one after the other; `touched`: of each its `pairs_of`."""
+    pairs = sorted({pair for pairs in touched for pair in pairs}, key=in_order)
+    place = {pair: number for number, pair in enumerate(pairs, 1)}
+    debits, changed = [0] * len(pairs), [0] * len(pairs)
+    places: list[int] = []
+    changes: list[int] = []
+    for transfer, own in zip(transfers, touched, strict=True):
+        for leg in transfer.legs:
+            source = place[leg.source.id, leg.lot_id] - 1
+            debits[source] += leg.quantity_t
+            changed[source] -= leg.quantity_t
+            changed[place[leg.destination.id, leg.lot_id] - 1] += leg.quantity_t
+        numbers = [place[pair] for pair in own]
+        places += numbers
+        changes += [changed[number - 1] for number in numbers]
+    return Effects(pairs, debits, places, changes)
