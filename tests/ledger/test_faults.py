@@ -1,8 +1,9 @@
-"""kill -9 under load: of the process that serves callers, of the worker, of a backend and the postmaster of PostgreSQL.
+"""kill -9 under load: of `tanheng serve`, of the worker, of a backend and the postmaster of PostgreSQL.
 
-Afterwards every posting that was acknowledged is there, none twice, none that was not asked for; the chain is whole;
-every hold has ended at its deadline and every offset surrender at one of its two ends, each once, whoever was killed
-on the way.
+Clients call two servers over HTTP and send each key until it is answered, to whichever lives: so a request whose
+server was killed meets what that server had begun. Afterwards every posting that was acknowledged is there, none
+twice, none that was not asked for; the chain is whole; every hold has ended at its deadline and every offset surrender
+at one of its two ends, each once, whoever was killed on the way; and what was answered is answered the same again.
 
     LEDGER_KILLS=100 python -m pytest tests/ledger/test_faults.py -q -s
 """
@@ -10,7 +11,6 @@ on the way.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -20,25 +20,31 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
 from asyncpg.exceptions import PostgresError
 
+from backend.config import IdentitySettings
+from backend.identity.local import LocalIssuer, ensure_keys
 from backend.kit.clock import Clock
 from backend.kit.database import Database, connect
 from backend.kit.embedded.cluster import Cluster
 from backend.kit.provision import APP, OWNER, create_database, migrate, prepare
 from backend.kit.toolbox import Services, Toolbox
 from backend.ledger import seals
+from tenants.access import Role
 from tests.conftest import at
 from tests.fixtures.ledger import POSTED, Group, a_credit, key, moved
+from tests.fixtures.ledger_callers import Callers
+from tests.fixtures.servers import free_port
 from tests.fixtures.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("LEDGER_KILLS", "6"))
 SEED = int(os.environ.get("LEDGER_SEED", random.SystemRandom().randrange(10**9)))
-VICTIMS = ("clerk", "postmaster", "worker", "backend")
+VICTIMS = ("server", "postmaster", "worker", "backend")
 PATIENCE_S = 120
 
 
@@ -49,14 +55,14 @@ class Server:
     cluster: Cluster
     url: str
 
-    async def kill_a_backend(self, dice: random.Random) -> None:
+    async def kill_a_backend(self) -> None:
         """One that serves a connection; the postmaster ends the others and recovers."""
         connection = await asyncpg.connect(self.url)
         mine = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         pids = [row["pid"] for row in await connection.fetch(mine + " AND backend_type = 'client backend'")]
         connection.terminate()
         if pids:
-            os.kill(dice.choice(pids), signal.SIGKILL)
+            os.kill(random.choice(pids), signal.SIGKILL)
 
     async def kill_the_postmaster(self) -> None:
         """The server is gone, its children are orphans; then it is started again on what it left behind."""
@@ -94,44 +100,24 @@ async def own_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @dataclass(slots=True)
 class Witness:
-    """Starts the processes, hears what the callers are told, and knows what is still open."""
+    """Starts the processes, and knows what the callers were told."""
 
     url: str
     group: Group
-    sent: set[str] = field(default_factory=set)
-    done: dict[str, str] = field(default_factory=dict)
-    late: set[str] = field(default_factory=set)
-    starts: int = 0
-    worker_ends: int = 0
+    home: Path
+    callers: Callers
+    servers: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    ended: Counter[str] = field(default_factory=Counter)
+    """Processes that ended by themselves."""
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def clerk(self) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
-        assert self.group.manager.principal is not None
-        self.starts += 1
-        given = {
-            "url": self.url,
-            "tenant": str(self.group.world.tenant_id),
-            "member": str(self.group.manager.principal.member_id),
-            "sides": [str(key(self.group.steel)), str(key(self.group.cement))],
-            "name": f"p{self.starts}",
-            "again": sorted(self.sent - self.done.keys() - self.late),
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fixtures.ledger_process", json.dumps(given),
-            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process, asyncio.create_task(self._listen(process))
+    async def serve(self, url: str) -> None:
+        """A server as an operator starts it; it is called from the moment it listens."""
+        verb = ("serve", "--no-worker", "--port", url.rpartition(":")[2])
+        self.servers[url] = await self._start("-m", "backend.cli.main", *verb)
 
     async def worker(self) -> asyncio.subprocess.Process:
-        pace = {"WORKER_LEASE_S": "1", "WORKER_POLL_S": "0.1", "WORKER_GRACE_S": "1"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fixtures.worker_process",
-            cwd=ROOT, env={**os.environ, "DATABASE_URL": self.url, **pace},
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
+        return await self._start("-m", "tests.fixtures.worker_process")
 
     async def end(self) -> None:
         """Whatever still runs, however the test ended."""
@@ -140,27 +126,22 @@ class Witness:
                 process.kill()
                 await process.wait()
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            match line.decode().split():
-                case ["sent", sent]:
-                    self.sent.add(sent)
-                case ["refused", *_]:
-                    raise AssertionError(line.decode())
-                case ["none", sent, *_] if line.endswith(b"\n"):
-                    self.late.add(sent)
-                case ["done", answered, found] if line.endswith(b"\n"):
-                    assert self.done.setdefault(answered, found) == found, "one key, two answers"
-
     async def progress(self, more: int) -> None:
         """Wait until so many more requests have been acknowledged."""
-        goal, until = len(self.done) + more, time.monotonic() + PATIENCE_S
-        while len(self.done) < goal:
-            assert time.monotonic() < until, (sorted(self.sent - self.done.keys() - self.late), await self._jobs())
+        goal, until = len(self.callers.done) + more, time.monotonic() + PATIENCE_S
+        while len(self.callers.done) < goal:
+            assert time.monotonic() < until, (self.callers.open(), self.callers.unanswered, await self.jobs())
+            await self.keep_up()
             await asyncio.sleep(0.005)
 
-    async def _jobs(self) -> list[tuple[object, ...]]:
+    async def keep_up(self) -> None:
+        """As an operator does: start a server again that ended, as one does that finds no database when it starts."""
+        for url, process in list(self.servers.items()):
+            if process.returncode is not None:
+                self.ended["server"] += 1
+                await self.serve(url)
+
+    async def jobs(self) -> list[tuple[object, ...]]:
         """The jobs that are not done, to be told when nothing moves any more."""
         connection = await asyncpg.connect(self.url)
         states = "SELECT name, state, error_code, attempts, arguments FROM job WHERE state <> 'SUCCEEDED'"
@@ -168,72 +149,87 @@ class Witness:
         await connection.close()
         return found
 
-    def acknowledged(self, kind: str) -> set[str]:
-        """The ids told for keys of a kind; the kind of plain postings is none."""
-        return {found for asked, found in self.done.items() if asked.rpartition(":")[0].partition(":")[0] == kind}
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
+        pace = {"WORKER_LEASE_S": "1", "WORKER_POLL_S": "0.1", "WORKER_GRACE_S": "1"}
+        places = {"DATABASE_URL": self.url, "TANHENG_STATE_DIR": str(self.home)}
+        with (self.home / f"{len(self.processes)}.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, cwd=ROOT, env={**os.environ, **places, **pace}, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        return process
 
 
-async def _group(server: Server) -> Group:
-    owner, database = connect(server.url, role=OWNER), connect(server.url, role=APP)
+@pytest.fixture
+async def witness(own_server: Server, tmp_path: Path) -> AsyncIterator[Witness]:
+    """A group with far more units than ever move, and two servers: while one is dead, the other is asked."""
+    owner, database = connect(own_server.url, role=OWNER), connect(own_server.url, role=APP)
     group = await Group.create(await World.create(owner, Services(Toolbox(database, Clock()))))
     await group.stock(group.steel, 2_000_000)
     await group.issue(a_credit(group.steel, quantity=100_000))
     await group.owe(group.steel, "10000000")
     await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1_000_000)]}, POSTED)
+    await ensure_keys(owner, Clock())
+    token = await LocalIssuer(owner, Clock(), IdentitySettings()).token_for(group.world.slug, Role.ASSET_MANAGER)
     await owner.close()
     await database.close()
-    return group
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    made = Witness(own_server.url, group, tmp_path, Callers(urls, token, (group.steel, group.cement)))
+    yield made
+    await made.end()
 
 
-async def test_acknowledged_is_there_once(own_server: Server) -> None:
-    dice, started = random.Random(SEED), time.monotonic()
-    witness = Witness(own_server.url, await _group(own_server))
+async def test_acknowledged_is_there_once(own_server: Server, witness: Witness) -> None:
+    random.seed(SEED)
+    print(f"\nseed {SEED}")
+    started, callers = time.monotonic(), witness.callers
+    calls = asyncio.create_task(callers.run())
+    kills = await _murderous(own_server, witness, calls)
     owner = connect(own_server.url, role=OWNER)
-    try:
-        kills = await _murderous(own_server, witness, dice)
-        await _worked_off(owner, witness)
-    finally:
-        await witness.end()
+    await _worked_off(owner, witness)
     print(
-        f"\nseed {SEED}: kills {dict(kills)}, worker ended by itself {witness.worker_ends} times; acknowledged: "
-        f"{len(witness.acknowledged(''))} postings, {len(witness.acknowledged('hold'))} holds, "
-        f"{len(witness.acknowledged('saga'))} offset surrenders; {len(witness.late)} holds came too late; "
+        f"kills {dict(kills)}, ended by themselves {dict(witness.ended)}; acknowledged: "
+        f"{len(callers.acknowledged('post'))} postings, {len(callers.acknowledged('hold'))} holds, "
+        f"{len(callers.acknowledged('saga'))} offset surrenders; {len(callers.late)} holds came too late; "
+        f"{callers.found_done} answers were lost and told again; unanswered {dict(callers.unanswered)}; "
         f"{time.monotonic() - started:.0f} s"
     )
     await _check(owner, witness)
+    for used in random.sample(sorted(callers.done), min(40, len(callers.done))):
+        assert await callers.again(used) == (True, callers.done[used]), "one key, two answers"
     await owner.close()
 
 
-async def _murderous(server: Server, witness: Witness, dice: random.Random) -> Counter[str]:
-    """Load with kills at random moments; then the callers come to their end, and a worker is there."""
-    (clerk, ears), worker = await witness.clerk(), await witness.worker()
+async def _murderous(server: Server, witness: Witness, calls: asyncio.Task[None]) -> Counter[str]:
+    """Load with kills at random moments; then the callers come to their end."""
     kills: Counter[str] = Counter()
+    for url in witness.callers.urls:
+        await witness.serve(url)
+    worker = await witness.worker()
     for number in range(KILLS):
-        await witness.progress(dice.randint(5, 60))
-        await asyncio.sleep(dice.random() * 0.05)
-        victim = VICTIMS[number] if number < len(VICTIMS) else dice.choice(VICTIMS)
+        await witness.progress(random.randint(5, 60))
+        assert not calls.done(), calls.exception()
+        await asyncio.sleep(random.random() * 0.05)
+        victim = VICTIMS[number] if number < len(VICTIMS) else random.choice(VICTIMS)
         kills[victim] += 1
         if victim == "backend":
-            await server.kill_a_backend(dice)
+            await server.kill_a_backend()
         elif victim == "postmaster":
             await server.kill_the_postmaster()
         elif victim == "worker":
             worker.kill()
             await worker.wait()
         else:
-            clerk.kill()
-            await clerk.wait()
-            await ears
-            clerk, ears = await witness.clerk()
+            url = random.choice(witness.callers.urls)
+            witness.servers[url].kill()
+            await witness.servers[url].wait()
+            await witness.serve(url)
         if worker.returncode is not None:
-            witness.worker_ends += victim != "worker"
+            witness.ended["worker"] += victim != "worker"
             worker = await witness.worker()
     await witness.progress(30)
-    assert clerk.stdin is not None
-    clerk.stdin.close()
-    await asyncio.wait_for(clerk.wait(), PATIENCE_S)
-    await ears
-    assert clerk.returncode == 0
+    witness.callers.stop.set()
+    await asyncio.wait_for(calls, PATIENCE_S)
     return kills
 
 
@@ -250,16 +246,15 @@ async def _worked_off(owner: Database, witness: Witness) -> None:
             left = [str(row.id) for row in await session.rows(waiting)]
             if not left:
                 return
-            assert time.monotonic() < until, (left[:5], await witness._jobs())
+            assert time.monotonic() < until, (left[:5], await witness.jobs())
         await asyncio.sleep(0.1)
 
 
 async def _check(owner: Database, witness: Witness) -> None:
     async with owner.read(witness.group.world.tenant_id) as session:
         rows = await session.rows("SELECT id, kind FROM asset_transfer")
-        kept = await session.rows("SELECT key, answer->>'transfer' AS transfer FROM idempotency_key")
-        wrong = await session.scalar(
-            "SELECT count(*) FROM asset_balance b WHERE reserved_t <> 0 OR quantity_t <> (SELECT sum(e.amount_t) "
+        kept = await session.rows(
+            "SELECT account_id FROM asset_balance b WHERE reserved_t <> 0 OR quantity_t <> (SELECT sum(e.amount_t) "
             "FROM asset_entry e WHERE e.account_id = b.account_id AND e.lot_id = b.lot_id)"
         )
         holds = await session.rows(
@@ -271,16 +266,18 @@ async def _check(owner: Database, witness: Witness) -> None:
             "(array_agg(transfer_id) FILTER (WHERE transfer_id IS NOT NULL))[1] AS transfer_id "
             "FROM offset_surrender_step GROUP BY 1"
         )
-    kinds = Counter(row.kind for row in rows)
-    posted = witness.acknowledged("")
-    assert witness.sent == witness.done.keys() | witness.late, "every key was answered in the end"
-    assert kinds["TRANSFER"] == len(posted) + 1, "none twice, none that nobody asked for"
-    assert posted <= {str(row.id) for row in rows}
-    assert {row.key: row.transfer for row in kept if row.transfer}.items() <= witness.done.items()
-    assert wrong == 0
-    assert {str(row.id) for row in holds} == witness.acknowledged("hold")
+    callers, kinds = witness.callers, Counter(row.kind for row in rows)
+
+    def told(kind: str) -> set[UUID]:
+        return {key(found) for found in callers.acknowledged(kind)}
+
+    assert callers.open() == [], "every key was answered in the end"
+    assert kinds["TRANSFER"] == len(told("post")) + 1, "none twice, none that nobody asked for"
+    assert told("post") <= {row.id for row in rows}
+    assert kept == [], "a balance is the sum of its entries, and nothing of it is held any more"
+    assert {row.id for row in holds} == told("hold")
     assert {row.outcome for row in holds} <= {"EXPIRED"}
-    assert {str(row.id) for row in sagas} == witness.acknowledged("saga")
+    assert {row.id for row in sagas} == told("saga")
     assert {row.step for row in sagas} <= {"SURRENDERED", "VOIDED"}
     used_up = [row for row in sagas if row.step == "SURRENDERED"]
     assert kinds["SURRENDER"] == len(used_up)
