@@ -325,7 +325,7 @@ class NewPartnerClient:
         checked_text(self.name, "name")
         for scope in self.scopes:
             if scope not in PARTNER_SCOPES:
-                raise BAD_SCOPE(path=("scopes",), value=scope, allowed=", ".join(PARTNER_SCOPES))
+                raise BAD_SCOPE(path=("scopes",), value=scope, allowed=tuple(map(Permission, PARTNER_SCOPES)))
         return NewPartnerClient(
             self.name, self.organisation_id, tuple(sorted(set(self.scopes))) if self.scopes else PARTNER_SCOPES
         )

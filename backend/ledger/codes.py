@@ -157,7 +157,7 @@ PURPOSE_NEEDED = invalid(
     "PURPOSE_NEEDED",
     en="Units retired for neutrality need a `purpose`: say what they neutralise, the emissions of which boundary, "
     "event or product, besides the organisation they serve and its year (8.4.1).",
-    zh="注销用于中和须填写用途 purpose：说明所抵销的排放（边界、活动或产品），并指明受益组织与所属年度（8.4.1）。",
+    zh="注销用于中和须填写用途：说明所抵销的排放（边界、活动或产品），并指明受益组织与所属年度（8.4.1）。",
 )
 TEXT_TOO_LONG = invalid(
     "TEXT_TOO_LONG",

@@ -237,9 +237,9 @@ class Play:
     async def _reserve(self, move: Move) -> str | None:
         move = self._named(move)
         order = self.run.order(move)
-        return await self._hold(
-            move, NewReservation(Aim.PENDING, order.legs, order.kind, order.beneficiary_id, order.for_year)
-        )
+        served = order.beneficiary_id, order.for_year
+        new = NewReservation(Aim.PENDING, order.legs, order.kind, *served, purpose=order.purpose)
+        return await self._hold(move, new)
 
     async def _freeze(self, move: Move) -> str | None:
         move = self._named(move)

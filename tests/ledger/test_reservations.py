@@ -116,7 +116,7 @@ async def test_held_units_are_not_spent_by_any_way(group: Group, way: str) -> No
         rows = "results { error { code message } }" if mutation == "postTransfers" else POSTED
         refused = await group.manager.attempt(mutation, given, rows)
     errors = refused["errors"] or [row["error"] for row in refused.get("results", ())]
-    expected = "REVERSAL_NOT_COVERED" if way == "reversal" else "INSUFFICIENT_BALANCE"
+    expected = "REVERSAL_FROZEN" if way == "reversal" else "INSUFFICIENT_BALANCE"
     assert [error and error["code"] for error in errors] == [expected]
     assert "100" in errors[0]["message"]
     assert (await kept(group))["CEMENT"] == (400, 300)

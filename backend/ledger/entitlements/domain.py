@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Final
 
 from backend.kit.errors import invalid, rule
-from backend.ledger.rulebook.domain import Sector
 from backend.ledger.rulebook.judging import floor
 
 MOST_PARTS: Final = 500
@@ -34,13 +33,6 @@ WRONG_PARTS = invalid(
     en="For {sector} and {year} allowances are reckoned by {method}: give 1 to {most} of `{need}`, and no others.",
     zh="{sector_zh}行业 {year} 年度按 {method} 核定：请填写 1 至 {most} 个 {need}，不填其他。",
 )
-
-SECTORS_ZH: Final = {
-    Sector.POWER: "发电",
-    Sector.STEEL: "钢铁",
-    Sector.CEMENT: "水泥",
-    Sector.ALUMINIUM: "铝冶炼",
-}
 
 
 class PowerUnitKind(StrEnum):

@@ -12,7 +12,6 @@ from backend.ledger.entitlements.domain import (
     MISSING_FIGURE,
     MOST,
     MOST_PARTS,
-    SECTORS_ZH,
     WRONG_PARTS,
     PowerUnit,
     deducted,
@@ -166,7 +165,7 @@ def check(asked: Asked, method: Method) -> None:
     given, others = (asked.units, asked.lines) if method is Method.BENCHMARK else (asked.lines, asked.units)
     if others or not 1 <= len(given) <= MOST_PARTS:
         raise WRONG_PARTS(
-            path=(need,), sector=asked.sector, sector_zh=SECTORS_ZH[asked.sector], year=asked.year, method=method,
+            path=(need,), sector=asked.sector, year=asked.year, method=method,
             need=need, most=MOST_PARTS,
         )  # fmt: skip
     for i, unit in enumerate(asked.units):

@@ -9,7 +9,7 @@ from backend.accounting.service.factors import FactorService
 from backend.kit.pages import PageRequest
 from backend.kit.text import clean
 from backend.kit.toolbox import Toolbox
-from backend.ledger.entitlements.domain import NO_ALLOCATION_DATA, SECTORS_ZH
+from backend.ledger.entitlements.domain import NO_ALLOCATION_DATA
 from backend.ledger.entitlements.reckoning import Asked, Benchmark, Entitlement, Plan, check, known, reckoned
 from backend.ledger.rulebook.domain import Rule, RuleKind, known_market, rulebook
 from tenants.access import Principal
@@ -33,7 +33,7 @@ class EntitlementService:
             found = [r for r in rulebook().binding(market, kind, asked.year, day) if r.concerns(asked.sector)]
             if not found and needed:
                 raise NO_ALLOCATION_DATA(
-                    path=("year",), kind=kind, sector=asked.sector, sector_zh=SECTORS_ZH[asked.sector],
+                    path=("year",), kind=kind, sector=asked.sector,
                     year=asked.year, market=market, on=day,
                     known=known(list(rulebook().rules(market, kind=kind))),
                 )  # fmt: skip

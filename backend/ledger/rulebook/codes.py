@@ -74,7 +74,7 @@ SURRENDER_LATE = rule(
 NO_EVIDENCE = rule(
     "NO_EVIDENCE",
     en="{kind} names no document that proves it; give its reference as `evidence`. Rule {rule}: {source}.",
-    zh="{kind_zh}未注明证明文件；请在 evidence 中填写其编号。规则 {rule}：{source}。",
+    zh="{kind_zh}未注明证明文件；请填写其编号（证据）。规则 {rule}：{source}。",
 )
 UNKNOWN_MARKET = invalid(
     "UNKNOWN_MARKET",

@@ -17,6 +17,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from backend.kit.words import members_in_chinese
 from backend.ledger.domain import AssetClass
 from backend.ledger.rulebook.codes import UNKNOWN_MARKET
 
@@ -116,6 +117,18 @@ class Method(StrEnum):
     """The verified emissions themselves (按经核查排放量)."""
     INTENSITY = "INTENSITY"
     """Verified emissions, more or less by how the intensity stands to the balance point (盈亏平衡点)."""
+
+
+members_in_chinese(Sector, {"POWER": "发电", "STEEL": "钢铁", "CEMENT": "水泥", "ALUMINIUM": "铝冶炼"})
+members_in_chinese(Method, {"BENCHMARK": "基准线法", "VERIFIED": "经核查排放量", "INTENSITY": "盈亏平衡点"})
+members_in_chinese(RuleKind, {
+    "VINTAGE": "可用年份", "OFFSET_LIMIT": "抵销比例", "OFFSET_LOCAL": "本地项目比例",
+    "REDUCTION_AFTER": "减排量产生时间", "REGISTERED_AFTER": "减排量登记时间", "CLAIM_WITHIN": "申请时限",
+    "OUTSIDE_SCHEME": "不得来自配额管理范围", "CARRY_OVER": "结转", "SHORTFALL_CAP": "缺口上限",
+    "PRE_ALLOCATION": "预分配", "DEADLINE": "期限", "PRICE_LIMIT": "涨跌幅与申报量", "NEUTRALITY_ORDER": "抵销顺序",
+    "ALLOCATION_YEARS": "配额年度", "ALLOCATION": "配额核定方法", "DEDUCTION": "配额扣减", "RETENTION": "差异化发放",
+    "SURRENDER": "清缴与履约义务", "EVIDENCE": "证据",
+})  # fmt: skip
 
 
 class RuleState(StrEnum):
