@@ -162,7 +162,9 @@ class Client:
         return await self._do(Batch(tuple(self.order() for _ in range(5)), all_or_nothing=False))
 
     async def _whole(self) -> Any:
-        return await self._do(Batch(tuple(self.order() for _ in range(2)), all_or_nothing=True))
+        done = await self._do(Batch(tuple(self.order() for _ in range(2)), all_or_nothing=True))
+        assert done is None or len({row.refusal is None for row in done.value.rows}) == 1, "half a list was posted"
+        return done
 
     async def _reserve(self) -> Any:
         order = self.order(self.dice.choice([TransferKind.TRANSFER, TransferKind.SURRENDER]))
