@@ -42,6 +42,8 @@ FIXED = {
     "csv",
     "first",
     "ncv",
+    "evidence",
+    "purpose",
     "redis",
     "rediss",
     "amqp",
