@@ -13,6 +13,18 @@ def run(*statements: str) -> None:
         op.get_bind().exec_driver_sql(statement)
 
 
+def amend(function: str, *changes: tuple[str, str], drop: bool = False) -> None:
+    """Let a function say something else in places, each of which it must have said so far. `drop` it first, where
+    what it takes changes; then its grants have to be given anew.
+    """
+    said: str = op.get_bind().exec_driver_sql(f"SELECT pg_get_functiondef('{function}'::regproc)").scalar_one()
+    for was, becomes in changes:
+        if was not in said:
+            raise ValueError(f"{function} does not say {was}")
+        said = said.replace(was, becomes)
+    run(*([f"DROP FUNCTION {function}"] if drop else []), said)
+
+
 def protect(table: str, *, writes: str = "", tenant_column: str = "tenant_id", worker: str | None = None) -> None:
     """Row-level security for everyone, the owner too; SELECT for all roles; `writes` for API and worker.
 

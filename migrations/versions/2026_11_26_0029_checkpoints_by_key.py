@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from migrations.support import run
+from migrations.support import amend
 
 revision = "0029"
 down_revision = "0028"
 
+_WAS = "JOIN asset_account a ON a.tenant_id = tenant AND a.id = e.account_id AND a.organisation_id IS NOT NULL"
+_BY_KEY = """CROSS JOIN LATERAL (
+              SELECT FROM asset_account a
+              WHERE a.tenant_id = tenant AND a.id = e.account_id AND a.organisation_id IS NOT NULL OFFSET 0) a"""
+
 
 def upgrade() -> None:
-    run(
-        """
-        DO $patch$
-        DECLARE
-          body text := pg_get_functiondef('ledger_checkpoint'::regproc);
-          was text := 'JOIN asset_account a ON a.tenant_id = tenant AND a.id = e.account_id AND a.organisation_id IS NOT NULL';
-          becomes text := 'CROSS JOIN LATERAL (
-              SELECT FROM asset_account a
-              WHERE a.tenant_id = tenant AND a.id = e.account_id AND a.organisation_id IS NOT NULL OFFSET 0) a';
-        BEGIN
-          IF strpos(body, was) = 0 THEN
-            RAISE EXCEPTION 'ledger_checkpoint does not say %', was;
-          END IF;
-          EXECUTE replace(body, was, becomes);
-        END $patch$
-        """,
-    )
+    amend("ledger_checkpoint", (_WAS, _BY_KEY))

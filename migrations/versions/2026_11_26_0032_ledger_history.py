@@ -5,7 +5,7 @@ What a reservation holds is what was set aside less what parts of it were posted
 
 from __future__ import annotations
 
-from migrations.support import append_only, protect, run
+from migrations.support import amend, append_only, protect, run
 
 revision = "0032"
 down_revision = "0031"
@@ -14,6 +14,15 @@ down_revision = "0031"
 PLANS = """SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
         SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"""
 TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
+
+
+_HELD = """PERFORM FROM (
+            SELECT DISTINCT k.account, l.lot_id FROM asset_reservation_leg l
+            CROSS JOIN LATERAL (VALUES (l.account_id), (l.to_account_id)) AS k (account)
+            WHERE l.tenant_id = tenant AND l.reservation_id = r_id AND k.account IS NOT NULL ORDER BY 1, 2) k
+          CROSS JOIN LATERAL (
+            SELECT * FROM asset_balance b
+            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot_id FOR UPDATE) b;"""
 
 
 def upgrade() -> None:
@@ -123,46 +132,22 @@ def _parts_are_lawful() -> None:
 
 
 def _ends() -> None:
-    run(
-        # As in 0016, of what is left.
-        """
-        CREATE OR REPLACE FUNCTION asset_reservation_releases() RETURNS trigger LANGUAGE plpgsql
-        SET search_path = public, pg_temp AS $$
-        DECLARE r asset_reservation;
-        BEGIN
-          SELECT * INTO r FROM asset_reservation WHERE tenant_id = NEW.tenant_id AND id = NEW.reservation_id FOR UPDATE;
-          IF NEW.outcome = 'POSTED' AND (r.aim <> 'PENDING' OR r.expires_at <= now())
-             OR NEW.outcome = 'EXPIRED' AND coalesce(r.expires_at > now(), true)
+    # The end of a reservation gives back what is left, and is none of the transfers that were posted of it.
+    amend(
+        "asset_reservation_releases",
+        ("AND id = NEW.reservation_id;", "AND id = NEW.reservation_id FOR UPDATE;"),
+        (
+            "coalesce(r.expires_at > now(), true) THEN",
+            """coalesce(r.expires_at > now(), true)
              OR EXISTS (SELECT FROM asset_reservation_part p
-                        WHERE p.tenant_id = NEW.tenant_id AND p.transfer_id = NEW.transfer_id) THEN
-            RAISE EXCEPTION 'a reservation cannot end as % now', NEW.outcome
-              USING ERRCODE = 'TH005', CONSTRAINT = 'asset_reservation_end_lawful';
-          END IF;
-          UPDATE asset_balance b SET reserved_t = b.reserved_t - l.left_t, version = gen_random_uuid()
-          FROM (SELECT account_id, lot_id, sum(left_t) AS left_t FROM asset_reservation_left
-                WHERE tenant_id = NEW.tenant_id AND reservation_id = NEW.reservation_id GROUP BY 1, 2) l
-          WHERE b.tenant_id = NEW.tenant_id AND b.account_id = l.account_id AND b.lot_id = l.lot_id;
-          RETURN NULL;
-        END $$
-        """,
-        """
-        CREATE OR REPLACE FUNCTION asset_reservation_is_kept() RETURNS trigger LANGUAGE plpgsql
-        SET search_path = public, pg_temp AS $$
-        BEGIN
-          IF NEW.transfer_id IS NOT NULL AND EXISTS (
-            SELECT lot_id, account_id, to_account_id, sum(quantity_t) FROM (
-              SELECT lot_id, from_account_id AS account_id, to_account_id, quantity_t FROM asset_leg
-              WHERE tenant_id = NEW.tenant_id AND transfer_id = NEW.transfer_id
-              UNION ALL
-              SELECT lot_id, account_id, to_account_id, -left_t FROM asset_reservation_left
-              WHERE tenant_id = NEW.tenant_id AND reservation_id = NEW.reservation_id) x
-            GROUP BY 1, 2, 3 HAVING sum(quantity_t) > 0) THEN
-            RAISE EXCEPTION 'a transfer moves more than was reserved for it'
-              USING ERRCODE = 'TH005', CONSTRAINT = 'asset_reservation_is_kept';
-          END IF;
-          RETURN NULL;
-        END $$
-        """,
+                        WHERE p.tenant_id = NEW.tenant_id AND p.transfer_id = NEW.transfer_id) THEN""",
+        ),
+        ("b.reserved_t - l.quantity_t", "b.reserved_t - l.left_t"),
+        ("sum(quantity_t) AS quantity_t FROM asset_reservation_leg", "sum(left_t) AS left_t FROM asset_reservation_left"),
+    )
+    amend(
+        "asset_reservation_is_kept",
+        ("-quantity_t FROM asset_reservation_leg", "-left_t FROM asset_reservation_left"),
     )
 
 
@@ -172,36 +157,9 @@ def _calls() -> None:
         f"""
         CREATE FUNCTION ledger_hold_reserved(tenant uuid, r_id uuid) RETURNS void LANGUAGE plpgsql {PLANS} AS $$
         BEGIN
-          PERFORM FROM (
-            SELECT DISTINCT k.account, l.lot_id FROM asset_reservation_leg l
-            CROSS JOIN LATERAL (VALUES (l.account_id), (l.to_account_id)) AS k (account)
-            WHERE l.tenant_id = tenant AND l.reservation_id = r_id AND k.account IS NOT NULL ORDER BY 1, 2) k
-          CROSS JOIN LATERAL (
-            SELECT * FROM asset_balance b
-            WHERE b.tenant_id = tenant AND b.account_id = k.account AND b.lot_id = k.lot_id FOR UPDATE) b;
+          {_HELD}
         END $$
         """,  # noqa: S608 - a constant
-        f"""
-        CREATE OR REPLACE FUNCTION ledger_end_reservation(
-          by_member uuid, in_operation text, with_correlation text,
-          r_id uuid, r_outcome text, r_transfer uuid, r_reason text
-        ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER {PLANS} AS $$
-        DECLARE tenant uuid := {TENANT};
-        BEGIN
-          PERFORM ledger_hold_reserved(tenant, r_id);
-          INSERT INTO asset_reservation_end (tenant_id, reservation_id, outcome, transfer_id, reason)
-          VALUES (tenant, r_id, r_outcome, r_transfer, r_reason) ON CONFLICT (tenant_id, reservation_id) DO NOTHING;
-          IF NOT FOUND THEN
-            RETURN false;
-          END IF;
-          INSERT INTO audit_event (tenant_id, id, member_id, operation, organisation_id, subject_type, subject_id,
-                                   after, correlation_id)
-          SELECT tenant, gen_random_uuid(), by_member, in_operation, r.organisation_id, 'AssetReservation', r_id,
-                 jsonb_build_object('outcome', r_outcome, 'transfer_id', r_transfer), with_correlation
-          FROM asset_reservation r WHERE r.tenant_id = tenant AND r.id = r_id;
-          RETURN true;
-        END $$
-        """,  # noqa: S608 - constants
         # Frees some of it for a transfer that is posted right after, in the same transaction; false when it has ended.
         f"""
         CREATE FUNCTION ledger_part_reservation(
@@ -228,6 +186,7 @@ def _calls() -> None:
         "REVOKE ALL ON FUNCTION ledger_hold_reserved, ledger_part_reservation FROM PUBLIC",
         "GRANT EXECUTE ON FUNCTION ledger_part_reservation TO tanheng_app, tanheng_worker",
     )
+    amend("ledger_end_reservation", (_HELD, "PERFORM ledger_hold_reserved(tenant, r_id);"))
 
 
 def _projects() -> None:
