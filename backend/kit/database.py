@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from backend.kit.errors import BUSY, TIMEOUT, CodedError, conflict
+from backend.kit.errors import BUSY, TIMEOUT, CodedError, conflict, unavailable
 
 T = TypeVar("T")
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -38,6 +38,13 @@ TENANT_SUSPENDED = conflict(
     "TENANT_SUSPENDED",
     en="This tenant is suspended: its records can be read, not written. Ask the operator to resume it.",
     zh="该租户已停用：数据可读不可写。请联系运营方恢复。",
+)
+
+INTERRUPTED = unavailable(
+    "INTERRUPTED",
+    en="The database went away, so nobody knows whether this was done. Ask again, a mutation with the same "
+    "idempotencyKey: what was done is not done twice.",
+    zh="数据库连接中断，无法确定本次请求是否已完成。请重试；变更操作请使用同一幂等键（idempotencyKey），已完成的不会重复执行。",
 )
 
 
@@ -150,8 +157,20 @@ class Database:
         return result
 
     @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool, outside of any transaction. A server that is not there fails in SQLAlchemy's dress,
+        like all else of it.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self.engine.connect())
+            except OSError as error:
+                raise DBAPIError("", None, error) from error
+            yield connection
+
+    @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as connection:
+        async with self.connect() as connection:
             raw = (await connection.get_raw_connection()).driver_connection
             assert raw is not None
             try:
@@ -197,6 +216,21 @@ def sqlstate(error: Exception) -> str:
     """The five characters by which PostgreSQL names an error, or an empty string."""
     origin: Any = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None) or "")
+
+
+def interrupted(error: BaseException | None) -> CodedError | None:
+    """INTERRUPTED, when it was the database that went away."""
+    causes = (error.orig, getattr(error.orig, "__cause__", None)) if isinstance(error, DBAPIError) else (error,)
+    lost = any(_is_lost(cause) for cause in causes)
+    # Files and sockets of others fail by OSError too; those of the database come in SQLAlchemy's dress.
+    unreachable = isinstance(error, DBAPIError) and any(isinstance(cause, OSError) for cause in causes)
+    return INTERRUPTED() if lost or unreachable else None
+
+
+def _is_lost(cause: BaseException | None) -> bool:
+    if isinstance(cause, InterfaceError):
+        return "closed" in str(cause)
+    return isinstance(cause, Exception) and sqlstate(cause).startswith(("08", "57P"))
 
 
 def constraint_name(error: DBAPIError) -> str:

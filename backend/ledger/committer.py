@@ -105,7 +105,7 @@ class _Line:
     async def _run(self) -> None:
         looking = True
         try:
-            async with self.committer._database.engine.connect() as connection:  # noqa: SLF001 - of one module
+            async with self.committer._database.connect() as connection:  # noqa: SLF001 - of one module
                 driver = (await connection.get_raw_connection()).driver_connection
                 while batch := await self._gather():
                     self.idle, looking = self.idle - 1, False

@@ -143,7 +143,7 @@ class Quick:
         return Posting(rows, touched(plans, landed[1]))
 
     async def _commit_list(self, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
-        async with self._database.engine.connect() as connection:
+        async with self._database.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             try:
                 return await posting.commit_list(driver, tenant_id, asked)

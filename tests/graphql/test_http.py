@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
+import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -29,7 +30,10 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
     async def context(request: Request) -> TenantContext:
         caller = None if "x-nobody" in request.headers else admin.principal
-        services = world.services if "x-broken" not in request.headers else unreachable()
+        services = SERVICES[request.headers.get("x-services", "")](world)
+        if "x-no-context" in request.headers:
+            async with services.toolbox.database.read(None):
+                pass
         return TenantContext(services, locale_of(request), request.scope["correlation_id"], caller=caller)
 
     route = Route("/graphql", endpoint(executor(), context), methods=["GET", "POST", "PUT", "HEAD"])
@@ -38,9 +42,18 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def unreachable() -> Services:
-    """Services whose database cannot be reached: what they fail with is nobody's business outside."""
-    return Services(Toolbox(connect("postgresql://nobody@127.0.0.1:1/secret-place"), Clock()))
+class Faulty:
+    """A database that fails for a reason that is nobody's business outside."""
+
+    def read(self, _tenant_id: object) -> Any:
+        raise RuntimeError("secret-place")
+
+
+SERVICES: dict[str, Callable[[World], Services]] = {
+    "": lambda world: world.services,
+    "faulty": lambda _: Services(Toolbox(cast("Any", Faulty()), Clock())),
+    "unreachable": lambda _: Services(Toolbox(connect("postgresql://nobody@127.0.0.1:1/secret-place"), Clock())),
+}
 
 
 async def test_the_better_liked_media_type_is_answered(http: httpx.AsyncClient) -> None:
@@ -109,12 +122,38 @@ async def test_nobody_is_told_to_sign_in(http: httpx.AsyncClient) -> None:
 
 async def test_what_was_not_expected_is_masked_and_can_be_found_again(http: httpx.AsyncClient) -> None:
     query = {"query": "{ organisations { nodes { code } } }"}
-    headers = {"x-broken": "1", "x-correlation-id": "find-me-7", "accept-language": "en"}
+    headers = {"x-services": "faulty", "x-correlation-id": "find-me-7", "accept-language": "en"}
     answer = await http.post("/graphql", json=query, headers=headers)
     (error,) = answer.json()["errors"]
     assert error["extensions"] == {"code": "INTERNAL", "correlationId": "find-me-7"}
     assert answer.headers["x-correlation-id"] == "find-me-7"
     assert "secret-place" not in answer.text
+
+
+ORGANISATIONS = {"query": "{ organisations(first: 1) { nodes { id } } }"}
+
+
+@pytest.mark.parametrize(("where", "status"), [({}, 200), ({"x-no-context": "1"}, 503)], ids=["field", "caller"])
+async def test_a_database_that_is_not_there_is_asked_again(
+    http: httpx.AsyncClient, where: dict[str, str], status: int
+) -> None:
+    answer = await http.post("/graphql", json=ORGANISATIONS, headers={"x-services": "unreachable", **where})
+    (error,) = answer.json()["errors"]
+    assert answer.status_code == status
+    assert error["extensions"] == {"code": "INTERRUPTED", "retryable": True}
+    assert "请使用同一幂等键" in error["message"]
+    assert "secret-place" not in answer.text
+
+
+async def test_a_connection_that_was_lost_is_told(http: httpx.AsyncClient, world: World, server_url: str) -> None:
+    async with world.services.toolbox.database.read(None) as session:
+        pid = await session.scalar("SELECT pg_backend_pid()")
+    killer = await asyncpg.connect(server_url)
+    await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    await killer.close()
+    told = [(await http.post("/graphql", json=ORGANISATIONS)).json() for _ in range(2)]
+    assert [e["extensions"]["code"] for e in told[0]["errors"]] == ["INTERRUPTED"]
+    assert told[1]["data"]["organisations"] is not None
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from graphql import (
     validate,
 )
 
+from backend.kit.database import interrupted
 from backend.kit.errors import CodedError
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.limits import DEFAULT_LIMITS, Limits, check_size
@@ -196,7 +197,8 @@ def formatted(error: GraphQLError, context: RequestContext) -> dict[str, Any]:
 
 
 def _meaning(error: GraphQLError, context: RequestContext) -> dict[str, Any]:
-    cause, expected = error.original_error, coded_cause(error)
+    cause = error.original_error
+    expected = coded_cause(error) or interrupted(cause)
     if expected is not None:
         extensions = {"code": expected.code.name, "retryable": expected.code.retryable}
         return {"message": expected.message(context.locale), "extensions": extensions}

@@ -10,6 +10,7 @@ from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backend.kit.database import interrupted
 from backend.kit.errors import UNAUTHENTICATED, CodedError, Locale
 from backend.kit.graphql.context import RequestContext
 from backend.kit.graphql.execute import BAD_REQUEST, Executor, GraphQLRequest, GraphQLResponse
@@ -44,6 +45,11 @@ def endpoint(executor: Executor, make_context: ContextFactory) -> Callable[[Requ
             return _failure(media, error, BAD_REQUEST)
         except CodedError as error:
             return _coded_failure(media, error, locale_of(request))
+        except Exception as error:
+            lost = interrupted(error)
+            if lost is None:
+                raise
+            return _coded_failure(media, lost, locale_of(request))
         response = await executor.run(asked, context)
         return respond(media, response)
 
