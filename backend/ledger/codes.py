@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.words import in_chinese, members_in_chinese, things_in_chinese
 from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind
@@ -109,6 +111,28 @@ NOT_REVERSIBLE = rule(
     "NOT_REVERSIBLE",
     en="The transfer {transfer} is a reversal, split or merge; post what is right as a new transfer, split or merge.",
     zh="划转 {transfer} 为冲正、拆分或合并，不能冲正；请以新的划转、拆分或合并登记正确内容。",
+)
+
+
+class Bound(StrEnum):
+    """Why a transfer is not reversed by itself."""
+
+    CARRIED_OVER = "CARRIED_OVER"
+    """It is one half of a carry-over (结转)."""
+    CLAWED_BACK = "CLAWED_BACK"
+    """The authority took the units back (核减收回)."""
+    PROJECT_GONE = "PROJECT_GONE"
+    """The project of its units has been cancelled (项目已注销)."""
+
+
+members_in_chinese(Bound, {
+    "CARRIED_OVER": "属于配额结转", "CLAWED_BACK": "属于核减收回", "PROJECT_GONE": "所属减排项目已注销",
+})  # fmt: skip
+REVERSAL_BOUND = rule(
+    "REVERSAL_BOUND",
+    en="The transfer {transfer} is not reversed ({bound}): one half of a carry-over, what the authority took back, and "
+    "units of a project that is cancelled do not come back to an account.",
+    zh="划转 {transfer} 不能冲正（{bound_zh}）：结转的一半、主管部门收回的配额、已注销项目的减排量均不得退回账户。",
 )
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",

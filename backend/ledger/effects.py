@@ -17,13 +17,14 @@ def in_order(pair: Pair) -> tuple[int, int]:
     return pair[0].int, pair[1].int
 
 
-def pairs_of(transfer: Transfer) -> tuple[Pair, ...]:
-    """Each balance a transfer touches, in order."""
-    if len(transfer.legs) == 1:
-        (leg,) = transfer.legs
+def pairs_of(transfers: Sequence[Transfer]) -> tuple[Pair, ...]:
+    """Each balance that some transfers touch, in order."""
+    if len(transfers) == 1 and len(transfers[0].legs) == 1:
+        (leg,) = transfers[0].legs
         source, destination = (leg.source.id, leg.lot_id), (leg.destination.id, leg.lot_id)
         return (source, destination) if source[0].int < destination[0].int else (destination, source)
-    return tuple(sorted({(a.id, leg.lot_id) for leg in transfer.legs for a in leg.sides()}, key=in_order))
+    touched = {(a.id, leg.lot_id) for transfer in transfers for leg in transfer.legs for a in leg.sides()}
+    return tuple(sorted(touched, key=in_order))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 from backend.kit.database import RollBack
 from backend.ledger.codes import NOT_POSTED
 from backend.ledger.domain import Balance, Lot, Obligation, Refusal, Transfer
-from backend.ledger.effects import in_order
+from backend.ledger.effects import Pair
 from tenants.commands import Done
 
 A = TypeVar("A")
@@ -63,7 +63,7 @@ class KeptPosting:
 @dataclass(frozen=True, slots=True)
 class KeptList:
     """What is kept of a quick answer, in which every row stood: the transfers in order (`pack`), and each balance they
-    touched as they left it, in the order of `touched`. They never change, so the rest can be read again.
+    touched as they left it, in the order of `pairs_of`. They never change, so the rest can be read again.
     """
 
     transfers: str
@@ -79,12 +79,11 @@ class KeptList:
         return b64encode(b"".join(t.id.bytes for t in transfers)).decode()
 
 
-def touched(transfers: Sequence[Transfer], quantities: Sequence[int]) -> tuple[Balance, ...]:
-    """The organisations' balances out of those of every account and lot of some transfers, which come in that order."""
-    own = {(a.id, leg.lot_id): (a.organisation_id, t.id) for t in transfers for leg in t.legs for a in leg.sides()}
-    pairs = sorted(own, key=in_order)
-    told = zip(pairs, quantities, strict=True)
-    return tuple(Balance(*pair, q, own[pair][1]) for pair, q in told if own[pair][0] is not None)
+def told(transfers: Sequence[Transfer], pairs: Sequence[Pair], quantities: Sequence[int]) -> tuple[Balance, ...]:
+    """The organisations' balances out of those that some transfers touched (`pairs_of` them), as they left them."""
+    own = {(a.id, leg.lot_id): t.id for t in transfers for leg in t.legs for a in leg.sides() if a.organisation_id}
+    found = zip(pairs, quantities, strict=True)
+    return tuple([Balance(*pair, quantity_t, own[pair]) for pair, quantity_t in found if pair in own])
 
 
 @dataclass(frozen=True, slots=True)

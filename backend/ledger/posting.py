@@ -15,8 +15,9 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
 from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.effects import pairs_of
 from backend.ledger.exact import held_to, is_exact
-from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, touched
+from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, told
 from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
@@ -100,7 +101,7 @@ class PostingService:
         posted = [replace(found[key], reversed_by_id=None) for key in keys]
         rows = tuple(TransferOutcome(t) for t in posted)
         if isinstance(kept, KeptList):
-            return Done(Posting(rows, touched(posted, kept.quantities)), replayed=True)
+            return Done(Posting(rows, told(posted, pairs_of(posted), kept.quantities)), replayed=True)
         own = {a.id for leg in posted[0].legs for a in leg.sides() if a.organisation_id}
         return Done(
             Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own)), replayed=True
@@ -279,4 +280,5 @@ async def books_of(change: Change, orders: Sequence[Order]) -> Books:
     if to_open:
         await names.open_holding_accounts(unit, to_open)
         found = await names.look_up(unit, refs, lots, served)
-    return Books(found.accounts, found.outside, found.lots, originals, found.organisations)
+    bound = await transfers.bound(unit, originals) if originals else {}
+    return Books(found.accounts, found.outside, found.lots, originals, found.organisations, bound)

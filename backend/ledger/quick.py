@@ -26,7 +26,6 @@ from backend.ledger.domain import (
     Account,
     AccountKind,
     AccountRef,
-    Balance,
     LotRef,
     NamedLot,
     Order,
@@ -34,7 +33,7 @@ from backend.ledger.domain import (
     TransferKind,
 )
 from backend.ledger.effects import pairs_of
-from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, touched
+from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, told
 from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
 from backend.ledger.repository.posting import Asked, AskedList, Landed
@@ -105,7 +104,7 @@ class Quick:
                 actor.idempotency_key,
                 brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
-                pairs_of(plan),
+                pairs_of((plan,)),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
@@ -140,7 +139,7 @@ class Quick:
         if landed is None:
             return None
         rows = tuple(TransferOutcome(plan.recorded(landed[0])) for plan in plans)
-        return Posting(rows, touched(plans, landed[1]))
+        return Posting(rows, told(plans, pairs_of(plans), landed[1]))
 
     async def _commit_list(self, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
         async with self._database.connect() as connection:
@@ -194,8 +193,5 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
 
 
 def _posting(asked: Asked, landed: Landed) -> Posting:
-    plan = asked.plan
-    own = {a.id for leg in plan.legs for a in leg.sides() if a.organisation_id is not None}
-    told = zip(asked.pairs, landed.quantities, strict=True)
-    balances = tuple([Balance(*pair, quantity_t, plan.id) for pair, quantity_t in told if pair[0] in own])
-    return Posting((TransferOutcome(plan.recorded(landed.recorded_at)),), balances)
+    balances = told((asked.plan,), asked.pairs, landed.quantities)
+    return Posting((TransferOutcome(asked.plan.recorded(landed.recorded_at)),), balances)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -59,6 +59,8 @@ class Books:
     lots: Mapping[LotRef, NamedLot]
     transfers: Mapping[UUID, Transfer]
     organisations: AbstractSet[UUID]
+    bound: Mapping[UUID, codes.Bound] = field(default_factory=dict)
+    """Transfers that are not reversed by themselves."""
 
     def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
@@ -77,7 +79,7 @@ def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
     """The transfer that a checked order comes to.
 
     Errors: UNKNOWN_LOT, UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, UNKNOWN_TRANSFER, EFFECTIVE_BEFORE_ISSUE,
-    ALREADY_REVERSED, NOT_REVERSIBLE.
+    ALREADY_REVERSED, NOT_REVERSIBLE, REVERSAL_BOUND.
     """
     assert order.effective_on is not None, "a checked order has its day"
     if order.beneficiary_id is not None and order.beneficiary_id not in books.organisations:
@@ -132,6 +134,10 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
         raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.kind in LASTING:
         raise codes.NOT_REVERSIBLE(path=("transferId",), transfer=global_id("AssetTransfer", key))
+    if original.id in books.bound:
+        raise codes.REVERSAL_BOUND(
+            path=("transferId",), transfer=global_id("AssetTransfer", key), bound=books.bound[original.id]
+        )
     if original.reversed_by_id is not None:
         raise codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", key))
     for leg in original.legs:
@@ -244,17 +250,17 @@ def effective(asked: date | None, today: date) -> date:
     return asked or today
 
 
-def worded(text: str, *path: str) -> str:
+def worded(text: str, *path: str, most: int = MOST_LETTERS) -> str:
     """A purpose or reference in canonical form. Errors: TEXT_TOO_LONG."""
     said = tidy(text)
-    if len(said) > MOST_LETTERS:
-        raise codes.TEXT_TOO_LONG(path=path, what=path[-1], length=len(said), most=MOST_LETTERS)
+    if len(said) > most:
+        raise codes.TEXT_TOO_LONG(path=path, what=path[-1], length=len(said), most=most)
     return said
 
 
-def needed(text: str, *path: str) -> str:
+def needed(text: str, *path: str, most: int = MOST_LETTERS) -> str:
     """The same of one that must be given. Errors: MISSING_TEXT, TEXT_TOO_LONG."""
-    said = worded(text, *path)
+    said = worded(text, *path, most=most)
     if not said:
         raise codes.MISSING_TEXT(path=path, what=path[-1])
     return said

@@ -18,6 +18,7 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.accounts.domain import AccountState
+from backend.ledger.compliance.domain import year_remarks
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -31,6 +32,7 @@ from backend.ledger.domain import (
     NewObligation,
     Obligation,
     ObligationOf,
+    Origin,
     Refusal,
     Transfer,
     TransferKind,
@@ -43,6 +45,7 @@ from backend.ledger.posting import require_manager
 from backend.ledger.projects.codes import LOTS_COME_FROM_CLAIMS
 from backend.ledger.repository import closings, holdings, names, obligations, posting, transfers
 from backend.ledger.repository.posting import LotRefused
+from backend.ledger.rulebook.domain import RuleKind, rulebook
 from backend.ledger.rulebook.repository import not_open, remember
 from backend.ledger.rulebook.service import without_paper
 from backend.ledger.rules import check_size, checked_account, checked_lot
@@ -149,6 +152,7 @@ class LedgerService:
         """
         rows: list[LotOutcome] = [LotOutcome()] * len(lots)
         sound: list[tuple[int, NewLot]] = []
+        bare: dict[int, tuple[Refusal, ...]] = {}
         closed = await closings.closed_through(change.unit)
         for index, new in enumerate(lots):
             try:
@@ -157,6 +161,9 @@ class LedgerService:
                 if checked.project in claimed:
                     raise LOTS_COME_FROM_CLAIMS(path=("project",), project=checked.project)
                 await require_manager(change, checked.issued_to)
+                _check_year(checked)
+                if not checked.evidence:
+                    bare[index] = without_paper(TransferKind.ISSUE, checked.issued_on)
                 sound.append((index, checked))
             except CodedError as error:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
@@ -170,9 +177,8 @@ class LedgerService:
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
         refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
-        for (index, new), lot in zip(sound, made, strict=True):
-            said = () if new.evidence else without_paper(TransferKind.ISSUE, new.issued_on)
-            rows[index] = LotOutcome(lot=lot, remarks=said)
+        for (index, _), lot in zip(sound, made, strict=True):
+            rows[index] = LotOutcome(lot=lot, remarks=bare.get(index, ()))
         for refusal in refused:
             index, new = sound[refusal.index]
             rows[index] = LotOutcome(refusal=Refusal.of(_lot_refused(new, refusal)))
@@ -287,6 +293,15 @@ class LedgerService:
 
 def _receiver(new: NewLot) -> AccountRef:
     return AccountRef(organisation_id=new.issued_to, code=new.account_code)
+
+
+def _check_year(new: NewLot) -> None:
+    """A market that names the years it allocates for names them all. Errors: YEAR_NOT_ALLOCATED."""
+    market = rulebook().market_of(new.scheme)
+    if market is not None and new.origin is Origin.ALLOCATED and new.vintage is not None:
+        years = tuple(rulebook().rules(market, kind=RuleKind.ALLOCATION_YEARS))
+        if years:
+            year_remarks(market, new.vintage, years, "vintage")
 
 
 async def _receiving_accounts(change: Change, lots: Sequence[NewLot]) -> Mapping[AccountRef, Account]:

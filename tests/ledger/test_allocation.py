@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ledger.compliance.domain import CarryOverBase, most_carried_over, offsets_for, offshore_wind
+from backend.ledger.compliance.domain import CarryOverBase, most_carried_over, offshore_wind
 from backend.ledger.entitlements.domain import (
     PowerUnit,
     PowerUnitKind,
@@ -115,13 +115,6 @@ def test_an_entity_at_risk_gets_the_rest() -> None:
 )
 def test_carry_over(base: CarryOverBase, net: int, most: int) -> None:
     assert (base.net_sold_t, most_carried_over(base, CARRY_OVER)) == (net, most)
-
-
-def test_offsets_within_the_cap() -> None:
-    share = next(r.share for r in rulebook().rules("CN") if r.kind is RuleKind.OFFSET_LIMIT)
-    assert share is not None
-    assert offsets_for(Decimal(1_234_567), 100_000, share) == (61_728, 1_172_839)
-    assert offsets_for(Decimal("99.5"), 100, share) == (4, 96)
 
 
 def test_offshore_wind() -> None:

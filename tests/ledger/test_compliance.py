@@ -6,7 +6,7 @@ from typing import Any
 
 from tenants.access import Role
 from tests.accounting.test_inventories import Office
-from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, moved, on_day, used
+from tests.fixtures.ledger import ISSUED, POSTED, Group, a_credit, a_lot, moved, on_day, used
 from tests.fixtures.world import World
 
 ALLOCATION = """allocation { stage quantity lotId transferId effectiveOn recordedAt evidence
@@ -80,6 +80,45 @@ async def test_allocated_in_stages_and_taken_back(group: Group) -> None:
     document = "query Q($o: ID) { allowanceAllocations(organisationId: $o) { nodes { stage quantity } } }"
     nodes = (await group.manager.ask(document, o=group.steel))["allowanceAllocations"]["nodes"]
     assert [(n["stage"], n["quantity"]) for n in nodes] == [("PRE", "700"), ("CLAW_BACK", "100")]
+
+
+async def _reversed(group: Group, transfer_id: str) -> list[tuple[str, str]]:
+    """Codes and texts of what is said to a reversal."""
+    answer = await group.manager.attempt("reverseTransfer", {"transferId": transfer_id}, POSTED)
+    return [(e["code"], e["message"]) for e in answer["errors"]]
+
+
+async def _issue(group: Group, lot_id: str) -> str:
+    """The transfer by which a lot was issued."""
+    found = await group.manager.ask("{ assetTransfers(kind: ISSUE, first: 50) { nodes { id legs { lotId } } } }")
+    (issue,) = (t["id"] for t in found["assetTransfers"]["nodes"] if t["legs"][0]["lotId"] == lot_id)
+    return str(issue)
+
+
+async def test_what_was_taken_back_does_not_return(group: Group) -> None:
+    """And what was allocated by mistake, and its issue reversed, is nothing that could be taken back."""
+    made = await group.manager.do("allocateAllowances", stage(group, "PRE", 700, issueReference="YF-1"), ALLOCATION)
+    taken = stage(group, "CLAW_BACK", 100, legs=[used(group.steel, 100, "YF-1")])
+    back = await group.manager.do("allocateAllowances", taken, ALLOCATION)
+    (told,) = await _reversed(group, back["allocation"]["transferId"])
+    assert told[0] == "REVERSAL_BOUND"
+    assert "CLAWED_BACK" in told[1]
+    assert await group.held(group.steel) == {"YF-1": "600"}
+    other = stage(group, "PRE", 50, year=2023, issueReference="YF-0")
+    made = await group.manager.do("allocateAllowances", other, ALLOCATION)
+    assert await _reversed(group, await _issue(group, made["allocation"]["lotId"])) == []
+    taken = stage(group, "CLAW_BACK", 50, year=2023, legs=[used(group.steel, 50, "YF-1")])
+    refused = await group.manager.attempt("allocateAllowances", taken, ALLOCATION)
+    assert [e["code"] for e in refused["errors"]] == ["CLAW_BACK_EXCEEDED"]
+    assert "0 t" in refused["errors"][0]["message"]
+
+
+async def test_lots_are_given_of_years_that_are_allocated_for(group: Group) -> None:
+    rows = [a_lot(group.steel, str(y), vintage=y, origin=o) for y, o in ((2035, "ALLOCATED"), (2035, "AUCTIONED"))]
+    rows[1]["issueReference"] = "bought"
+    done = await group.manager.attempt("issueLots", {"lots": rows}, ISSUED)
+    errors = [r["error"] and (r["error"]["code"], r["error"]["path"]) for r in done["results"]]
+    assert errors == [("YEAR_NOT_ALLOCATED", ["lots", "0", "vintage"]), None]
 
 
 async def test_the_year_must_be_one_that_is_allocated_for(group: Group) -> None:
@@ -188,6 +227,10 @@ async def test_carry_over(group: Group) -> None:
     assert {k: first[k] for k in ("sold", "bought", "held", "most", "earlier")} == {
         "sold": "30001", "bought": "10000", "held": "100000", "most": "40001", "earlier": "0",
     }  # fmt: skip
+    for half in (first["transferId"], await _issue(group, first["lotId"])):
+        (told,) = await _reversed(group, half)
+        assert told[0] == "REVERSAL_BOUND", "one half alone would leave the units there twice, or nowhere"
+        assert "CARRIED_OVER" in told[1]
     over = await manager.attempt("carryOverAllowances", given(used(group.steel, 10_001, "old")), CARRIED)
     assert "10000 t are left" in over["errors"][0]["message"]
     await manager.do("carryOverAllowances", given(used(group.steel, 10_000, "bought")), CARRIED)

@@ -30,7 +30,7 @@ transfers = st.lists(st.lists(legs(), min_size=1, max_size=3).map(tuple), min_si
 
 @given(transfers)
 def test_each_transfer_is_told_what_it_leaves_behind(posted: list[Transfer]) -> None:
-    touched = [pairs_of(t) for t in posted]
+    touched = [pairs_of((t,)) for t in posted]
     effects = effects_of(posted, touched)
     assert list(effects.pairs) == sorted({p for own in touched for p in own}, key=in_order)
 

@@ -137,6 +137,7 @@ async def test_an_entity_at_risk(group: Group) -> None:
         ({"powerUnits": [coal(1) | {"loadFactor": None}]}, "MISSING_FIGURE", "loadFactor"),
         ({"powerUnits": [coal("-1")]}, "MISSING_FIGURE", "electricity"),
         ({"verified": "1000000000001"}, "MISSING_FIGURE", "verified"),
+        ({"powerUnits": [coal(1) | {"verified": "1e99"}]}, "MISSING_FIGURE", "verified"),
         (
             {"sector": "STEEL", "year": 2025, "powerUnits": [], "lines": [line(1, balancePoint="0")]},
             "MISSING_FIGURE",

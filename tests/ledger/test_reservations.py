@@ -57,6 +57,9 @@ def code(payload: dict[str, Any]) -> str:
 
 async def test_set_aside_then_posted(group: Group) -> None:
     await group.stock(group.steel)
+    given = {"aim": "PENDING", "kind": "TRANSFER", "legs": [moved(group.steel, group.cement, 400)], "dryRun": True}
+    rehearsed = await group.manager.do("reserveAssets", given, "reservation { state recordedAt }")
+    assert rehearsed["reservation"] == {"state": "ACTIVE", "recordedAt": None}
     made = (await reserve(group, moved(group.steel, group.cement, 400), idempotencyKey="r"))["reservation"]
     assert (made["state"], made["kind"], made["legs"][0]["destination"]["code"]) == ("ACTIVE", "TRANSFER", "HOLDING")
     again = await reserve(group, moved(group.steel, group.cement, 400), idempotencyKey="r")

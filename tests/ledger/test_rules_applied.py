@@ -66,8 +66,12 @@ async def test_two_at_once_cannot_share_the_headroom(group: Group) -> None:
 
 
 async def test_vintages_and_markets(group: Group) -> None:
-    rows = [a_lot(group.steel, str(v), 10, vintage=v) for v in (2018, 2024, 2025)]
-    await group.issue(*rows, a_lot(group.steel, "GD", 10, scheme="GDEA"), a_lot(group.steel, "none", 10, vintage=None))
+    rows = [a_lot(group.steel, str(v), 10, vintage=v) for v in (2024, 2025)]
+    # Nobody was given allowances of 2018, so they can only have been bought.
+    bought = a_lot(group.steel, "2018", 10, vintage=2018, origin="PURCHASED")
+    await group.issue(
+        *rows, bought, a_lot(group.steel, "GD", 10, scheme="GDEA"), a_lot(group.steel, "none", 10, vintage=None)
+    )
     await group.owe(group.steel, "1000", market="CN")
     for reference, scheme, code in (
         ("2018", "CEA", "VINTAGE_NOT_USABLE"),

@@ -138,6 +138,7 @@ async def test_refused_trades_leave_nothing(group: Group) -> None:
         ({"scheme": "GDEA"}, "NOT_TRADED_THERE"),
         ({"market": "XX"}, "UNKNOWN_MARKET"),
         ({"reference": " "}, "MISSING_TEXT"),
+        ({"reference": "长" * 201}, "TEXT_TOO_LONG"),
         ({"counterparty": " "}, "NO_COUNTERPARTY"),
         ({"tradedOn": "2999-01-01"}, "EFFECTIVE_IN_FUTURE"),
         ({"account": {"organisationId": group.cement}}, "UNKNOWN_ACCOUNT"),

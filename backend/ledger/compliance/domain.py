@@ -16,7 +16,7 @@ from backend.kit.errors import CodedError, conflict, invalid, rule
 from backend.kit.words import members_in_chinese
 from backend.ledger.domain import LegOrder, Obligation, Refusal, SerialBlock
 from backend.ledger.rulebook.domain import DueEvent, Rule
-from backend.ledger.rulebook.judging import ceiling, floor
+from backend.ledger.rulebook.judging import floor
 
 ALLOCATED_ALREADY = conflict(
     "ALLOCATED_ALREADY",
@@ -118,13 +118,13 @@ def check_order(new: NewAllocation, on: date, before: Mapping[Stage, date]) -> N
             raise STAGE_TOO_EARLY(path=("effectiveOn",), on=on, earlier=other, day=day, **said)
 
 
-def year_remarks(market: str, year: int, known: Sequence[Rule]) -> tuple[CodedError, ...]:
+def year_remarks(market: str, year: int, known: Sequence[Rule], *path: str) -> tuple[CodedError, ...]:
     """What there is to say of a year that allowances are allocated for, by the rules that name such years (`known`).
 
     A market that names years names them all, so another is a slip of the pen. One that names none cannot be judged.
     Errors: YEAR_NOT_ALLOCATED.
     """
-    path = ("year",)
+    path = path or ("year",)
     if not known:
         return (ALLOCATION_YEAR_UNKNOWN(path=path, market=market, year=year, rule="", source=""),)
     found = [r for r in known if r.years[0] <= year <= r.years[1]]
@@ -154,12 +154,6 @@ def most_carried_over(base: CarryOverBase, found: Rule) -> int:
     assert found.amount is not None, "a carry-over has its base amount"
     assert found.factor is not None, "a carry-over has its factor"
     return min(floor(found.amount + found.factor * base.net_sold_t), base.held_t)
-
-
-def offsets_for(due_t: Decimal, available_t: int, share: Decimal) -> tuple[int, int]:
-    """The most offsets that may serve, rounded down, and the allowances needed beside them."""
-    most = min(floor(due_t * share), available_t)
-    return most, ceiling(due_t) - most
 
 
 def offshore_wind(

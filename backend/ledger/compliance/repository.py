@@ -34,8 +34,9 @@ SELECT descendant_id AS id FROM organisation_reach WHERE ancestor_id = :id
 UNION SELECT id FROM organisation WHERE id = :id
 """
 _ALLOCATED: Final = """
-SELECT coalesce(sum(CASE stage WHEN 'CLAW_BACK' THEN -quantity_t ELSE quantity_t END), 0) FROM allowance_allocation
-WHERE organisation_id = :organisation AND market = :market AND year = :year
+SELECT coalesce(sum(CASE a.stage WHEN 'CLAW_BACK' THEN -a.quantity_t ELSE a.quantity_t END), 0)
+FROM allowance_allocation a LEFT JOIN asset_lot o ON o.tenant_id = a.tenant_id AND o.id = a.lot_id
+WHERE a.organisation_id = :organisation AND a.market = :market AND a.year = :year AND o.withdrawn_by IS NULL
 """
 # Sold is what left for the market, bought what came from it or was issued as bought, in the window and vintages.
 _FLOWS: Final = """

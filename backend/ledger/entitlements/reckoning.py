@@ -174,6 +174,8 @@ def check(asked: Asked, method: Method) -> None:
         _within(unit.heat_gj, MOST, *at, "heat")
         if unit.kind.compensated:
             _within(unit.load_factor, Decimal(1), *at, "loadFactor")
+        if unit.verified_t is not None:
+            _within(unit.verified_t, MOST, *at, "verified")
     for i, line in enumerate(asked.lines):
         at = ("lines", str(i))
         _within(line.verified_t, MOST, *at, "verified")
@@ -200,16 +202,17 @@ def reckoned(asked: Asked, plan: Plan) -> Entitlement:
         figures += part
     final = initial = sum(int(part[-1].value) for part in parts)
     figures.append(_by(plan.allocation, FigureCode.INITIAL, initial, "ΣA"))
+    formula = "INITIAL"
     if plan.cap is not None and asked.verified_t is not None:
         assert plan.cap.share is not None, "a cap has its share"
         relief = shortfall_relief(initial, asked.verified_t, plan.cap.share)
-        final = relief.final_t
+        final, formula = relief.final_t, "INITIAL+SHORTFALL_TOP_UP"
         figures += [
             _by(plan.cap, FigureCode.LEAST, relief.least_t, f"⌊E·(1-{plan.cap.share})⌋"),
             _by(plan.cap, FigureCode.SHORTFALL_TOP_UP, relief.top_up_t, "max(LEAST-INITIAL, 0)"),
             _by(plan.cap, FigureCode.SHORTFALL_RATE, relief.rate, "max(E-FINAL, 0)/E", "1"),
         ]
-    figures.append(_by(plan.allocation, FigureCode.FINAL, final, "INITIAL+SHORTFALL_TOP_UP"))
+    figures.append(_by(plan.allocation, FigureCode.FINAL, final, formula))
     pre = None
     if plan.pre is not None and asked.previous_t is not None:
         assert plan.pre.share is not None, "a pre-allocation has its share"

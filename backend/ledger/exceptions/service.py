@@ -11,9 +11,7 @@ from uuid import UUID
 from backend.kit.errors import not_found
 from backend.kit.ids import uuid7
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import MISSING_TEXT
 from backend.ledger.exceptions import repository
 from backend.ledger.exceptions.domain import (
     MOST_AT_ONCE,
@@ -27,6 +25,7 @@ from backend.ledger.exceptions.domain import (
 )
 from backend.ledger.repository import names
 from backend.ledger.rulebook.domain import rulebook
+from backend.ledger.rules import needed
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Changed, Done, perform
 
@@ -66,9 +65,7 @@ class ExceptionService:
         """Let the rule bind again; what was used under the exception stays. Errors: MISSING_TEXT, NOT_FOUND,
         RULE_EXCEPTION_WITHDRAWN, FORBIDDEN.
         """
-        reason = tidy(given.reason)
-        if not reason:
-            raise MISSING_TEXT(path=("reason",), what="reason")
+        reason = needed(given.reason, "reason")
 
         async def work(change: Change) -> RuleException:
             await change.require(Permission.TENANT_MANAGE, None)

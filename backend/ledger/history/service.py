@@ -11,7 +11,7 @@ from uuid import UUID
 from backend.kit.errors import FORBIDDEN
 from backend.kit.ids import uuid7
 from backend.kit.jobs.outbox import enqueue
-from backend.kit.text import clean, tidy
+from backend.kit.text import clean
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.domain import Account, Balance, Lot, Transfer
@@ -20,6 +20,7 @@ from backend.ledger.history.domain import Certainty, traced
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
 from backend.ledger.repository.transfers import transfers
+from backend.ledger.rules import needed
 from backend.ledger.seals import SETTLED
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
@@ -89,9 +90,7 @@ class HistoryService:
 
         Errors: FORBIDDEN, MISSING_TEXT, CLOSING_DAY.
         """
-        reason = tidy(given.reason)
-        if not reason:
-            raise codes.MISSING_TEXT(path=("reason",), what="reason")
+        reason = needed(given.reason, "reason")
 
         async def work(change: Change) -> ClosedPeriod:
             # A closing binds every account, so it takes the right over each.

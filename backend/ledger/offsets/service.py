@@ -12,9 +12,7 @@ from backend.kit.errors import CodedError
 from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
-from backend.ledger.codes import MISSING_TEXT
 from backend.ledger.domain import TransferKind
 from backend.ledger.offsets import codes, domain, repository
 from backend.ledger.offsets.domain import (
@@ -35,7 +33,7 @@ from backend.ledger.reservations.service import end_within, post_reserved, reser
 from backend.ledger.rulebook.judging import CREDITS
 from backend.ledger.rulebook.repository import lot_facts
 from backend.ledger.rulebook.service import judge_one
-from backend.ledger.rules import checked_order, planned
+from backend.ledger.rules import checked_order, needed, planned, worded
 from tenants.access import Grant, Permission, Principal, Role
 from tenants.commands import Actor, Change, Done, perform
 
@@ -68,7 +66,8 @@ class OffsetService:
                 held.id, new.deadline, actor.principal.member_id, recorded_at=held.recorded_at,
             )  # fmt: skip
             await repository.begin(change.unit, made)
-            frozen = StepTaken(OffsetStep.FROZEN, reference=tidy(new.reference), taken_by=made.recorded_by)
+            reference = worded(new.reference, "reference")
+            frozen = StepTaken(OffsetStep.FROZEN, reference=reference, taken_by=made.recorded_by)
             made = await _take(change, made, frozen)
             await _go_on(change, made)
             if made.deadline is not None:
@@ -83,13 +82,13 @@ class OffsetService:
     async def decide(self, actor: Actor, given: Decision) -> Done[OffsetSurrender]:
         """Enter what the registry of allowances decided; using up or giving back follows by itself.
 
-        Errors: UNKNOWN_OFFSET_SURRENDER, OFFSET_STEP, OFFSET_LATE, MISSING_TEXT, FORBIDDEN.
+        Errors: UNKNOWN_OFFSET_SURRENDER, OFFSET_STEP, OFFSET_LATE, MISSING_TEXT, TEXT_TOO_LONG, FORBIDDEN.
         """
-        reference = _said(given.reference, "reference")
+        reference = needed(given.reference, "reference")
         member = actor.principal.member_id
         step = StepTaken(OffsetStep.ACCEPTED, reference=reference, taken_by=member)
         if not given.accepted:
-            reason = _said(given.reason, "reason")
+            reason = needed(given.reason, "reason")
             refused, cause = OffsetStep.TURNED_BACK, OffsetCause.REFUSED
             step = StepTaken(refused, cause=cause, reference=reference, reason=reason, taken_by=member)
 
@@ -103,10 +102,10 @@ class OffsetService:
     async def withdraw(self, actor: Actor, given: Withdrawal) -> Done[OffsetSurrender]:
         """Give an offset surrender up before it is accepted; taking it back follows by itself.
 
-        Errors: UNKNOWN_OFFSET_SURRENDER, OFFSET_STEP, MISSING_TEXT, FORBIDDEN.
+        Errors: UNKNOWN_OFFSET_SURRENDER, OFFSET_STEP, MISSING_TEXT, TEXT_TOO_LONG, FORBIDDEN.
         """
         step = StepTaken(
-            OffsetStep.TURNED_BACK, cause=OffsetCause.WITHDRAWN, reason=_said(given.reason, "reason"),
+            OffsetStep.TURNED_BACK, cause=OffsetCause.WITHDRAWN, reason=needed(given.reason, "reason"),
             taken_by=actor.principal.member_id,
         )  # fmt: skip
 
@@ -187,13 +186,6 @@ class OffsetService:
         """Those the caller may read, the latest first."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await repository.page_of_surrenders(session, principal, request, organisation_id, state)
-
-
-def _said(text: str, what: str) -> str:
-    found = tidy(text)
-    if not found:
-        raise MISSING_TEXT(path=(what,), what=what)
-    return found
 
 
 async def _opened(unit: UnitOfWork, key: UUID) -> tuple[Change, OffsetSurrender]:

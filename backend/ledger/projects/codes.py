@@ -98,9 +98,10 @@ PROJECT_NOT_ELIGIBLE = rule(
 )
 PROJECT_UNITS_HELD = rule(
     "PROJECT_UNITS_HELD",
-    en="{held} t issued for this project rest in accounts here, and a cancelled project is not registered again. First "
-    "use them up (surrenderAssets, retireAssets, cancelAssets), sell them, or reverse their issue (reverseTransfer).",
-    zh="本项目已签发的减排量尚有 {held} 吨存于账户，项目注销后不得再次登记。请先将其清缴、注销或自愿注销"
+    en="Units issued for this project rest in accounts here ({held} t where you may see them), and a cancelled project "
+    "is not registered again. First use them up (surrenderAssets, retireAssets, cancelAssets), sell them, or reverse "
+    "their issue (reverseTransfer).",
+    zh="本项目已签发的减排量尚存于账户（您可查看的有 {held} 吨），项目注销后不得再次登记。请先将其清缴、注销或自愿注销"
     "（surrenderAssets、retireAssets、cancelAssets）、售出，或冲正其签发（reverseTransfer）。",
 )
 NOT_REGISTERED = rule(

@@ -232,14 +232,15 @@ def check_registrable(regime: Regime, project: Project) -> None:
             raise codes.PROJECT_NOT_ELIGIBLE(path=("step",), why=why, why_zh=why_zh, source=regime.source)
 
 
-def check_let_go(held_t: int) -> None:
-    """A registered project is cancelled when nothing issued for it is held any more. Errors: PROJECT_UNITS_HELD.
+def check_let_go(held_t: int, seen_t: int) -> None:
+    """A registered project is cancelled when nothing issued for it is held any more; the caller is told of what he may
+    see (`seen_t`). Errors: PROJECT_UNITS_HELD.
 
     By Order 31 a cancelled project is not registered again; what becomes of its reductions is not known here. So they
-    come first, that no unit stands for a project that is gone.
+    come first, and no reversal brings units back to an account once it is gone. What was sold rests with others.
     """
     if held_t:
-        raise codes.PROJECT_UNITS_HELD(path=("step",), held=held_t)
+        raise codes.PROJECT_UNITS_HELD(path=("step",), held=seen_t)
 
 
 def check_claim(regime: Regime, project: Project, first: date, last: date) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Row, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from backend.kit.database import ReadSession, UnitOfWork, translate
@@ -20,6 +20,7 @@ from backend.ledger.projects import codes
 from backend.ledger.projects.domain import Claim, Event, Project
 from backend.ledger.projects.sinks import Round, Stand
 from backend.ledger.projects.tables import carbon_project, monitoring_round, project_claim, project_event, sink_stand
+from backend.ledger.tables import asset_account, asset_balance, asset_lot
 from tenants.access import Permission, Principal, within
 
 _MOVE_PROJECT: Final = """
@@ -166,11 +167,23 @@ async def move_project(unit: UnitOfWork, moved: Project) -> bool:
     return bool(await unit.execute(_MOVE_PROJECT, keys | {"version": moved.version - 1}))
 
 
-async def units_held(unit: UnitOfWork, project_id: UUID) -> int:
-    """Units of a project in accounts of organisations (t); until the unit of work ends no claim of it is registered."""
+async def units_held(unit: UnitOfWork, project_id: UUID, principal: Principal) -> tuple[int, int]:
+    """Units of a project in accounts of organisations (t), and those of them that may be seen; until the unit of work
+    ends no claim of it is registered and none come back.
+    """
     await unit.execute(_LOCK, {"id": project_id})
     held: int = await unit.scalar(_HELD, {"tenant_id": unit.tenant_id, "id": project_id})
-    return held
+    project = carbon_project.c
+    names = (project.code, project.name, project.code + " " + project.name)
+    seen = (
+        select(func.coalesce(func.sum(asset_balance.c.quantity_t), 0))
+        .join(asset_lot, asset_lot.c.id == asset_balance.c.lot_id)
+        .join(carbon_project, asset_lot.c.project.in_(names))
+        .join(asset_account, asset_account.c.id == asset_balance.c.account_id)
+        .where(asset_account.c.organisation_id.is_not(None), project.id == project_id)
+        .where(within(principal, Permission.ASSET_READ, asset_account.c.organisation_id))
+    )
+    return held, int(await unit.scalar(seen))
 
 
 async def move_claim(unit: UnitOfWork, moved: Claim) -> bool:

@@ -96,7 +96,7 @@ class ProjectService:
             if step.to == REGISTERED:
                 check_registrable(regime, project)
             if step.to == CANCELLED and project.state == REGISTERED:
-                check_let_go(await repository.units_held(change.unit, project.id))
+                check_let_go(*await repository.units_held(change.unit, project.id, actor.principal))
             validator = sound.body if step.names == "VALIDATOR" else project.validator
             moved = replace(project, state=step.to, version=project.version + 1, validator=validator)
             if not await repository.move_project(change.unit, moved):

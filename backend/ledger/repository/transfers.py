@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
+from backend.ledger.codes import Bound
 from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferKind
 from backend.ledger.tables import asset_account, asset_leg, asset_transfer
 from tenants.access import Permission, Principal, within
@@ -31,6 +32,11 @@ _LEGS: Final[Select[Any]] = (
     .join(_to, (_to.c.tenant_id == asset_leg.c.tenant_id) & (_to.c.id == asset_leg.c.to_account_id))
     .order_by(asset_leg.c.transfer_id, asset_leg.c.leg)
 )
+_BOUND: Final = """
+SELECT x.id, x.why FROM (
+  SELECT id, asset_reversal_bound(tenant_id, id) AS why FROM asset_transfer WHERE id = ANY (CAST(:keys AS uuid[]))) AS x
+WHERE x.why IS NOT NULL
+"""
 
 
 async def transfers(
@@ -62,6 +68,12 @@ async def page_of_transfers(
     statement = keyset(statement, request, asset_transfer.c.id, latest_first=True)
     rows = await _with_legs(session, await session.rows(statement))
     return Page.cut(rows, request, lambda t: (t.id,))
+
+
+async def bound(session: ReadSession, keys: Collection[UUID]) -> dict[UUID, Bound]:
+    """Those of some transfers that are not reversed by themselves, and why."""
+    rows = await session.rows(_BOUND, {"keys": list(keys)})
+    return {UUID(int=row.id.int): Bound(row.why) for row in rows}
 
 
 def _visible(principal: Principal) -> ColumnElement[bool]:

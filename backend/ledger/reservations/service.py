@@ -13,7 +13,6 @@ from backend.kit.errors import CodedError
 from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
-from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes as posting_codes
 from backend.ledger.domain import Order, TransferKind
@@ -30,7 +29,7 @@ from backend.ledger.reservations.domain import (
 )
 from backend.ledger.reservations.repository import Ending, Short
 from backend.ledger.rulebook.service import judge_one, take_turn
-from backend.ledger.rules import Books, checked_order, planned
+from backend.ledger.rules import Books, checked_order, needed, planned
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 
@@ -95,12 +94,10 @@ class ReservationService:
         return await perform(self.toolbox, actor, "postReservation", given, PostedReservation, work)
 
     async def void(self, actor: Actor, given: VoidReservation) -> Done[Reservation]:
-        """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, UNKNOWN_RESERVATION,
-        RESERVATION_ENDED, FORBIDDEN.
+        """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, TEXT_TOO_LONG,
+        UNKNOWN_RESERVATION, RESERVATION_ENDED, FORBIDDEN.
         """
-        reason = tidy(given.reason)
-        if not reason:
-            raise posting_codes.MISSING_TEXT(path=("reason",), what="reason")
+        reason = needed(given.reason, "reason")
 
         async def work(change: Change) -> Reservation:
             found = await self._steerable(change, given.reservation_id)
@@ -166,7 +163,7 @@ async def reserve_within(change: Change, new: NewReservation, order: Order) -> R
     outcome = await repository.reserve(change, made)
     if isinstance(outcome, Short):
         raise _short(made, outcome, books)
-    return replace(made, recorded_at=outcome)
+    return replace(made, recorded_at=None if change.actor.dry_run else outcome)
 
 
 async def post_reserved(

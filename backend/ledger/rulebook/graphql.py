@@ -208,9 +208,8 @@ class Queries:
         """Rules of one market or of all, those in force on a day unless others are asked for by `states`. Rules whose
         last day is over and deadlines that have passed have both EXPIRED.
         """
-        service = info.context.use(RuleService)
-        day = on or service.toolbox.clock.today()
-        return [MarketRule.of(r, day) for r in service.rules(market, day, scheme, states or ())]
+        day, rules = info.context.use(RuleService).rules(market, on, scheme, states or ())
+        return [MarketRule.of(r, day) for r in rules]
 
     @query(requires(Permission.ASSET_READ))
     async def offset_headroom(

@@ -88,8 +88,12 @@ class _Bench:
                     return ACCOUNT_NOT_OPEN(path=path, account=account.named, state=self.shut[account.id])
         if plan.kind in JUDGED:
             return self._by_rules(plan)
-        bare = plan.kind is TransferKind.CANCEL and not plan.evidence
-        return replace(plan, remarks=without_paper(plan.kind, plan.effective_on)) if bare else plan
+        if plan.kind is not TransferKind.CANCEL or plan.evidence:
+            return plan
+        try:
+            return replace(plan, remarks=without_paper(plan.kind, plan.effective_on))
+        except CodedError as error:
+            return error
 
     def _by_rules(self, plan: Transfer) -> Transfer | CodedError:
         served = _served(plan)
@@ -110,8 +114,12 @@ class _Bench:
 
 
 def without_paper(kind: TransferKind, on: date) -> tuple[Refusal, ...]:
-    """What is remarked about an issue or use that names no document."""
-    return tuple(Refusal.of(f.error) for f in unproved(kind, on, rulebook()))
+    """What is remarked about an issue or use that names no document. Errors: NO_EVIDENCE, where a rule binds."""
+    found = unproved(kind, on, rulebook())
+    for finding in found:
+        if finding.must:
+            raise finding.error
+    return tuple(Refusal.of(f.error) for f in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +140,15 @@ class RuleService:
 
     def rules(
         self, market: str | None, on: date | None, scheme: str | None = None, states: Collection[RuleState] = ()
-    ) -> list[Rule]:
-        """Rules that stand so on a day (in force; today, when nothing else is given): of one market or all, of those a
-        scheme's units serve in. Errors: UNKNOWN_MARKET.
+    ) -> tuple[date, list[Rule]]:
+        """The day (today, when none is given) and the rules that stand so on it (in force, when nothing else is given):
+        of one market or all, of those a scheme's units serve in. Errors: UNKNOWN_MARKET.
         """
         if market is not None:
             known_market(market, "market")
         day, wanted = on or self.toolbox.clock.today(), set(states) or {RuleState.IN_FORCE}
         found = (r for r in rulebook().rules(market) if r.state(day) in wanted)
-        return [r for r in found if scheme is None or scheme in rulebook().markets[r.market].instruments]
+        return day, [r for r in found if scheme is None or scheme in rulebook().markets[r.market].instruments]
 
     @staticmethod
     def markets() -> list[Market]:

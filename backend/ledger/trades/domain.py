@@ -13,12 +13,15 @@ from uuid import UUID
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import clean, tidy
 from backend.kit.words import in_chinese, members_in_chinese
-from backend.ledger.codes import EFFECTIVE_IN_FUTURE, MISSING_TEXT
+from backend.ledger.codes import EFFECTIVE_IN_FUTURE
 from backend.ledger.domain import AccountRef, Refusal
 from backend.ledger.rulebook.domain import Market, RuleKind, known_market, rulebook
+from backend.ledger.rules import needed
 
 MOST_PRICE_FEN: Final = 100_000_000
 MOST_FEE_FEN: Final = 1_000_000_000_000
+MOST_REFERENCE: Final = 200
+"""Letters of what the market calls a trade: the purpose of its transfer names it."""
 MOST_TRADED_T: Final = 9_000_000_000_000
 
 in_chinese({"price": "价格", "fee": "费用", "close": "收盘价"})
@@ -195,15 +198,15 @@ def yuan(amount_fen: int) -> Decimal:
 def checked_trade(new: NewTrade, today: date) -> tuple[NewTrade, Market, int, int]:
     """In canonical form, with its market, price and fee in fen.
 
-    Errors: UNKNOWN_MARKET, NOT_TRADED_THERE, BAD_TRADE_QUANTITY, BAD_MONEY, MISSING_TEXT, NO_COUNTERPARTY,
-    EFFECTIVE_IN_FUTURE.
+    Errors: UNKNOWN_MARKET, NOT_TRADED_THERE, BAD_TRADE_QUANTITY, BAD_MONEY, MISSING_TEXT, TEXT_TOO_LONG,
+    NO_COUNTERPARTY, EFFECTIVE_IN_FUTURE.
     """
     market = known_market(clean(new.market), "market")
     made = replace(
         new,
         market=market.code,
         scheme=clean(new.scheme),
-        reference=clean(new.reference),
+        reference=needed(clean(new.reference), "reference", most=MOST_REFERENCE),
         counterparty=tidy(new.counterparty),
     )
     possible = market.modes.get(made.scheme, tuple(Mode)) if made.scheme in market.instruments else ()
@@ -212,8 +215,6 @@ def checked_trade(new: NewTrade, today: date) -> tuple[NewTrade, Market, int, in
                                possible=tuple(possible))  # fmt: skip
     if not 1 <= made.quantity_t <= MOST_TRADED_T:
         raise BAD_TRADE_QUANTITY(path=("quantity",), quantity=made.quantity_t, most=MOST_TRADED_T)
-    if not made.reference:
-        raise MISSING_TEXT(path=("reference",), what="reference")
     if not made.counterparty and made.counterparty_account is None:
         raise NO_COUNTERPARTY(path=("counterparty",))
     if made.traded_on > today:
