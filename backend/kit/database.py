@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -230,7 +230,9 @@ def interrupted(error: BaseException | None) -> CodedError | None:
 def _is_lost(cause: BaseException | None) -> bool:
     if isinstance(cause, InterfaceError):
         return "closed" in str(cause)
-    return isinstance(cause, Exception) and sqlstate(cause).startswith(("08", "57P"))
+    # What the driver says of a connection whose end it heard of between two requests.
+    broken = isinstance(cause, InternalClientError)
+    return broken or (isinstance(cause, Exception) and sqlstate(cause).startswith(("08", "57P")))
 
 
 def constraint_name(error: DBAPIError) -> str:
