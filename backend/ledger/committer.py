@@ -25,8 +25,8 @@ from backend.ledger.repository.posting import Asked, Landed
 
 MOST: Final = 200
 """Postings in one call: what comes on top waits for the next."""
-FEW: Final = 16
-"""As many go together in any case."""
+FEW: Final = 4
+"""As many go together in any case: what a call costs before its first posting is that of about twenty."""
 WAYS: Final = 2
 """Calls of one tenant under way."""
 IDLE_TURNS: Final = 4
@@ -82,6 +82,8 @@ class _Line:
         """Tasks that look for work at this moment: they will find what comes now."""
         self.keys: set[tuple[UUID, str]] = set()
         """Under way."""
+        self.under_way = 0
+        """Postings that the database has and has not answered."""
 
     def open(self) -> None:
         """See to it that somebody takes what waits."""
@@ -124,13 +126,14 @@ class _Line:
     async def _gather(self) -> list[Waiting]:
         """The next to go, in the order they came; each key once, for its second use is a replay of the first.
 
-        Of many only the older half goes: so callers come back and prepare while the database works for the others.
+        Of all that are there, under way or waiting, no more than half go together: so callers are answered and come
+        back while the database works for the others.
         """
         for _ in range(IDLE_TURNS):
             if self.waiting:
                 break
             await asyncio.sleep(0)
-        most = min(MOST, max(FEW, (len(self.waiting) + 1) // 2))
+        most = min(MOST, max(FEW, (len(self.waiting) + self.under_way + 1) // 2))
         batch: list[Waiting] = []
         while self.waiting and len(batch) < most:
             asked, answer = self.waiting.popleft()
@@ -146,9 +149,11 @@ class _Line:
         return batch
 
     async def _settled(self, driver: object, batch: Sequence[Waiting]) -> None:
+        self.under_way += len(batch)
         try:
             await self._settle(driver, batch)
         finally:
+            self.under_way -= len(batch)
             self.keys -= _keys(batch)
 
     async def _settle(self, driver: object, batch: Sequence[Waiting]) -> None:

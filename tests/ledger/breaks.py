@@ -61,6 +61,12 @@ _MET: Final = {
     "ledger_commit": "IF met IS DISTINCT FROM cardinality(b_account) THEN",
     "ledger_commit_list": "IF met IS DISTINCT FROM wanted THEN",
 }
+_LOOKS: Final = {
+    "ledger_post": "SELECT bool_and(",
+    "ledger_commit": "SELECT look.covered",
+    "ledger_commit_list": "SELECT bool_and(",
+}
+"""How the look at the balances begins in each."""
 _BY_KEY: Final = Change(
     "asset_legs_post",
     "WHERE b.ctid = c.at",
@@ -144,7 +150,7 @@ BREAKS: Final[dict[str, Break]] = {
         _each(_MANY, "quick", "list"),
         (
             *(Change(function, _LOCK, _NO_LOCK) for function in _ALL),
-            *(Change(function, "SELECT bool_and(", _SOURCES_ONLY + "SELECT bool_and(") for function in _ALL),
+            *(Change(function, look, _SOURCES_ONLY + look) for function, look in _LOOKS.items()),
             _BY_KEY,
         ),
     ),
