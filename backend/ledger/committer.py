@@ -133,7 +133,7 @@ class _Line:
             if self.waiting:
                 break
             await asyncio.sleep(0)
-        most = min(MOST, max(FEW, (len(self.waiting) + self.under_way + 1) // 2))
+        most = _share(len(self.waiting), self.under_way)
         batch: list[Waiting] = []
         while self.waiting and len(batch) < most:
             asked, answer = self.waiting.popleft()
@@ -178,6 +178,11 @@ class _Line:
                 waiting[1].set_result(found)
         if left:
             await self._settle(driver, left)
+
+
+def _share(waiting: int, under_way: int) -> int:
+    """How many of those that wait go in the next call."""
+    return min(MOST, max(FEW, (waiting + under_way + 1) // 2))
 
 
 def _keys(batch: Sequence[Waiting]) -> set[tuple[UUID, str]]:
