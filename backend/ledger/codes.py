@@ -211,7 +211,7 @@ PERIOD_CLOSED = rule(
 CLOSING_DAY = rule(
     "CLOSING_DAY",
     en="A period is closed through a past day after the last closed one ({last}); got {through}.",
-    zh="关账日须早于今日且晚于上次关账日（{last}），收到 {through}。",
+    zh="关账日须早于今日且晚于上次关账日（{last_zh}），收到 {through}。",
 )
 EFFECTIVE_BEFORE_ISSUE = rule(
     "EFFECTIVE_BEFORE_ISSUE",

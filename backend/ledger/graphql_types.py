@@ -101,7 +101,9 @@ class LotBalance:
     """The account."""
     lot_id: strawberry.ID
     """The lot."""
+    account_key: strawberry.Private[UUID]
     lot_key: strawberry.Private[UUID]
+    past: strawberry.Private[bool]
     rehearsed: strawberry.Private[Mapping[UUID, domain.Lot]]
     quantity: Tonnes
     """Units that rest there."""
@@ -110,11 +112,13 @@ class LotBalance:
     name it. Null for balances of the past, and of what a list touched nothing of."""
 
     @classmethod
-    def of(cls, balance: domain.Balance, rehearsed: Sequence[domain.Lot] = ()) -> LotBalance:
+    def of(cls, balance: domain.Balance, rehearsed: Sequence[domain.Lot] = (), *, past: bool = False) -> LotBalance:
         return cls(
             account_id=to_id("AssetAccount", balance.account_id),
             lot_id=to_id("AssetLot", balance.lot_id),
+            account_key=balance.account_id,
             lot_key=balance.lot_id,
+            past=past,
             rehearsed={lot.id: lot for lot in rehearsed},
             quantity=Tonnes(balance.quantity_t),
             version=None if balance.version is None else str(balance.version),
@@ -124,6 +128,15 @@ class LotBalance:
     async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots(parents, info)
+
+    @batched
+    async def reserved(parents: list[Any], info: Info) -> list[Tonnes | None]:
+        """Units of these that are set aside at this moment (frozen, pledged, pending or offered as offsets) and so
+        cannot be moved; the others are free. Null for balances of the past.
+        """
+        now = {(p.account_key, p.lot_key) for p in parents if not p.past}
+        found = await info.context.use(LedgerService).reserved(info.context.principal, now) if now else {}
+        return [None if p.past else Tonnes(found.get((p.account_key, p.lot_key), 0)) for p in parents]
 
 
 @object_type

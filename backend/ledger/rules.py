@@ -129,7 +129,10 @@ def _legs(order: Order, books: Books) -> tuple[Leg, ...]:
 
 def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     key = order.reverses_id
-    original = books.transfers.get(key) if key else None
+    if key is None:
+        whole = {"what": "The transfer to reverse (transferId)", "what_zh": "要冲正的划转（transferId）"}
+        raise codes.MISSING_TEXT(path=("transferId",), **whole)
+    original = books.transfers.get(key)
     if original is None:
         raise codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", key))
     if original.kind in LASTING:
@@ -201,7 +204,7 @@ def checked_lot(new: NewLot) -> NewLot:
             )
     return replace(
         new,
-        scheme=_text(new.scheme, "scheme"),
+        scheme=_text(new.scheme, "scheme").upper(),
         issue_reference=_text(new.issue_reference, "issueReference"),
         project=worded(new.project, "project"),
         serial=new.serial and replace(new.serial, prefix=clean(new.serial.prefix)),
@@ -336,7 +339,7 @@ def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[st
 
 
 def _tidy_leg(leg: LegOrder) -> LegOrder:
-    scheme, reference = clean(leg.lot.scheme), clean(leg.lot.issue_reference)
+    scheme, reference = scheme_code(leg.lot.scheme), clean(leg.lot.issue_reference)
     if scheme == leg.lot.scheme and reference == leg.lot.issue_reference:
         return leg
     return replace(leg, lot=replace(leg.lot, scheme=scheme, issue_reference=reference))
@@ -351,6 +354,11 @@ def check_quantity(quantity_t: int, *path: str) -> None:
 def _year(year: int, *path: str) -> None:
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise codes.BAD_YEAR(path=path, year=year)
+
+
+def scheme_code(written: str) -> str:
+    """Codes of schemes are in capitals: `cea` is CEA, lest units be there once under each."""
+    return clean(written).upper()
 
 
 def _text(written: str, what: str) -> str:

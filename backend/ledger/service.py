@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
@@ -39,6 +39,7 @@ from backend.ledger.domain import (
     Use,
     UsedAsset,
 )
+from backend.ledger.effects import Pair
 from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
@@ -48,7 +49,7 @@ from backend.ledger.repository.posting import LotRefused
 from backend.ledger.rulebook.domain import RuleKind, rulebook
 from backend.ledger.rulebook.repository import not_open, remember
 from backend.ledger.rulebook.service import without_paper
-from backend.ledger.rules import check_size, checked_account, checked_lot
+from backend.ledger.rules import check_size, checked_account, checked_lot, scheme_code
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -238,7 +239,9 @@ class LedgerService:
         scheme: str | None,
     ) -> Page[Lot]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await holdings.page_of_lots(session, principal, request, organisation_id, asset_class, scheme)
+            return await holdings.page_of_lots(
+                session, principal, request, organisation_id, asset_class, scheme and scheme_code(scheme)
+            )
 
     async def transfers(
         self,
@@ -281,6 +284,11 @@ class LedgerService:
         """Lots the caller may read; `shown`: lots of transfers or balances that the caller was shown already."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await holdings.lots(session, keys, None if shown else principal)
+
+    async def reserved(self, principal: Principal, pairs: Collection[Pair]) -> dict[Pair, int]:
+        """What is set aside of balances that the caller was shown, in tonnes."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.reserved(session, pairs)
 
     async def transfers_by_ids(self, principal: Principal, keys: Sequence[UUID]) -> dict[UUID, Transfer]:
         async with self.toolbox.database.read(principal.tenant_id) as session:

@@ -51,6 +51,8 @@ async def test_lots_are_judged_one_by_one(group: Group) -> None:
         "MISSING_TEXT",
         None,
     ]
+    otherwise = [a_lot(group.steel, "a", scheme=" ｃｅａ"), a_lot(group.steel, "j", 10, scheme="cea", serial=block)]
+    assert codes(await group.issue(*otherwise)) == ["LOT_ALREADY_ISSUED", "SERIAL_OVERLAP"]
     assert rows[2]["error"]["path"] == ["lots", "2", "serial"]
     assert "'a'" in rows[2]["error"]["message"]
     assert await group.held(group.steel) == {"2024-001": "1000", "a": "10", "c": "10", "i": "10"}
@@ -77,6 +79,7 @@ async def test_transfers_are_judged_in_order(group: Group) -> None:
         {"kind": "RETIRE", "legs": [used(group.steel, 1)]},
         use(group.steel, 1, "RETIRE", purpose=" "),
         {"kind": "TRANSFER", "legs": []},
+        {"kind": "REVERSE", "legs": []},
     ]
     payload = await group.manager.do("postTransfers", {"transfers": rows}, RESULTS)
     assert codes(payload["results"]) == [
@@ -91,8 +94,10 @@ async def test_transfers_are_judged_in_order(group: Group) -> None:
         "USE_NEEDS_BENEFICIARY",
         "PURPOSE_NEEDED",
         "WRONG_LEGS",
+        "MISSING_TEXT",
     ]
     assert payload["results"][3]["error"]["path"] == ["transfers", "3", "legs", "0", "quantity"]
+    assert payload["results"][-1]["error"]["path"] == ["transfers", "11", "transferId"]
     assert sorted(b["quantity"] for b in payload["balances"]) == ["0", "0"]
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from backend.kit.clock import REPORTING_ZONE, Clock
 from backend.kit.database import Database
+from backend.kit.errors import CodedError
 from backend.kit.toolbox import Services
+from tenants.commands import BAD_IDEMPOTENCY_KEY, Actor, Change, perform
 from tests.fixtures.ledger import POSTED, RESULTS, Group, a_lot, moved, used
 from tests.fixtures.world import Caller
 
@@ -179,6 +181,38 @@ async def test_reversal_races(group: Group) -> None:
     rows = Counter((p["results"][0]["error"] or {"code": "done"})["code"] for p in answers[16:])
     assert single + rows == {"done": 1, "ALREADY_REVERSED": 31}
     assert await sums(group) == {"HOLDING": 1000, "SURRENDERED": 0, "ISSUER": -1000}
+
+
+async def test_a_key_in_use_elsewhere_holds_up_nobody(group: Group) -> None:
+    """Who posts under a key that another transaction uses waits for it without a lock on what that one may want."""
+    await group.stock(group.steel)
+    move = {"legs": [moved(group.steel, group.cement, 30)]}
+    await group.manager.do("transferAssets", move, POSTED)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def fail(_: Change) -> None:
+        begun.set()
+        await go_on.wait()
+        raise BAD_IDEMPOTENCY_KEY(length=0)
+
+    async def other() -> None:
+        assert group.manager.principal is not None
+        toolbox, actor = group.world.services.toolbox, Actor(group.manager.principal, idempotency_key="one")
+        with pytest.raises(CodedError):
+            await perform(toolbox, actor, "transferAssets", None, type(None), fail)
+
+    first = asyncio.create_task(other())
+    await begun.wait()
+    second = asyncio.create_task(group.manager.do("transferAssets", move | {"idempotencyKey": "one"}, POSTED))
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2):
+            assert (await group.manager.do("transferAssets", move, POSTED))["errors"] == []
+    assert not second.done()
+    go_on.set()
+    await first
+    assert (await second)["errors"] == []
+    assert await rests(group) == {"CEMENT": 210, "STEEL": 790}
 
 
 @pytest.mark.parametrize("way", ["quick", "ordinary", "list", "row by row", "hold", "issue", "reversal"])

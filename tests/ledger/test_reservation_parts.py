@@ -46,9 +46,13 @@ async def test_part_by_part_until_used_up(group: Group) -> None:
     await seals.verify(group.world.owner, group.world.tenant_id)
     assert code(await group.surrender(group.steel, used(group.steel, 601))) == "INSUFFICIENT_BALANCE"
     wrong = await part(group, made, 251)
-    assert code(wrong) == "RESERVATION_PART"
+    assert (code(wrong), wrong["errors"][0]["path"]) == ("RESERVATION_PART", ["parts", "0", "quantity"])
+    beyond = await part(group, made, 1, parts=[{"leg": 7, "quantity": "1"}])
+    assert (code(beyond), beyond["errors"][0]["path"]) == ("UNKNOWN_LEG", ["parts", "0", "leg"])
     assert "Leg 0 has 250 t set aside and cannot be posted with 251 t" in wrong["errors"][0]["message"]
     assert code(await part(group, made, 0)) == "RESERVATION_PART"
+    twice = await part(group, made, 10, parts=[{"leg": 0, "quantity": "10"}, {"leg": 0, "quantity": "20"}])
+    assert (code(twice), twice["errors"][0]["path"]) == ("INVALID_INPUT", ["parts", "1", "leg"])
     rehearsed = await part(group, made, 100, dryRun=True)
     assert rehearsed["reservation"]["legs"] == [{"quantity": "400", "held": "150"}]
     assert await kept(group) == {"STEEL": (850, 250), "CEMENT": (150, 0)}

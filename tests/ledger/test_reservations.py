@@ -65,6 +65,13 @@ async def test_set_aside_then_posted(group: Group) -> None:
     again = await reserve(group, moved(group.steel, group.cement, 400), idempotencyKey="r")
     assert (again["replayed"], again["reservation"]["id"]) == (True, made["id"])
     assert (await kept(group))["STEEL"] == (1000, 400)
+    document = (
+        "query Q($o: ID!) { assetAccounts(organisationId: $o) { nodes { balances { nodes { quantity reserved } } } } "
+        "assetBalancesAsOf(organisationId: $o) { quantity reserved } }"
+    )
+    told = await group.manager.ask(document, o=group.steel)
+    assert told["assetAccounts"]["nodes"][0]["balances"]["nodes"] == [{"quantity": "1000", "reserved": "400"}]
+    assert told["assetBalancesAsOf"] == [{"quantity": "1000", "reserved": None}]
     done = await post(group, made["id"])
     assert done["transfer"]["legs"][0]["quantity"] == "400"
     assert await kept(group) == {"STEEL": (600, 0), "CEMENT": (400, 0)}
@@ -130,9 +137,8 @@ async def test_posted_in_part(group: Group) -> None:
     await group.stock(group.steel, 50, "2024-002")
     legs = (moved(group.steel, group.cement, 400), moved(group.steel, group.cement, 50, "2024-002"))
     made = (await reserve(group, *legs))["reservation"]
-    for parts in ([{"leg": 0, "quantity": "401"}], [{"leg": 2, "quantity": "1"}], [{"leg": 0, "quantity": "0"}] * 1):
-        wrong = await post(group, made["id"], *parts, dryRun=True)
-        assert code(wrong) == ("done" if parts[0]["quantity"] == "0" else "RESERVATION_PART")
+    for leg, quantity, told in ((0, "401", "RESERVATION_PART"), (2, "1", "UNKNOWN_LEG"), (0, "0", "done")):
+        assert code(await post(group, made["id"], {"leg": leg, "quantity": quantity}, dryRun=True)) == told
     none = [{"leg": 0, "quantity": "0"}, {"leg": 1, "quantity": "0"}]
     assert code(await post(group, made["id"], *none)) == "RESERVATION_PART"
     done = await post(group, made["id"], {"leg": 0, "quantity": "150"}, {"leg": 1, "quantity": "0"})

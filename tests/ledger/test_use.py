@@ -147,3 +147,15 @@ async def test_rehearsal_writes_nothing(group: Group) -> None:
     assert shown["balances"][0]["quantity"] == "600"
     assert shown["transfer"]["recordedAt"] is None
     assert await group.held(group.steel) == {"2024-001": "1000"}
+
+
+async def test_a_rehearsal_tells_of_its_key_what_would_be_told(group: Group) -> None:
+    await group.stock(group.steel)
+    shown = await group.surrender(group.steel, used(group.steel, 400), dryRun=True, idempotencyKey="k")
+    done = await group.surrender(group.steel, used(group.steel, 400), idempotencyKey="k")
+    assert (shown["replayed"], done["replayed"]) == (False, False)
+    again = await group.surrender(group.steel, used(group.steel, 400), dryRun=True, idempotencyKey="k")
+    assert (again["replayed"], again["transfer"]) == (True, done["transfer"])
+    other = await group.surrender(group.steel, used(group.steel, 300), dryRun=True, idempotencyKey="k")
+    assert other["errors"][0]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert await group.held(group.steel) == {"2024-001": "600"}

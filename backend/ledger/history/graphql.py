@@ -114,7 +114,7 @@ class Queries:
         key = key_of(organisation_id, "Organisation", "organisationId")
         service = info.context.use(HistoryService)
         found = await service.balances(info.context.principal, key, effective_on, known_at, below=below, zero=zero)
-        return [LotBalance.of(balance) for balance in found]
+        return [LotBalance.of(balance, past=True) for balance in found]
 
     @query(_READ)
     async def asset_closed_through(self, info: Info) -> date | None:

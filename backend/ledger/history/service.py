@@ -20,7 +20,7 @@ from backend.ledger.history.domain import Certainty, traced
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
 from backend.ledger.repository.transfers import transfers
-from backend.ledger.rules import needed
+from backend.ledger.rules import needed, scheme_code
 from backend.ledger.seals import SETTLED
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
@@ -98,7 +98,12 @@ class HistoryService:
                 raise FORBIDDEN(permission=(Permission.ASSET_MANAGE,))
             last = await closings.closed_through(change.unit)
             if given.through >= self.toolbox.clock.today() or (last is not None and given.through <= last):
-                raise codes.CLOSING_DAY(path=("through",), through=given.through.isoformat(), last=str(last or "-"))
+                raise codes.CLOSING_DAY(
+                    path=("through",),
+                    through=given.through.isoformat(),
+                    last=str(last or "none"),
+                    last_zh=str(last or "无"),
+                )
             await closings.close(change.unit, given.through, reason)
             made = ClosedPeriod(given.through)
             await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=made)
@@ -132,7 +137,7 @@ class HistoryService:
     async def unit_life(self, principal: Principal, scheme: str, prefix: str, number: int) -> UnitLife | None:
         """None when no lot that the caller may know of holds the number."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            key = await repository.lot_of_unit(session, clean(scheme), clean(prefix), number)
+            key = await repository.lot_of_unit(session, scheme_code(scheme), clean(prefix), number)
             lot = (await holdings.lots(session, [key], principal)).get(key) if key is not None else None
             if lot is None:
                 return None

@@ -14,6 +14,7 @@ from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain import Account, AssetClass, Balance, HeldAsset, Lot, Use, UsedAsset
+from backend.ledger.effects import Pair
 from backend.ledger.repository.names import account_of, lot_of
 from backend.ledger.tables import asset_account, asset_balance, asset_lot
 from tenants.access import Permission, Principal, within
@@ -47,6 +48,22 @@ CROSS JOIN LATERAL (
 ) b
 ORDER BY b.account_id, b.lot_id
 """
+
+
+_RESERVED: Final = """
+SELECT b.account_id, b.lot_id, b.reserved_t
+FROM unnest(CAST(:accounts AS uuid[]), CAST(:lots AS uuid[])) AS asked (account_id, lot_id)
+CROSS JOIN LATERAL (
+  SELECT * FROM asset_balance b
+  WHERE b.account_id = asked.account_id AND b.lot_id = asked.lot_id AND b.reserved_t > 0 OFFSET 0
+) b
+"""
+
+
+async def reserved(session: ReadSession, pairs: Collection[Pair]) -> dict[Pair, int]:
+    """What is set aside of balances, where it is anything."""
+    arguments = {"accounts": [account for account, _ in pairs], "lots": [lot for _, lot in pairs]}
+    return {(r.account_id, r.lot_id): int(r.reserved_t) for r in await session.rows(_RESERVED, arguments)}
 
 
 async def pages_of_balances(

@@ -45,6 +45,11 @@ RESERVATION_PART = rule(
     en="Leg {leg} has {reserved} t set aside and cannot be posted with {part} t; post 1 t or more of some leg.",
     zh="第 {leg} 条分录尚预留 {reserved} 吨，不能登记 {part} 吨；至少须登记 1 吨。",
 )
+UNKNOWN_LEG = rule(
+    "UNKNOWN_LEG",
+    en="There is no leg {leg}; the reservation's legs are numbered from 0 to {last}.",
+    zh="不存在第 {leg} 条分录；该预留的分录编号为 0 至 {last}。",
+)
 RESERVATION_OF_OFFSET = rule(
     "RESERVATION_OF_OFFSET",
     en="The reservation belongs to an offset surrender and ends with it; decide or withdraw that instead.",

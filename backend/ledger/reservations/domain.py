@@ -147,9 +147,7 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
         raise codes.RESERVATION_KIND(path=("kind",), aim=new.aim)
     if new.expires_at is not None and new.expires_at <= now:
         raise codes.RESERVATION_DEADLINE(path=("expiresAt",), expires_at=new.expires_at.isoformat())
-    given = (new.beneficiary_id, new.for_year, new.purpose, new.evidence)
-    order = checked_order(Order(new.kind or TransferKind.CANCEL, new.legs, *given), today)
-    for number, leg in enumerate(order.legs):
+    for number, leg in enumerate(new.legs):
         if leg.source.market:
             raise posting_codes.WRONG_DESTINATION(
                 path=("legs", str(number), "source"),
@@ -157,6 +155,15 @@ def checked(new: NewReservation, now: datetime, today: date) -> tuple[NewReserva
                 need="units are set aside in an organisation's account, not in the market",
                 need_zh="只能在组织账户而非市场中预留",
             )
+        if leg.destination is not None and not pending:
+            raise posting_codes.WRONG_DESTINATION(
+                path=("legs", str(number), "destination"),
+                kind=new.aim,
+                need="the units stay where they are, so no destination is named",
+                need_zh="资产留在原账户，不应指定去向",
+            )
+    given = (new.beneficiary_id, new.for_year, new.purpose, new.evidence)
+    order = checked_order(Order(new.kind or TransferKind.CANCEL, new.legs, *given), today)
     return replace(new, legs=order.legs, purpose=order.purpose, evidence=order.evidence), order
 
 
@@ -198,11 +205,14 @@ def check_active(found: Reservation, now: datetime, *, to_post: bool) -> None:
 
 
 def quantities(found: Reservation, parts: Mapping[int, int]) -> tuple[int, ...]:
-    """What is posted of each leg: its part, else all that is left of it. Errors: RESERVATION_PART."""
-    for number, part in parts.items():
-        most = found.legs[number].left_t if 0 <= number < len(found.legs) else 0
+    """What is posted of each leg: its part, else all that is left of it. Errors: UNKNOWN_LEG, RESERVATION_PART."""
+    for row, (number, part) in enumerate(parts.items()):
+        if not 0 <= number < len(found.legs):
+            raise codes.UNKNOWN_LEG(path=("parts", str(row), "leg"), leg=number, last=len(found.legs) - 1)
+        most = found.legs[number].left_t
         if not 0 <= part <= most:
-            raise codes.RESERVATION_PART(path=("parts",), leg=number, part=part, reserved=most)
+            path = ("parts", str(row), "quantity")
+            raise codes.RESERVATION_PART(path=path, leg=number, part=part, reserved=most)
     wanted = tuple(parts.get(number, leg.left_t) for number, leg in enumerate(found.legs))
     if not any(wanted):
         raise codes.RESERVATION_PART(path=("parts",), leg=0, part=0, reserved=found.legs[0].left_t)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from backend.kit.errors import INVALID_INPUT
 from backend.kit.graphql.fields import mutation, query
 from backend.kit.graphql.nodes import Node, key_of, to_id
 from backend.kit.graphql.pages import Connection
@@ -168,7 +169,16 @@ class PostReservationInput(MutationInput):
 
     def command(self) -> PostReservation:
         key = key_of(self.reservation_id, "AssetReservation", "reservationId")
-        return PostReservation(key, {part.leg: part.quantity for part in self.parts}, self.final)
+        parts: dict[int, int] = {}
+        for number, part in enumerate(self.parts):
+            if part.leg in parts:
+                raise INVALID_INPUT(
+                    path=("parts", str(number), "leg"),
+                    reason=f"Leg {part.leg} is named twice; give one quantity for each leg.",
+                    reason_zh=f"第 {part.leg} 条分录重复；每条分录只能给出一个数量。",
+                )
+            parts[part.leg] = part.quantity
+        return PostReservation(key, parts, self.final)
 
 
 @input_type

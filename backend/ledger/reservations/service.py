@@ -78,8 +78,8 @@ class ReservationService:
         """Post the transfer a reservation was for, in full or in part; what is left over after the final one is free
         again.
 
-        Errors: UNKNOWN_RESERVATION, RESERVATION_ENDED, RESERVATION_EXPIRED, RESERVATION_STAYS, RESERVATION_PART,
-        FORBIDDEN, those of posting.
+        Errors: UNKNOWN_RESERVATION, RESERVATION_ENDED, RESERVATION_EXPIRED, RESERVATION_STAYS, UNKNOWN_LEG,
+        RESERVATION_PART, FORBIDDEN, those of posting.
         """
 
         async def work(change: Change) -> PostedReservation:

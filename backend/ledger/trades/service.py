@@ -31,7 +31,7 @@ from backend.ledger.posting import post_within, require_manager
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import known_market
-from backend.ledger.rules import check_size, checked_order
+from backend.ledger.rules import check_size, checked_order, scheme_code
 from backend.ledger.service import LedgerService, must_exist
 from backend.ledger.trades import repository
 from backend.ledger.trades.costs import CostMethod, Costs, costs
@@ -200,7 +200,7 @@ class TradeService:
         Errors: TOO_MANY_ROWS, BAD_MONEY, PRICE_TAKEN, MISSING_TEXT, EFFECTIVE_IN_FUTURE, FORBIDDEN.
         """
         check_size(len(days), "prices")
-        named, said = clean(scheme), tidy(source)
+        named, said = scheme_code(scheme), tidy(source)
         for what, text in (("scheme", named), ("source", said)):
             if not text:
                 raise codes.MISSING_TEXT(path=(what,), what=what)
@@ -233,10 +233,10 @@ class TradeService:
             await require(session, principal, Permission.ASSET_READ, organisation_id)
             if not await names.organisations(session, [organisation_id]):
                 raise not_found("Organisation", organisation_id)
-            flows = await repository.flows(session, clean(scheme), day)
-            close = await repository.last_close(session, clean(scheme), day)
+            flows = await repository.flows(session, scheme_code(scheme), day)
+            close = await repository.last_close(session, scheme_code(scheme), day)
         own = costs(flows, method).get(organisation_id, Costs())
-        return TradingResult(organisation_id, clean(scheme), method, day, own, close)
+        return TradingResult(organisation_id, scheme_code(scheme), method, day, own, close)
 
     async def trades(self, principal: Principal, request: PageRequest, organisation_id: UUID | None) -> Page[Trade]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
@@ -248,7 +248,7 @@ class TradeService:
 
     async def prices(self, principal: Principal, request: PageRequest, scheme: str | None) -> Page[Close]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await repository.page_of_prices(session, request, scheme and clean(scheme))
+            return await repository.page_of_prices(session, request, scheme and scheme_code(scheme))
 
 
 async def _check_open(change: Change, own: Account, other: Account | None) -> None:
