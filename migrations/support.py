@@ -13,18 +13,33 @@ def run(*statements: str) -> None:
         op.get_bind().exec_driver_sql(statement)
 
 
+def said(function: str) -> str:
+    """The definition of a function as it stands."""
+    # By name, and not by `::regproc`: the driver keeps the statement with the key of a function that was dropped since.
+    asked = f"SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = '{function}'"  # noqa: S608 - a constant
+    definition: str = op.get_bind().exec_driver_sql(asked).scalar_one()
+    return definition
+
+
+def span(function: str, first: str, end: str) -> str:
+    """What a function says from one text up to another."""
+    _, found, rest = said(function).partition(first)
+    passage, ended, _ = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{function} does not say {first} and then {end}")
+    return first + passage
+
+
 def amend(function: str, *changes: tuple[str, str], drop: bool = False) -> None:
     """Let a function say something else in places, each of which it must have said so far. `drop` it first, where
     what it takes changes; then its grants have to be given anew.
     """
-    # By name, and not by `::regproc`: the driver keeps the statement with the key of a function that was dropped since.
-    asked = f"SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = '{function}'"  # noqa: S608 - a constant
-    said: str = op.get_bind().exec_driver_sql(asked).scalar_one()
+    text = said(function)
     for was, becomes in changes:
-        if was not in said:
+        if was not in text:
             raise ValueError(f"{function} does not say {was}")
-        said = said.replace(was, becomes)
-    run(*([f"DROP FUNCTION {function}"] if drop else []), said)
+        text = text.replace(was, becomes)
+    run(*([f"DROP FUNCTION {function}"] if drop else []), text)
 
 
 def protect(table: str, *, writes: str = "", tenant_column: str = "tenant_id", worker: str | None = None) -> None:

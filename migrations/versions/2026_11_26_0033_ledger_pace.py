@@ -6,7 +6,7 @@ by its key alone.
 
 from __future__ import annotations
 
-from migrations.support import amend, run
+from migrations.support import amend, run, span
 
 revision = "0033"
 down_revision = "0032"
@@ -34,27 +34,7 @@ def upgrade() -> None:
         ("covered boolean; wanted bigint; met bigint;", "covered boolean; met bigint;"),
         ("unnest(l_from || l_to, l_lot || l_lot) AS k (account, lot)", "unnest(b_account, b_lot) AS k (account, lot)"),
         (
-            """SELECT bool_and(issuing OR quantity_t - reserved_t >= debit), count(*), min(sides),
-                 array_agg(after ORDER BY n, account, lot)
-          INTO covered, met, wanted, quantities
-          FROM (
-            SELECT k.account, k.lot, k.debit, k.sides, b.issuing, b.quantity_t, b.reserved_t, u.n,
-                   (b.quantity_t + sum(u.amount) OVER (PARTITION BY k.account, k.lot ORDER BY u.n))::bigint AS after
-            FROM (
-              SELECT account, lot, sum(debit) AS debit, array_agg(n ORDER BY n) AS postings,
-                     array_agg(amount ORDER BY n) AS amounts, sum(count(*)) OVER () AS sides
-              FROM (
-                SELECT n, account, lot, sum(debit) AS debit, (sum(credit) - sum(debit))::bigint AS amount FROM (
-                  SELECT unnest(l_posting), unnest(l_from), unnest(l_lot), unnest(l_quantity), 0
-                  UNION ALL SELECT unnest(l_posting), unnest(l_to), unnest(l_lot), 0, unnest(l_quantity))
-                  AS side (n, account, lot, debit, credit)
-                GROUP BY 1, 2, 3) side
-              GROUP BY 1, 2 ORDER BY 1, 2) k
-            CROSS JOIN LATERAL (
-              SELECT * FROM asset_balance b
-              WHERE b.tenant_id = for_tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b
-            CROSS JOIN LATERAL unnest(k.postings, k.amounts) AS u (n, amount)) AS locked;
-          IF met IS DISTINCT FROM wanted THEN""",
+            span("ledger_commit", "SELECT bool_and(", "IF met IS"),
             """SELECT bool_and(b.issuing OR b.quantity_t - b.reserved_t >= k.debit), count(*),
                  array_agg(b.quantity_t ORDER BY k.n)
           INTO covered, met, quantities
@@ -62,8 +42,9 @@ def upgrade() -> None:
           CROSS JOIN LATERAL (
             SELECT issuing, quantity_t, reserved_t FROM asset_balance b
             WHERE b.tenant_id = for_tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b;
-          IF met IS DISTINCT FROM cardinality(b_account) THEN""",
+          """,
         ),
+        ("IF met IS DISTINCT FROM wanted THEN", "IF met IS DISTINCT FROM cardinality(b_account) THEN"),
         (
             "WITH t AS (",
             """quantities := ARRAY(SELECT quantities[balance] + change FROM unnest(q_balance, q_change)

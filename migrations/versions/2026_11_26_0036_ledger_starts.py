@@ -6,33 +6,10 @@ what it does between its first lock and its commit.
 
 from __future__ import annotations
 
-from migrations.support import amend
+from migrations.support import amend, span
 
 revision = "0036"
 down_revision = "0035"
-
-
-# Where a list locks its balances, judges them and tells them.
-LOOK = """SELECT bool_and(issuing OR quantity_t - reserved_t >= debit), count(*), min(keys),
-                 array_agg(quantity_t + credit - debit ORDER BY account, lot)
-          INTO covered, met, wanted, after
-          FROM (
-            SELECT k.*, b.issuing, b.quantity_t, b.reserved_t
-            FROM (SELECT account, lot, sum(debit)::bigint AS debit, sum(credit)::bigint AS credit,
-                         count(*) OVER () AS keys
-                  FROM (SELECT unnest(l_from), unnest(l_lot), unnest(l_quantity), 0::bigint
-                        UNION ALL SELECT unnest(l_to), unnest(l_lot), 0::bigint, unnest(l_quantity))
-                    AS side (account, lot, debit, credit)
-                  GROUP BY 1, 2 ORDER BY 1, 2) k
-            CROSS JOIN LATERAL (
-              SELECT * FROM asset_balance b
-              WHERE b.tenant_id = for_tenant AND b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b) AS locked;
-          IF met IS DISTINCT FROM wanted THEN
-            RAISE EXCEPTION 'a list needs balances that are not there yet' USING ERRCODE = 'TH006';
-          END IF;
-          IF NOT covered OR t_kind @> '{REVERSE}' THEN
-            RAISE EXCEPTION 'a list with a transfer that needs judging by itself' USING ERRCODE = 'TH005';
-          END IF;"""
 
 
 def upgrade() -> None:
@@ -105,13 +82,7 @@ def _legs() -> None:
         ("last_number bigint; last_hash bytea; short record;", "short record;"),
         # The seal that is the last and the one to come, in one statement. What is raised after it undoes it.
         (
-            """SELECT s.number, s.hash,
-                 (SELECT max(c.through) FROM asset_closing c WHERE c.tenant_id = tenant),
-                 EXISTS (SELECT FROM account_state a WHERE a.tenant_id = tenant AND a.state <> 'OPEN')
-          INTO last_number, last_hash, closed_through, some_shut
-          FROM (VALUES (1)) AS one
-          LEFT JOIN LATERAL (SELECT number, hash FROM asset_seal
-                             WHERE tenant_id = tenant ORDER BY number DESC LIMIT 1) s ON true;""",
+            span("asset_legs_post", "SELECT s.number, s.hash,", "\n          IF first_day <= closed_through"),
             """INSERT INTO asset_seal (tenant_id, number, sealed_at, transfer_ids, leaves, previous, hash)
           SELECT tenant, next.number, at, ids, with_leaves, next.previous, sha256(convert_to(concat_ws('|',
             'seal', next.number, encode(next.previous, 'hex'), ledger_micros(at), cardinality(ids),
@@ -128,38 +99,8 @@ def _legs() -> None:
           INTO closed_through, some_shut;""",
         ),
         # Asked for itself, this is no statement; with the look beside it, it is one each time.
-        (
-            """IF some_shut AND EXISTS (
-            SELECT FROM new_legs l
-            CROSS JOIN LATERAL (
-              SELECT DISTINCT ON (s.account_id) s.state FROM account_state s
-              WHERE s.tenant_id = l.tenant_id AND s.account_id IN (l.from_account_id, l.to_account_id)
-              ORDER BY s.account_id, s.number DESC) AS last
-            WHERE last.state <> 'OPEN') THEN
-            -- A serialization failure: who asked before the state was set asks again, and is told the reason.
-            RAISE EXCEPTION 'units move between open accounts only' USING ERRCODE = '40001';
-          END IF;
-          last_number := coalesce(last_number, 0);
-          last_hash := coalesce(last_hash, sha256(convert_to('tanheng ledger ' || tenant, 'UTF8')));
-          INSERT INTO asset_seal (tenant_id, number, sealed_at, transfer_ids, leaves, previous, hash)
-          VALUES (tenant, last_number + 1, at, ids, with_leaves, last_hash, sha256(convert_to(concat_ws('|',
-            'seal', last_number + 1, encode(last_hash, 'hex'), ledger_micros(at), cardinality(ids),
-            encode(sha256(with_leaves), 'hex')), 'UTF8')));
-          RETURN NULL;""",
-            """IF some_shut THEN
-            IF EXISTS (
-              SELECT FROM new_legs l
-              CROSS JOIN LATERAL (
-                SELECT DISTINCT ON (s.account_id) s.state FROM account_state s
-                WHERE s.tenant_id = l.tenant_id AND s.account_id IN (l.from_account_id, l.to_account_id)
-                ORDER BY s.account_id, s.number DESC) AS last
-              WHERE last.state <> 'OPEN') THEN
-              -- A serialization failure: who asked before the state was set asks again, and is told the reason.
-              RAISE EXCEPTION 'units move between open accounts only' USING ERRCODE = '40001';
-            END IF;
-          END IF;
-          RETURN NULL;""",
-        ),
+        ("IF some_shut AND EXISTS (", "IF some_shut THEN IF EXISTS ("),
+        (span("asset_legs_post", "last_number := coalesce(", "RETURN NULL;"), "END IF;\n          "),
     )
     amend(
         "asset_seal_in_time",
@@ -175,16 +116,17 @@ def _legs() -> None:
 
 
 def _list() -> None:
+    look = span("ledger_commit_list", "SELECT bool_and(", "\n\n          IF cardinality(t_kind)")
     amend(
         "ledger_commit_list",
-        (f"{LOOK}\n\n          IF cardinality(t_kind)", "IF cardinality(t_kind)"),
+        (f"{look}\n\n          IF cardinality(t_kind)", "IF cardinality(t_kind)"),
         ("), audited AS (\n            INSERT INTO audit_event", ")\n          INSERT INTO audit_event"),
         (
             "AS n\n          )\n          INSERT INTO asset_leg",
             f"""AS n;
 
           -- Transfers and events meet nobody. From here to the commit those wait who touch one of the balances.
-          {LOOK}
+          {look}
           INSERT INTO asset_leg""",
         ),
     )
