@@ -132,6 +132,36 @@ async def test_held_units_are_not_spent_by_any_way(group: Group, way: str) -> No
     assert (await kept(group))["CEMENT"] == (400, 300)
 
 
+async def test_who_posts_and_waits_for_a_new_balance_has_locked_no_other(group: Group) -> None:
+    """A balance that somebody else is making is waited for before those that are there are locked: so no circle."""
+    await group.stock(group.steel)
+    await group.stock(group.head, 10, "2024-002")
+    made = (await reserve(group, moved(group.steel, group.head, 100)))["reservation"]
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def makes_it(unit: UnitOfWork) -> None:
+        await unit.execute(
+            "INSERT INTO asset_balance (tenant_id, account_id, lot_id, issuing) SELECT a.tenant_id, a.id, l.id, false "
+            "FROM asset_account a JOIN organisation o ON o.id = a.organisation_id AND o.code = 'HD' "
+            "JOIN asset_lot l ON l.issue_reference = '2024-001'"
+        )
+        begun.set()
+        await go_on.wait()
+
+    first = asyncio.create_task(group.world.owner.write(group.world.tenant_id, makes_it))
+    await begun.wait()
+    second = asyncio.create_task(post(group, made["id"]))
+    await asyncio.sleep(0.3)
+    async with asyncio.timeout(3):
+        await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, POSTED)
+    assert not second.done()
+    go_on.set()
+    await first
+    assert code(await second) == "done"
+    held = {organisation: await group.held(organisation) for organisation in (group.steel, group.cement, group.head)}
+    assert [x["2024-001"] for x in held.values()] == ["899", "1", "100"]
+
+
 async def test_posted_in_part(group: Group) -> None:
     await group.stock(group.steel)
     await group.stock(group.steel, 50, "2024-002")

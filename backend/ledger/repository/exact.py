@@ -1,4 +1,4 @@
-"""Balances locked for a posting that names their versions or cuts what they hold."""
+"""Balances locked before a posting that names their versions, cuts what they hold, or frees what it posts."""
 
 from __future__ import annotations
 

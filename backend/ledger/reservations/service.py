@@ -19,6 +19,7 @@ from backend.ledger.domain import Order, TransferKind
 from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import books_of, post_within, require_manager
+from backend.ledger.repository import exact
 from backend.ledger.reservations import codes, domain, repository
 from backend.ledger.reservations.domain import (
     NewReservation,
@@ -156,10 +157,10 @@ async def reserve_within(change: Change, new: NewReservation, order: Order) -> R
         # Now, for it holds its part of the limit; posting judges again, by what holds then.
         plan = await judge_one(change, plan)
     held = await held_to(change, [order], [plan], books)
-    (exact,), books = held.plans, held.books
-    if isinstance(exact, CodedError):
-        raise exact
-    made = domain.reserved(new, exact)
+    (found,), books = held.plans, held.books
+    if isinstance(found, CodedError):
+        raise found
+    made = domain.reserved(new, found)
     outcome = await repository.reserve(change, made)
     if isinstance(outcome, Short):
         raise _short(made, outcome, books)
@@ -176,6 +177,10 @@ async def post_reserved(
         assert found.beneficiary_id is not None, "a surrender names whom it serves"
         assert found.for_year is not None, "a surrender names its year"
         await take_turn(change, found.beneficiary_id, found.for_year)
+    # To free and to post are two statements, and the second makes balances that are missing: here they are made, which
+    # may have to wait for others who make them, before any that is there is locked.
+    sides = ((side, leg.lot_id) for leg in found.legs for side in (leg.source, leg.destination))
+    await exact.hold(change, {(side.id, lot_id) for side, lot_id in sides if side is not None})
     if wanted is None:
         await end_within(change, Ending(found.id, ReservationState.POSTED, transfer_id))
     elif not await repository.part(change, found, transfer_id, wanted):
