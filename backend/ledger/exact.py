@@ -16,12 +16,12 @@ from backend.ledger.cuts import domain as cutting
 from backend.ledger.cuts import repository as cuts
 from backend.ledger.cuts.repository import cut_into
 from backend.ledger.domain import AccountKind, Leg, LegOrder, Lot, LotRef, NamedLot, Order, Transfer, TransferKind
+from backend.ledger.effects import Pair
 from backend.ledger.repository import exact, holdings, posting
 from backend.ledger.rules import Books, short_on
 from tenants.commands import STALE_VERSION, Change
 
 Plan = Transfer | CodedError
-Pair = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
+from backend.ledger.effects import Pair
 from tenants.commands import Change
 
 _HOLD: Final = "SELECT account_id, lot_id, version FROM ledger_hold($1::uuid[], $2::uuid[])"
 
 
-async def hold(change: Change, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], UUID]:
+async def hold(change: Change, pairs: Collection[Pair]) -> dict[Pair, UUID]:
     """Lock the balances of these accounts and lots, in the order of every posting; the version of each."""
     driver = await change.unit.driver()
     rows = await driver.fetch(_HOLD, [account for account, _ in pairs], [lot for _, lot in pairs])

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from asyncpg.exceptions import PostgresError
 
-from backend.kit.database import sqlstate
+from backend.kit.database import UnitOfWork, sqlstate
 from backend.ledger.domain import Account, Balance, Lot, Transfer, TransferKind
 from backend.ledger.effects import Pair, effects_of
+from backend.ledger.repository import holdings
 from tenants.commands import Change
 
 _ROWS: Final = "posting, refusal, leg, account_id, lot_id, quantity_t, day, recorded_at"
@@ -36,10 +37,6 @@ SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::
 """
 _SHORT_DAY: Final = """
 SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
-"""
-_RESERVED: Final = """
-SELECT b.reserved_t FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (account, lot, n)
-JOIN asset_balance b ON b.account_id = k.account AND b.lot_id = k.lot ORDER BY k.n
 """
 _NOT_THERE: Final = "TH006"
 _ISSUE: Final = """
@@ -146,22 +143,20 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
         if row["posting"] is not None
     ]
     balances = [Balance(row["account_id"], row["lot_id"], row["quantity_t"]) for row in rows if row["posting"] is None]
-    return Posted(await _with_reserved(driver, refused, transfers), balances, rows[-1]["recorded_at"])
+    return Posted(await _with_reserved(change.unit, refused, transfers), balances, rows[-1]["recorded_at"])
 
 
-async def _with_reserved(driver: Any, refused: Sequence[Refused], plans: Sequence[Transfer]) -> list[Refused]:
+async def _with_reserved(unit: UnitOfWork, refused: Sequence[Refused], plans: Sequence[Transfer]) -> list[Refused]:
     """A reversal is hindered by what moved on or by what is set aside; the balances are locked and can be asked."""
     short = {
-        r.index: plans[r.index].legs[r.leg]
+        r.index: (plans[r.index].legs[r.leg].source.id, plans[r.index].legs[r.leg].lot_id)
         for r in refused
         if r.leg is not None and r.day is None and plans[r.index].kind is TransferKind.REVERSE
     }
     if not short:
         return list(refused)
-    legs = list(short.values())
-    rows = await driver.fetch(_RESERVED, [leg.source.id for leg in legs], [leg.lot_id for leg in legs])
-    aside = {index: row["reserved_t"] for index, row in zip(short, rows, strict=True)}
-    return [replace(r, reserved_t=aside.get(r.index, 0)) for r in refused]
+    aside = await holdings.reserved(unit, set(short.values()))
+    return [replace(r, reserved_t=aside.get(short[r.index], 0)) if r.index in short else r for r in refused]
 
 
 async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[Landed | None]:
