@@ -26,7 +26,7 @@ help: ## list the verbs
 setup: .venv/.ready .venv/.graphiql ## make .venv and bring GraphiQL; every other verb does it when needed
 
 demo: setup ## load two groups through the API, consolidate them, print the verdicts, keep serving (NO_SERVE=1 ends)
-	@$(BIN)/tanheng demo $(if $(NO_SERVE),--no-serve)
+	@$(BIN)/tanheng demo $(if $(NO_SERVE),--no-serve) $(if $(PORT),--port $(PORT))
 
 test: setup ## run the tests; the last lines say which servers' tests were left out, if any
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -40,7 +40,7 @@ check: setup ## linters, types, import contracts, fresh SDL, migrations match ta
 	@$(BIN)/tanheng db check
 
 serve: setup ## start the API with an embedded worker
-	@$(BIN)/tanheng serve
+	@$(BIN)/tanheng serve $(if $(PORT),--port $(PORT))
 
 worker: setup ## start a job worker of its own
 	@$(BIN)/tanheng worker

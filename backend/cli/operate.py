@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from datetime import timedelta
 from typing import Annotated
@@ -37,14 +38,29 @@ def serve(
     with_worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run jobs inside this process.")] = True,
 ) -> None:
     """Serve the GraphQL API (and GraphiQL at /graphiql); jobs run inside unless BROKER_URL or --no-worker says else."""
-    logs.configure(LogSettings().log)
-    found = databases()
-    if found.embedded:
-        bring_up(found)
-    run_api(found, host, port, with_worker=with_worker)
+    # Before anything is started, so that an address in use is said at once.
+    with _bound(host, port) as address:
+        logs.configure(LogSettings().log)
+        found = databases()
+        if found.embedded:
+            bring_up(found)
+        _run_api(found, address, host, port, with_worker=with_worker)
 
 
-def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """The address taken, and not listened on yet: who meets an open port may rely on what is behind it."""
+    address = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address.bind((host, port))
+    except OSError as error:
+        address.close()
+        console.print(f"Nothing can listen on {host}:{port}: {error.strerror}. Name another --port, or --host.")
+        raise typer.Exit(1) from error
+    return address
+
+
+def _run_api(found: Databases, address: socket.socket, host: str, port: int, *, with_worker: bool) -> None:
     """Serve until interrupted."""
     beside = WorkerThread(lambda: _worker(found)) if with_worker else None
     # Files go to the address this process listens on, unless the address that clients see was given.
@@ -52,7 +68,8 @@ def run_api(found: Databases, host: str, port: int, *, with_worker: bool) -> Non
     objects = open_objects(Clock(), None if given else f"http://{host}:{port}")
     application = create_app(Parts(found.open_app(), beside, IdentitySettings(), objects))
     structlog.get_logger().info("serving", url=f"http://{host}:{port}", graphiql=f"http://{host}:{port}/graphiql")
-    uvicorn.run(application, host=host, port=port, log_level="warning", loop="uvloop", http="httptools")
+    config = uvicorn.Config(application, log_level="warning", loop="uvloop", http="httptools")
+    uvicorn.Server(config).run(sockets=[address])
 
 
 def worker() -> None:

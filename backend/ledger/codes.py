@@ -52,6 +52,11 @@ UNKNOWN_LOT = invalid(
     en="There is no lot {lot}; name an issued one by its id, or by scheme and issue reference.",
     zh="批次 {lot} 不存在；请以标识，或以机制与签发编号指定已签发的批次。",
 )
+LOT_CUT = invalid(
+    "LOT_CUT",
+    en="Lot {lot} was split or merged; in its place there are now {parts}. Name one of these.",
+    zh="批次 {lot} 已拆分或合并，现由 {parts} 取代；请指定其中之一。",
+)
 UNKNOWN_ACCOUNT = invalid(
     "UNKNOWN_ACCOUNT",
     en="There is no account {account}, or you may not see it; name one by its id, or by organisation and code.",
@@ -101,6 +106,11 @@ ORIGIN_DOES_NOT_FIT = invalid(
     "ORIGIN_DOES_NOT_FIT",
     en="A lot of class {asset_class} cannot have the origin {origin}; it can have {fitting}.",
     zh="资产类别 {asset_class} 的来源不能为 {origin}，可为 {fitting}。",
+)
+CLASS_DOES_NOT_FIT = invalid(
+    "CLASS_DOES_NOT_FIT",
+    en="The scheme {scheme} issues {fitting}, not {asset_class}.",
+    zh="机制 {scheme} 签发的是{fitting}，而非{asset_class}。",
 )
 ALREADY_REVERSED = conflict(
     "ALREADY_REVERSED",
@@ -205,8 +215,8 @@ EFFECTIVE_IN_FUTURE = rule(
 )
 PERIOD_CLOSED = rule(
     "PERIOD_CLOSED",
-    en="The days up to {through} are closed; {day} is one of them. Post with a later day, and say in the purpose why.",
-    zh="截至 {through} 的期间已关账，{day} 在其中；请以之后的日期登记，并在用途中说明原因。",
+    en="The days up to {through} are closed; {day} is one of them. Enter it with a later day and its papers.",
+    zh="截至 {through} 的期间已关账，{day} 在其中；请以之后的日期登记，并附证据。",
 )
 CLOSING_DAY = rule(
     "CLOSING_DAY",

@@ -335,6 +335,20 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferFilter:
+    """Which transfers are asked for; `organisation_id`: those that touch its accounts or serve it. Days are those of
+    effect, both ends included.
+    """
+
+    organisation_id: UUID | None = None
+    lot_id: UUID | None = None
+    kind: TransferKind | None = None
+    for_year: int | None = None
+    effective_from: date | None = None
+    effective_through: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """Units of a lot that rest in an account; `version` names what last touched them, unless they are of the past."""
 

@@ -134,7 +134,7 @@ async def _cut(
     whole = cutting.serial_of(lot)
     if parts == [(whole.first, whole.last)]:
         return {(whole.first, whole.last): lot}
-    blocks = cutting.blocks(lot, parts)
+    blocks = cutting.blocks(lot, parts, "serials")
     account = (await cuts.resting(change.unit, [lot.id])).get(lot.id)
     if account is None or any(leg.source.id != account.id for leg in legs):
         raise cutting.not_whole(lot)

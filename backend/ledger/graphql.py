@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import Payload
 from backend.kit.graphql.types import object_type
 from backend.kit.pages import PageRequest
+from backend.ledger.domain import TransferFilter
 from backend.ledger.graphql_enums import AssetClass, TransferKind
 from backend.ledger.graphql_inputs import (
     CancelAssetsInput,
@@ -165,18 +167,29 @@ class Queries:
         self,
         info: Info,
         organisation_id: OfOrganisation = None,
+        lot_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only what moved this lot.")] = None,
         kind: Annotated[TransferKind | None, strawberry.argument(description="Only transfers of this kind.")] = None,
         for_year: OfYear = None,
+        effective_from: Annotated[
+            date | None, strawberry.argument(description="Only what takes effect on this day or later.")
+        ] = None,
+        effective_through: Annotated[
+            date | None, strawberry.argument(description="Only what takes effect on this day or earlier.")
+        ] = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[AssetTransfer]:
-        """Transfers, the latest first; of an organisation: those that touch its accounts or serve it."""
-        page = await info.context.use(LedgerService).transfers(
-            info.context.principal,
-            PageRequest.read(first, after),
+        """Transfers, the last recorded first; of an organisation: those that touch its accounts or serve it."""
+        wanted = TransferFilter(
             _organisation(organisation_id),
+            key_of(lot_id, "AssetLot", "lotId") if lot_id else None,
             kind,
             for_year,
+            effective_from,
+            effective_through,
+        )
+        page = await info.context.use(LedgerService).transfers(
+            info.context.principal, PageRequest.read(first, after), wanted
         )
         return Connection.of(page.map(AssetTransfer.of))
 
@@ -270,7 +283,7 @@ class Mutations:
             )
             for i, row in enumerate(done.value.rows)
         ]
-        balances = [LotBalance.of(b, done.value.rehearsed) for b in done.value.balances]
+        balances = [LotBalance.of(b, done.value) for b in done.value.balances]
         return PostTransfersPayload(errors=[], results=results, balances=balances, replayed=done.replayed)
 
     @mutation(_MANAGE)

@@ -94,6 +94,30 @@ async def _lots(parents: Sequence[LotBalance | AssetLeg], info: Info) -> list[As
 
 
 @object_type
+class AssetParty:
+    """An account, as far as those get to see it who are shown a balance of it or the other side of a leg."""
+
+    account_id: strawberry.ID
+    """The account."""
+    organisation_id: strawberry.ID | None
+    """Organisation it belongs to; null for the outside."""
+    code: str
+    """Code of the account."""
+    kind: AccountKind
+    """What the account is for."""
+
+    @classmethod
+    def of(cls, account: domain.Account) -> AssetParty:
+        owner = account.organisation_id
+        return build(
+            cls,
+            account,
+            account_id=to_id("AssetAccount", account.id),
+            organisation_id=owner and to_id("Organisation", owner),
+        )
+
+
+@object_type
 class LotBalance:
     """Units of one lot in one account."""
 
@@ -104,7 +128,7 @@ class LotBalance:
     account_key: strawberry.Private[UUID]
     lot_key: strawberry.Private[UUID]
     past: strawberry.Private[bool]
-    rehearsed: strawberry.Private[Mapping[UUID, domain.Lot]]
+    answer: strawberry.Private[Posting | None]
     quantity: Tonnes
     """Units that rest there."""
     version: str | None
@@ -112,14 +136,15 @@ class LotBalance:
     name it. Null for balances of the past, and of what a list touched nothing of."""
 
     @classmethod
-    def of(cls, balance: domain.Balance, rehearsed: Sequence[domain.Lot] = (), *, past: bool = False) -> LotBalance:
+    def of(cls, balance: domain.Balance, answer: Posting | None = None, *, past: bool = False) -> LotBalance:
+        """`answer`: the posting that tells it; a rehearsed one knows lots and accounts that are nowhere afterwards."""
         return cls(
             account_id=to_id("AssetAccount", balance.account_id),
             lot_id=to_id("AssetLot", balance.lot_id),
             account_key=balance.account_id,
             lot_key=balance.lot_id,
             past=past,
-            rehearsed={lot.id: lot for lot in rehearsed},
+            answer=answer,
             quantity=Tonnes(balance.quantity_t),
             version=None if balance.version is None else str(balance.version),
         )
@@ -128,6 +153,20 @@ class LotBalance:
     async def lot(parents: list[Any], info: Info) -> list[AssetLot]:
         """The lot."""
         return await _lots(parents, info)
+
+    @batched
+    async def account(parents: list[Any], info: Info) -> list[AssetParty]:
+        """The account, as far as whoever was shown the balance gets to see it."""
+        answers = {id(p.answer): p.answer for p in parents if p.answer is not None}
+        found = {key: account for answer in answers.values() for key, account in answer.accounts().items()}
+        left = {p.account_key for p in parents} - found.keys()
+        if left:
+            found |= await info.context.use(LedgerService).parties(info.context.principal, left)
+        return [AssetParty.of(found[p.account_key]) for p in parents]
+
+    @property
+    def rehearsed(self) -> Mapping[UUID, domain.Lot]:
+        return {} if self.answer is None else {lot.id: lot for lot in self.answer.rehearsed}
 
     @batched
     async def reserved(parents: list[Any], info: Info) -> list[Tonnes | None]:
@@ -182,30 +221,6 @@ class AssetAccount(Node):
         keys = [p.key for p in parents]
         pages = await info.context.use(LedgerService).balances(info.context.principal, keys, request)
         return [Connection.of(pages[key].map(LotBalance.of)) for key in keys]
-
-
-@object_type
-class AssetParty:
-    """One side of a leg: an account, as far as the other side gets to see it."""
-
-    account_id: strawberry.ID
-    """The account."""
-    organisation_id: strawberry.ID | None
-    """Organisation it belongs to; null for the outside."""
-    code: str
-    """Code of the account."""
-    kind: AccountKind
-    """What the account is for."""
-
-    @classmethod
-    def of(cls, account: domain.Account) -> AssetParty:
-        owner = account.organisation_id
-        return build(
-            cls,
-            account,
-            account_id=to_id("AssetAccount", account.id),
-            organisation_id=owner and to_id("Organisation", owner),
-        )
 
 
 @object_type
@@ -370,7 +385,7 @@ class PostedPayload(Payload):
         (row,) = done.value.rows
         assert row.transfer is not None, "a refused order raises"
         lots = done.value.rehearsed
-        balances = [LotBalance.of(b, lots) for b in done.value.balances]
+        balances = [LotBalance.of(b, done.value) for b in done.value.balances]
         return cls(errors=[], transfer=AssetTransfer.of(row.transfer, lots), balances=balances, replayed=done.replayed)
 
 

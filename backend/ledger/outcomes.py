@@ -10,7 +10,7 @@ from uuid import UUID
 
 from backend.kit.database import RollBack
 from backend.ledger.codes import NOT_POSTED
-from backend.ledger.domain import Balance, Lot, Obligation, Refusal, Transfer
+from backend.ledger.domain import Account, Balance, Lot, Obligation, Refusal, Transfer
 from backend.ledger.effects import Pair
 from tenants.commands import Done
 
@@ -50,6 +50,11 @@ class Posting:
     rows: tuple[TransferOutcome, ...]
     balances: tuple[Balance, ...] = ()
     rehearsed: tuple[Lot, ...] = ()
+
+    def accounts(self) -> dict[UUID, Account]:
+        """Those its transfers touch, by id."""
+        legs = [leg for row in self.rows if row.transfer is not None for leg in row.transfer.legs]
+        return {account.id: account for leg in legs for account in leg.sides()}
 
 
 @dataclass(frozen=True, slots=True)

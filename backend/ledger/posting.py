@@ -14,6 +14,7 @@ from backend.kit.ids import global_id, uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
+from backend.ledger.cuts.repository import in_place_of
 from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
 from backend.ledger.effects import pairs_of
 from backend.ledger.exact import held_to, is_exact
@@ -281,4 +282,6 @@ async def books_of(change: Change, orders: Sequence[Order]) -> Books:
         await names.open_holding_accounts(unit, to_open)
         found = await names.look_up(unit, refs, lots, served)
     bound = await transfers.bound(unit, originals) if originals else {}
-    return Books(found.accounts, found.outside, found.lots, originals, found.organisations, bound)
+    missing = lots - found.lots.keys()
+    cut = await in_place_of(unit, missing, change.actor.principal) if missing else {}
+    return Books(found.accounts, found.outside, found.lots, originals, found.organisations, bound, cut)

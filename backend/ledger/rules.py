@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -39,6 +39,8 @@ from backend.ledger.rulebook.domain import known_market
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
 MAX_ROWS: Final = 500
+_NAMED: Final = 5
+"""Lots that are named in place of one that was cut."""
 MOST_LETTERS: Final = 2000
 """Of a purpose, a reference, a reason: what is longer belongs into the document that is referred to."""
 FIRST_YEAR, LAST_YEAR = 1990, 2100
@@ -61,6 +63,8 @@ class Books:
     organisations: AbstractSet[UUID]
     bound: Mapping[UUID, codes.Bound] = field(default_factory=dict)
     """Transfers that are not reversed by themselves."""
+    cut: Mapping[LotRef, Sequence[str]] = field(default_factory=dict)
+    """Lots that were split or merged, with the references of those in their place."""
 
     def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
@@ -71,14 +75,22 @@ class Books:
     def lot(self, ref: LotRef, path: tuple[str, ...]) -> NamedLot:
         found = self.lots.get(ref)
         if found is None:
-            raise codes.UNKNOWN_LOT(path=path, lot=str(ref))
+            raise no_lot(ref, self.cut, path)
         return found
+
+
+def no_lot(ref: LotRef, cut: Mapping[LotRef, Sequence[str]], path: tuple[str, ...]) -> CodedError:
+    """Why there is no lot of this name: LOT_CUT with those in its place, or UNKNOWN_LOT."""
+    if ref not in cut:
+        return codes.UNKNOWN_LOT(path=path, lot=str(ref))
+    more = ", …" if len(cut[ref]) > _NAMED else ""
+    return codes.LOT_CUT(path=path, lot=str(ref), parts=", ".join(cut[ref][:_NAMED]) + more)
 
 
 def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
     """The transfer that a checked order comes to.
 
-    Errors: UNKNOWN_LOT, UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, UNKNOWN_TRANSFER, EFFECTIVE_BEFORE_ISSUE,
+    Errors: UNKNOWN_LOT, LOT_CUT, UNKNOWN_ACCOUNT, UNKNOWN_BENEFICIARY, UNKNOWN_TRANSFER, EFFECTIVE_BEFORE_ISSUE,
     ALREADY_REVERSED, NOT_REVERSIBLE, REVERSAL_BOUND.
     """
     assert order.effective_on is not None, "a checked order has its day"

@@ -35,6 +35,7 @@ from backend.ledger.domain import (
     Origin,
     Refusal,
     Transfer,
+    TransferFilter,
     TransferKind,
     Use,
     UsedAsset,
@@ -133,8 +134,8 @@ class LedgerService:
 
     async def issue(self, actor: Actor, batch: LotBatch) -> Done[Issued]:
         """Issue up to 500 lots, each judged on its own; all or nothing when asked. Errors: TOO_MANY_ROWS; per row
-        LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT, UNKNOWN_ACCOUNT,
-        TEXT_TOO_LONG, FORBIDDEN, …
+        LOT_ALREADY_ISSUED, LOTS_COME_FROM_CLAIMS, SERIAL_OVERLAP, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT,
+        CLASS_DOES_NOT_FIT, YEAR_NOT_ALLOCATED, UNKNOWN_ACCOUNT, TEXT_TOO_LONG, FORBIDDEN, …
         """
         check_size(len(batch.lots), "lots")
 
@@ -162,7 +163,7 @@ class LedgerService:
                 if checked.project in claimed:
                     raise LOTS_COME_FROM_CLAIMS(path=("project",), project=checked.project)
                 await require_manager(change, checked.issued_to)
-                _check_year(checked)
+                _check_market(checked)
                 if not checked.evidence:
                     bare[index] = without_paper(TransferKind.ISSUE, checked.issued_on)
                 sound.append((index, checked))
@@ -243,16 +244,9 @@ class LedgerService:
                 session, principal, request, organisation_id, asset_class, scheme and scheme_code(scheme)
             )
 
-    async def transfers(
-        self,
-        principal: Principal,
-        request: PageRequest,
-        organisation_id: UUID | None,
-        kind: TransferKind | None,
-        for_year: int | None,
-    ) -> Page[Transfer]:
+    async def transfers(self, principal: Principal, request: PageRequest, wanted: TransferFilter) -> Page[Transfer]:
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            return await transfers.page_of_transfers(session, principal, request, organisation_id, kind, for_year)
+            return await transfers.page_of_transfers(session, principal, request, wanted)
 
     async def obligations(
         self, principal: Principal, request: PageRequest, organisation_id: UUID | None
@@ -285,6 +279,11 @@ class LedgerService:
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await holdings.lots(session, keys, None if shown else principal)
 
+    async def parties(self, principal: Principal, keys: Collection[UUID]) -> dict[UUID, Account]:
+        """Accounts of balances that the caller was shown."""
+        async with self.toolbox.database.read(principal.tenant_id) as session:
+            return await holdings.accounts(session, keys)
+
     async def reserved(self, principal: Principal, pairs: Collection[Pair]) -> dict[Pair, int]:
         """What is set aside of balances that the caller was shown, in tonnes."""
         async with self.toolbox.database.read(principal.tenant_id) as session:
@@ -303,8 +302,16 @@ def _receiver(new: NewLot) -> AccountRef:
     return AccountRef(organisation_id=new.issued_to, code=new.account_code)
 
 
-def _check_year(new: NewLot) -> None:
-    """A market that names the years it allocates for names them all. Errors: YEAR_NOT_ALLOCATED."""
+def _check_market(new: NewLot) -> None:
+    """A scheme that is known issues what it issues, and a market that names the years it allocates for names them all.
+
+    Errors: CLASS_DOES_NOT_FIT, YEAR_NOT_ALLOCATED.
+    """
+    classes = rulebook().classes(new.scheme)
+    if classes and new.asset_class not in classes:
+        raise codes.CLASS_DOES_NOT_FIT(
+            path=("assetClass",), scheme=new.scheme, asset_class=new.asset_class, fitting=classes
+        )
     market = rulebook().market_of(new.scheme)
     if market is not None and new.origin is Origin.ALLOCATED and new.vintage is not None:
         years = tuple(rulebook().rules(market, kind=RuleKind.ALLOCATION_YEARS))

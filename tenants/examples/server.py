@@ -45,8 +45,11 @@ class Server:
 
 @contextmanager
 def running(*, port: int | None = None, seconds: float = 180) -> Iterator[Server]:
-    """Start `tanheng serve` on loopback and wait until it is ready; stop it at the end."""
+    """Start `tanheng serve` on loopback and wait until it is ready; stop it at the end. Errors: ServerError."""
     at = port or _free_port()
+    if _answers(at):
+        message = f"something else listens on port {at} already; name another one"
+        raise ServerError(message)
     url = f"http://127.0.0.1:{at}"
     environment = {**os.environ, "TANHENG_PUBLIC_URL": url, "TANHENG_LOG": "json", "COLUMNS": "200"}
     command = [*_TANHENG, "serve", "--port", str(at)]
@@ -63,6 +66,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ import pytest
 from backend.databases import EMBEDDED_NAME
 from backend.kit.embedded.cluster import Cluster
 from backend.kit.ids import global_id
+from tenants.examples import server
+from tenants.examples.server import ServerError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,6 +74,17 @@ def test_help_names_the_verbs(shell: Shell) -> None:
     assert all(
         verb in said for verb in ("db", "tenant", "schema", "serve", "worker", "demo", "load", "token", "doctor")
     )
+
+
+def test_an_address_in_use_is_said_at_once(tmp_path: Path) -> None:
+    """Before a database is started: the state folder stays empty."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = Shell(tmp_path / "state").run("serve", "--port", str(port), code=1)
+        assert f"127.0.0.1:{port}" in said
+        with pytest.raises(ServerError, match=f"port {port}"), server.running(port=port):
+            pass
+    assert not (tmp_path / "state").exists()
 
 
 def test_periodic_jobs_are_listed(shell: Shell) -> None:

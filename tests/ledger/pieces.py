@@ -85,10 +85,10 @@ class Pieces(Holding):
             self.known.append(name)
 
     def apply(self, index: int, move: Move) -> str | None:
-        return self._unknown(move.legs) or Holding.apply(self, index, move)
+        return self._was_cut(move.legs) or Holding.apply(self, index, move)
 
     def apply_back_dated(self, index: int, move: Move) -> str | None:
-        if refused := self._unknown(move.legs) or ("PERIOD_CLOSED" if self.closed else None):
+        if refused := self._was_cut(move.legs) or ("PERIOD_CLOSED" if self.closed else None):
             return refused
         if not self._covered(move.legs):
             return "INSUFFICIENT_BALANCE"
@@ -102,12 +102,12 @@ class Pieces(Holding):
         return Holding.apply(self, index, move)
 
     def hold(self, number: int, legs: Legs) -> str | None:
-        return self._unknown(legs) or Holding.hold(self, number, legs)
+        return self._was_cut(legs) or Holding.hold(self, number, legs)
 
     def split(self, name: str, block: Block) -> str | None:
         """Cut a block out of a lot."""
         if name not in self.blocks:
-            return "UNKNOWN_LOT"
+            return "LOT_CUT"
         first, last = self.blocks[name]
         if not first <= block[0] <= block[1] <= last or block == (first, last):
             return "BAD_CUT"
@@ -124,7 +124,7 @@ class Pieces(Holding):
     def merge(self, names: list[str]) -> str | None:
         """Join lots of adjacent numbers."""
         if any(name not in self.blocks for name in names):
-            return "UNKNOWN_LOT"
+            return "LOT_CUT"
         ordered = sorted(set(names), key=lambda name: self.blocks[name])
         places = {self._at(name) for name in ordered}
         adjacent = all(self.blocks[a][1] + 1 == self.blocks[b][0] for a, b in pairwise(ordered))
@@ -142,7 +142,7 @@ class Pieces(Holding):
     def move_range(self, index: int, name: str, block: Block, source: str, to: str) -> str | None:
         """Cut a block out and move it, or neither."""
         if name not in self.blocks:
-            return "UNKNOWN_LOT"
+            return "LOT_CUT"
         if block == self.blocks[name]:
             return self.apply(index, Move(((name, source, to, block[1] - block[0] + 1),)))
         first, last = self.blocks[name]
@@ -161,8 +161,8 @@ class Pieces(Holding):
         del self.blocks[name]
         self.balances[holder, name] = 0
 
-    def _unknown(self, legs: Legs) -> str | None:
-        return "UNKNOWN_LOT" if any(leg[0] in self.known and leg[0] not in self.blocks for leg in legs) else None
+    def _was_cut(self, legs: Legs) -> str | None:
+        return "LOT_CUT" if any(leg[0] in self.known and leg[0] not in self.blocks for leg in legs) else None
 
 
 def _named(name: str, block: Block) -> str:

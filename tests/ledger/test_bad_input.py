@@ -8,7 +8,7 @@ import pytest
 
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
-from tests.fixtures.ledger import POSTED, Group, moved, used
+from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, moved, used
 from tests.fixtures.world import Caller
 
 
@@ -50,6 +50,19 @@ async def test_no_whole_tonnes(group: Group, quantity: object) -> None:
     response = await group.manager.run(document, input=with_leg(group, quantity=quantity))
     assert response.request_error
     assert "Tonnes" in str(response.errors[0]["message"])
+
+
+async def test_a_scheme_issues_what_it_issues(group: Group) -> None:
+    """Another class is a slip of the pen; of a scheme that no rulebook knows, nothing is known."""
+    credit: dict[str, Any] = {"assetClass": "CCER", "origin": "ISSUED_CREDIT"}
+    rows = await group.issue(
+        a_lot(group.steel, "1", **credit),
+        a_lot(group.steel, "2", scheme="CCER"),
+        a_lot(group.steel, "3", scheme="VCS", **credit),
+        a_credit(group.steel, "4"),
+    )
+    assert [row["error"] and row["error"]["code"] for row in rows] == [*["CLASS_DOES_NOT_FIT"] * 2, None, None]
+    assert rows[0]["error"]["path"] == ["lots", "0", "assetClass"]
 
 
 async def test_bad_orders(group: Group) -> None:

@@ -1,4 +1,4 @@
-"""Balances by checkpoints equal the sum of all entries: on every day, as known at every moment."""
+"""Balances by checkpoints equal the sum of all entries: on every day, as known at every moment, zeros included."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECT e.account_id, e.lot_id, sum(e.amount_t)::bigint AS quantity_t
 FROM asset_entry e JOIN asset_transfer t ON t.tenant_id = e.tenant_id AND t.id = e.transfer_id
 JOIN asset_account a ON a.tenant_id = e.tenant_id AND a.id = e.account_id
 WHERE a.organisation_id = :organisation AND t.effective_on <= :day AND t.recorded_at <= :known
-GROUP BY 1, 2 HAVING sum(e.amount_t) <> 0
+GROUP BY 1, 2
 """
 
 
@@ -33,7 +33,9 @@ async def summed(group: Group, at: UUID, day: date, known: datetime) -> dict[Any
 async def by_checkpoint(group: Group, at: UUID, day: date, known: datetime) -> dict[Any, int]:
     assert group.manager.principal is not None
     service = group.world.services.get(HistoryService)
-    found = await service.balances(group.manager.principal, at, day, known, below=False)
+    found = await service.balances(group.manager.principal, at, day, known, below=False, zero=True)
+    without = await service.balances(group.manager.principal, at, day, known, below=False)
+    assert without == [b for b in found if b.quantity_t]
     return {(b.account_id, b.lot_id): b.quantity_t for b in found}
 
 

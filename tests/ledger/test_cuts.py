@@ -68,6 +68,23 @@ async def test_split_moved_used_and_merged(group: Group) -> None:
     assert found.transfers == 7
 
 
+async def test_who_names_a_lot_that_was_cut_is_told_what_is_in_its_place(group: Group) -> None:
+    await numbered(group)
+    await split(group, (120, 129), (140, 149))
+    await merge(group, "L/120-129", "L/100-119")
+    frozen = {"aim": "FREEZE", "legs": [used(group.steel, 1, "L")]}
+    for refused in (
+        await group.surrender(group.steel, used(group.steel, 1, "L")),
+        await split(group, (100, 101)),
+        await group.manager.attempt("reserveAssets", frozen, "reservation { id }"),
+    ):
+        assert code(refused) == "LOT_CUT"
+        assert "L/100-129, L/130-139, L/140-149, L/150-199." in refused["errors"][0]["message"]
+    cement = await group.world.member((Role.ASSET_MANAGER, key(group.cement)))
+    given = {"legs": [moved(group.cement, group.steel, 1, "L")]}
+    assert code(await cement.attempt("transferAssets", given, POSTED)) == "UNKNOWN_LOT"
+
+
 async def test_the_life_of_a_unit_goes_through_its_lots(group: Group) -> None:
     await numbered(group)
     await split(group, (120, 129), evidence="拆分单")

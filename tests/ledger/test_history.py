@@ -85,6 +85,8 @@ async def test_a_closed_period_takes_nothing_more(group: Group, database_url: st
     await group.manager.do("transferAssets", {"legs": [moved(group.cement, group.steel, 300)]}, POSTED)
     shown = AS_OF.replace("below: $b", "below: $b, zero: true")
     assert (await group.manager.ask(shown, o=group.cement))["assetBalancesAsOf"] == [{"quantity": "0"}]
+    before = await group.manager.ask(shown, o=group.cement, d="2024-06-30")
+    assert before["assetBalancesAsOf"] == [], "it had never been there by then"
     for through in ("2024-06-30", "2024-01-31", "2999-01-01"):
         again = await group.manager.attempt("closeAssetPeriod", close | {"through": through}, "through")
         assert again["errors"][0]["code"] == "CLOSING_DAY"

@@ -108,7 +108,7 @@ async def test_retired_by_sub_range(group: Group) -> None:
     first, last = _third(largest)
     before, part = f"{largest.reference}/{largest.first}-{first - 1}", f"{largest.reference}/{first}-{last}"
     for lot, numbers, code in (
-        (largest.reference, (first, last), "UNKNOWN_LOT"),
+        (largest.reference, (first, last), "LOT_CUT"),
         (part, (first, first), "LOT_NOT_WHOLE"),
         (part, (first, last), "INSUFFICIENT_BALANCE"),
         (before, (first - 1, first), "BAD_CUT"),

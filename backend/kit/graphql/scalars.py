@@ -90,7 +90,11 @@ def _month_out(value: date) -> str:
 
 def _tonnes_in(value: object) -> Tonnes:
     if isinstance(value, bool) or not isinstance(value, str | int) or not _DIGITS.fullmatch(str(value)):
-        raise unreadable(value, 'Tonnes are whole numbers such as "1200".', '吨数（Tonnes）须为整数，例如 "1200"。')
+        raise unreadable(
+            value,
+            'Tonnes and serial numbers are whole numbers such as "1200".',
+            '吨数（Tonnes）与序列号须为整数，例如 "1200"。',
+        )
     number = int(value)
     if abs(number) > MAX_TONNES:
         raise unreadable(value, f"Tonnes must lie within ±{MAX_TONNES}.", f"吨数（Tonnes）须在 ±{MAX_TONNES} 以内。")

@@ -57,17 +57,17 @@ def serial_of(lot: Lot) -> SerialBlock:
     return lot.serial
 
 
-def blocks(lot: Lot, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def blocks(lot: Lot, parts: Sequence[tuple[int, int]], asked_as: str = "parts") -> list[tuple[int, int]]:
     """All blocks the lot falls into when these are cut out, in order: they, and what is left around them.
 
-    Errors: NO_SERIALS, BAD_CUT.
+    Errors: NO_SERIALS, BAD_CUT at the field they were `asked_as`.
     """
     whole = serial_of(lot)
     wanted = sorted(parts)
     at, found = whole.first, list[tuple[int, int]]()
     for first, last in wanted:
         if not at <= first <= last <= whole.last or (first, last) == (whole.first, whole.last):
-            raise _bad(lot, whole, first, last)
+            raise _bad(lot, whole, first, last, asked_as)
         if at < first:
             found.append((at, first - 1))
         found.append((first, last))
@@ -75,7 +75,7 @@ def blocks(lot: Lot, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     if at <= whole.last:
         found.append((at, whole.last))
     if not 1 <= len(wanted) <= MOST:
-        raise _bad(lot, whole, whole.first, whole.last)
+        raise _bad(lot, whole, whole.first, whole.last, asked_as)
     return found
 
 
@@ -116,10 +116,9 @@ def _kin(resting: Resting) -> tuple[object, ...]:
     return (*described, serial_of(lot).prefix, resting.account)
 
 
-def _bad(lot: Lot, whole: SerialBlock, first: int, last: int) -> Exception:
-    return codes.BAD_CUT(
-        path=("parts",), lot=_name(lot), first=first, last=last, lot_first=whole.first, lot_last=whole.last, most=MOST
-    )
+def _bad(lot: Lot, whole: SerialBlock, first: int, last: int, asked_as: str) -> Exception:
+    of_lot = {"lot": _name(lot), "lot_first": whole.first, "lot_last": whole.last}
+    return codes.BAD_CUT(path=(asked_as,), first=first, last=last, most=MOST, **of_lot)
 
 
 def _name(lot: Lot) -> str:

@@ -13,8 +13,10 @@ from backend.kit.database import ReadSession
 from backend.kit.ids import uuid7
 from backend.ledger.codes import LOT_ALREADY_ISSUED
 from backend.ledger.cuts.domain import not_whole, part_of, serial_of
-from backend.ledger.domain import Account, Lot, TransferKind
+from backend.ledger.domain import Account, Lot, LotRef, TransferKind
+from backend.ledger.repository import holdings
 from backend.ledger.repository.names import account_of
+from tenants.access import Principal
 from tenants.commands import Change
 
 _RESTING: Final = """
@@ -24,6 +26,16 @@ JOIN asset_lot o ON o.tenant_id = b.tenant_id AND o.id = b.lot_id
 JOIN asset_account a ON a.tenant_id = b.tenant_id AND a.id = b.account_id
 WHERE b.lot_id = ANY (CAST(:lots AS uuid[])) AND a.organisation_id IS NOT NULL
   AND b.quantity_t = o.quantity_t AND b.reserved_t = 0 AND o.withdrawn_by IS NULL
+"""
+_IN_PLACE: Final = """
+WITH RECURSIVE heir (first, id) AS (
+  SELECT k.id, k.id FROM unnest(CAST(:lots AS uuid[])) AS k (id)
+  UNION
+  SELECT heir.first, c.child_id FROM heir JOIN asset_lot_cut c ON c.parent_id = heir.id)
+SELECT heir.first, array_agg(o.issue_reference ORDER BY o.serial_first) AS parts
+FROM heir JOIN asset_lot o ON o.id = heir.id
+WHERE o.withdrawn_by IS NULL
+GROUP BY heir.first
 """
 _CUT: Final = """
 SELECT ledger_cut($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::uuid[], $11::uuid[], $12::text[],
@@ -35,6 +47,17 @@ async def resting(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, Ac
     """The account of each lot that rests wholly and free in one of an organisation."""
     rows = await session.rows(_RESTING, {"lots": list(lots)})
     return {row.lot_id: account_of(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public view by name
+
+
+async def in_place_of(
+    session: ReadSession, refs: Collection[LotRef], principal: Principal
+) -> dict[LotRef, Sequence[str]]:
+    """Of some names that no lot has: those of lots that were split or merged, with the references of the lots that are
+    there instead, as far as the caller may know of them.
+    """
+    cut = {lot.id: lot for lot in await holdings.withdrawn_lots(session, refs, principal)}
+    rows = await session.rows(_IN_PLACE, {"lots": list(cut)}) if cut else []
+    return {LotRef(None, cut[r.first].scheme, cut[r.first].issue_reference): r.parts for r in rows}
 
 
 async def cut_into(

@@ -14,7 +14,7 @@ from backend.ledger.domain import Account, LotRef, TransferKind
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, transfers
 from backend.ledger.rulebook.repository import not_open
-from backend.ledger.rules import worded
+from backend.ledger.rules import no_lot, worded
 from tenants.commands import Actor, Change, Done, perform
 
 
@@ -27,7 +27,7 @@ class CutService:
     async def split(self, actor: Actor, given: SplitLot) -> Done[Cut]:
         """Cut parts out of a lot that rests wholly in one account; what is left around them become lots too.
 
-        Errors: UNKNOWN_LOT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, TEXT_TOO_LONG, FORBIDDEN.
+        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, TEXT_TOO_LONG, FORBIDDEN.
         """
 
         async def work(change: Change) -> Cut:
@@ -40,7 +40,7 @@ class CutService:
     async def merge(self, actor: Actor, given: MergeLots) -> Done[Cut]:
         """Join lots of one issue with adjacent numbers in one account.
 
-        Errors: UNKNOWN_LOT, NO_SERIALS, NOT_ADJACENT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
+        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, NOT_ADJACENT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
         """
 
         async def work(change: Change) -> Cut:
@@ -74,7 +74,8 @@ async def _resting(change: Change, refs: Sequence[LotRef]) -> list[Resting]:
     keys: list[UUID] = []
     for ref in refs:
         if ref not in named:
-            raise UNKNOWN_LOT(path=("lot",), lot=str(ref))
+            cut = await repository.in_place_of(change.unit, [ref], change.actor.principal)
+            raise no_lot(ref, cut, ("lot",))
         keys.append(named[ref].id)
     lots = await holdings.lots(change.unit, keys, change.actor.principal)
     at = await repository.resting(change.unit, keys)

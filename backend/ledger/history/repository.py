@@ -41,8 +41,11 @@ JOIN LATERAL (
     AND (t.effective_on > :effective_on OR t.recorded_at > :known_at)
 ) x ON true
 WHERE {accounts}
-GROUP BY a.id, x.lot_id
-HAVING :zero OR sum(x.amount_t) <> 0
+GROUP BY a.tenant_id, a.id, x.lot_id
+HAVING sum(x.amount_t) <> 0 OR :zero AND EXISTS (
+  SELECT FROM asset_entry e JOIN asset_transfer t ON t.tenant_id = e.tenant_id AND t.id = e.transfer_id
+  WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id AND e.lot_id = x.lot_id
+    AND t.effective_on <= :effective_on AND t.recorded_at <= :known_at)
 ORDER BY a.id, x.lot_id
 """
 # The last day the checkpoint knows, and what it does not know: entries recorded after it, found by their ids.
@@ -50,7 +53,7 @@ _FROM_CHECKPOINT: Final = """
 SELECT a.id AS account_id, x.lot_id, sum(x.amount_t) AS quantity_t
 FROM asset_account a
 JOIN LATERAL (
-  SELECT b.lot_id, coalesce(k.quantity_t, 0) AS amount_t
+  SELECT b.lot_id, coalesce(k.quantity_t, 0) AS amount_t, k.quantity_t IS NOT NULL AS moved
   FROM asset_balance b
   LEFT JOIN LATERAL (
     SELECT k.quantity_t FROM asset_checkpoint_balance k
@@ -59,7 +62,7 @@ JOIN LATERAL (
     ORDER BY k.day DESC, k.number DESC LIMIT 1) k ON true
   WHERE b.tenant_id = a.tenant_id AND b.account_id = a.id
   UNION ALL
-  SELECT e.lot_id, e.amount_t
+  SELECT e.lot_id, e.amount_t, true
   FROM asset_entry e JOIN asset_transfer t ON t.tenant_id = e.tenant_id AND t.id = e.transfer_id
   WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id
     AND e.transfer_id BETWEEN :from_id AND ledger_id_floor(CAST(:known_at AS timestamptz) + interval '1 hour')
@@ -67,7 +70,7 @@ JOIN LATERAL (
 ) x ON true
 WHERE {accounts}
 GROUP BY a.id, x.lot_id
-HAVING :zero OR sum(x.amount_t) <> 0
+HAVING sum(x.amount_t) <> 0 OR :zero AND bool_or(x.moved)
 ORDER BY a.id, x.lot_id
 """
 _OF_ONE: Final = "a.organisation_id = :organisation_id"
@@ -78,7 +81,8 @@ _CHECKPOINT: Final = """
 SELECT number, known_at, from_id FROM asset_checkpoint WHERE known_at <= :known_at ORDER BY number DESC LIMIT 1
 """
 _MAKE_CHECKPOINT: Final = "SELECT ledger_checkpoint(CAST(:age AS interval), :most)"
-# All legs of a lot and of those it was cut from, as far as the number was in them, the first lot first.
+# All legs of a lot and of those it was cut from, as far as the number was in them, the first lot first. Legs are found
+# by account, not by lot: a leg of a lot debits an account that has a balance of it.
 _LINE: Final = """
 WITH RECURSIVE line (id, back) AS (
   SELECT CAST(:lot AS uuid), 0
@@ -90,7 +94,8 @@ WITH RECURSIVE line (id, back) AS (
 SELECT o.id, o.issued_by, l.transfer_id, t.effective_on, l.from_account_id, l.to_account_id, l.quantity_t
 FROM line
 JOIN asset_lot o ON o.id = line.id
-JOIN asset_leg l ON l.tenant_id = o.tenant_id AND l.lot_id = o.id
+JOIN asset_balance b ON b.tenant_id = o.tenant_id AND b.lot_id = o.id
+JOIN asset_leg l ON l.tenant_id = b.tenant_id AND l.from_account_id = b.account_id AND l.lot_id = b.lot_id
 JOIN asset_transfer t ON t.tenant_id = l.tenant_id AND t.id = l.transfer_id
 ORDER BY line.back DESC, o.id
 """
@@ -106,7 +111,7 @@ async def balances(
     session: ReadSession, organisation_id: UUID, as_of: AsOf, *, below: bool, zero: bool
 ) -> list[Balance]:
     """Units by account and lot in the accounts of an organisation, or also of all below it today; `zero`: also
-    what once rested there and was all gone.
+    what had rested there and was all gone.
     """
     asked = {"organisation_id": organisation_id, "zero": zero}
     asked |= {"effective_on": as_of.effective_on, "known_at": as_of.known_at}

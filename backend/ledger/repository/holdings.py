@@ -8,21 +8,25 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy import ColumnElement, exists, or_, select, true, tuple_
 
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import Account, AssetClass, Balance, HeldAsset, Lot, Use, UsedAsset
+from backend.ledger.domain import Account, AssetClass, Balance, HeldAsset, Lot, LotRef, Use, UsedAsset
 from backend.ledger.effects import Pair
 from backend.ledger.repository.names import account_of, lot_of
 from backend.ledger.tables import asset_account, asset_balance, asset_lot
 from tenants.access import Permission, Principal, within
 
 
-async def accounts(session: ReadSession, keys: Collection[UUID], principal: Principal) -> dict[UUID, Account]:
-    """By id, those of organisations whose assets the caller may read."""
-    statement = select(asset_account).where(asset_account.c.id.in_(keys), _readable(principal))
+async def accounts(
+    session: ReadSession, keys: Collection[UUID], principal: Principal | None = None
+) -> dict[UUID, Account]:
+    """By id; with a principal, only those of organisations whose assets it may read."""
+    statement = select(asset_account).where(asset_account.c.id.in_(keys))
+    if principal is not None:
+        statement = statement.where(_readable(principal))
     return {row.id: account_of(row._mapping) for row in await session.rows(statement)}  # noqa: SLF001 - by name
 
 
@@ -84,6 +88,14 @@ async def lots(session: ReadSession, keys: Collection[UUID], principal: Principa
     if principal is not None:
         statement = statement.where(_known(principal))
     return {row.id: lot_of(row._mapping) for row in await session.rows(statement)}  # noqa: SLF001 - by name
+
+
+async def withdrawn_lots(session: ReadSession, refs: Collection[LotRef], principal: Principal) -> list[Lot]:
+    """Those of scheme and issue reference that stand no more, as far as the caller may know of them."""
+    names = [(ref.scheme, ref.issue_reference) for ref in refs if ref.id is None]
+    named = tuple_(asset_lot.c.scheme, asset_lot.c.issue_reference).in_(names)
+    statement = select(asset_lot).where(named, asset_lot.c.withdrawn_by.is_not(None), _known(principal))
+    return [lot_of(row._mapping) for row in await session.rows(statement)]  # noqa: SLF001 - by name
 
 
 async def page_of_lots(

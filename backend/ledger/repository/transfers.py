@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.codes import Bound
-from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferKind
-from backend.ledger.tables import asset_account, asset_leg, asset_transfer
+from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferFilter, TransferKind
+from backend.ledger.tables import asset_account, asset_balance, asset_leg, asset_transfer
 from tenants.access import Permission, Principal, within
 
 _reversal = asset_transfer.alias("reversal")
@@ -31,6 +31,13 @@ _LEGS: Final[Select[Any]] = (
     .join(_from, (_from.c.tenant_id == asset_leg.c.tenant_id) & (_from.c.id == asset_leg.c.from_account_id))
     .join(_to, (_to.c.tenant_id == asset_leg.c.tenant_id) & (_to.c.id == asset_leg.c.to_account_id))
     .order_by(asset_leg.c.transfer_id, asset_leg.c.leg)
+)
+# Legs are found by account, not by lot: a leg of a lot debits an account that has a balance of it.
+_OF_LOT: Final[Select[Any]] = select(asset_leg.c.transfer_id).join(
+    asset_balance,
+    (asset_balance.c.tenant_id == asset_leg.c.tenant_id)
+    & (asset_balance.c.account_id == asset_leg.c.from_account_id)
+    & (asset_balance.c.lot_id == asset_leg.c.lot_id),
 )
 _BOUND: Final = """
 SELECT x.id, x.why FROM (
@@ -50,21 +57,10 @@ async def transfers(
 
 
 async def page_of_transfers(
-    session: ReadSession,
-    principal: Principal,
-    request: PageRequest,
-    organisation_id: UUID | None,
-    kind: TransferKind | None,
-    for_year: int | None,
+    session: ReadSession, principal: Principal, request: PageRequest, wanted: TransferFilter
 ) -> Page[Transfer]:
-    """The latest first; of one organisation: those that touch its accounts or serve it."""
-    statement = _TRANSFER.where(_visible(principal))
-    if organisation_id is not None:
-        statement = statement.where(_touches(asset_account.c.organisation_id == organisation_id, organisation_id))
-    if kind is not None:
-        statement = statement.where(asset_transfer.c.kind == kind.value)
-    if for_year is not None:
-        statement = statement.where(asset_transfer.c.for_year == for_year)
+    """The latest first."""
+    statement = _TRANSFER.where(_visible(principal), *_conditions(wanted))
     statement = keyset(statement, request, asset_transfer.c.id, latest_first=True)
     rows = await _with_legs(session, await session.rows(statement))
     return Page.cut(rows, request, lambda t: (t.id,))
@@ -74,6 +70,21 @@ async def bound(session: ReadSession, keys: Collection[UUID]) -> dict[UUID, Boun
     """Those of some transfers that are not reversed by themselves, and why."""
     rows = await session.rows(_BOUND, {"keys": list(keys)})
     return {UUID(int=row.id.int): Bound(row.why) for row in rows}
+
+
+def _conditions(wanted: TransferFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.organisation_id is not None:
+        yield _touches(asset_account.c.organisation_id == wanted.organisation_id, wanted.organisation_id)
+    if wanted.lot_id is not None:
+        yield asset_transfer.c.id.in_(_OF_LOT.where(asset_balance.c.lot_id == wanted.lot_id))
+    if wanted.kind is not None:
+        yield asset_transfer.c.kind == wanted.kind.value
+    if wanted.for_year is not None:
+        yield asset_transfer.c.for_year == wanted.for_year
+    if wanted.effective_from is not None:
+        yield asset_transfer.c.effective_on >= wanted.effective_from
+    if wanted.effective_through is not None:
+        yield asset_transfer.c.effective_on <= wanted.effective_through
 
 
 def _visible(principal: Principal) -> ColumnElement[bool]:

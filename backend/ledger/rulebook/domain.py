@@ -261,6 +261,11 @@ class Rulebook:
         found = self.markets.get(market)
         return tuple(r for r in found.rule if r.kind is kind and r.binds(year, on)) if found else ()
 
+    def classes(self, scheme: str) -> tuple[AssetClass, ...]:
+        """What a scheme issues; none when no market has it."""
+        found = (m.instruments[scheme] for m in self.markets.values() if scheme in m.instruments)
+        return tuple(dict.fromkeys(found))
+
     def market_of(self, scheme: str) -> str | None:
         """The market whose allowances (or, first come, whose offsets) a scheme issues."""
         homes = [m for m in self.markets.values() if scheme in m.instruments]
