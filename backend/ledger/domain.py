@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -192,17 +192,25 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where units rest. `organisation_id` is None for the accounts of the outside."""
+    """Where units rest. `organisation_id` is None for the accounts of the outside; `owner`: code and name of the
+    organisation, where they were looked up.
+    """
 
     id: UUID
     organisation_id: UUID | None
     code: str
     name: str
     kind: AccountKind
+    owner: str = field(default="", compare=False)
 
     @property
     def named(self) -> str:
-        """As texts name it: by its code and by the id the API knows."""
+        """As texts name it to who may know of it: by owner and code; where it is not known, as `coded`."""
+        return f"{self.owner} / {self.code}" if self.owner else self.coded
+
+    @property
+    def coded(self) -> str:
+        """As texts name it to anybody: by its code and by the id the API knows."""
         return f"{self.code} ({global_id('AssetAccount', self.id)})"
 
 

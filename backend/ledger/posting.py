@@ -15,7 +15,7 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
 from backend.ledger.cuts.repository import in_place_of
-from backend.ledger.domain import HOLDING, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.domain import HOLDING, AccountRef, Balance, LotRef, Order, Refusal, Transfer, TransferKind
 from backend.ledger.effects import pairs_of
 from backend.ledger.exact import held_to, is_exact
 from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, told
@@ -274,6 +274,7 @@ async def books_of(change: Change, orders: Sequence[Order]) -> Books:
     legs = [leg for o in orders for leg in o.legs]
     arriving = {leg.destination for leg in legs if leg.destination is not None and not leg.destination.market}
     refs = {leg.source for leg in legs if not leg.source.market} | arriving
+    refs |= {AccountRef(leg.destination.id) for t in originals.values() for leg in t.legs}
     lots = {leg.lot for leg in legs} | {LotRef(leg.lot_id) for t in originals.values() for leg in t.legs}
     served = {o.beneficiary_id for o in orders if o.beneficiary_id is not None}
     found = await names.look_up(unit, refs, lots, served)

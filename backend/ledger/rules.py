@@ -157,7 +157,11 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
         raise codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", key))
     for leg in original.legs:
         _check_day(order, books.lot(LotRef(leg.lot_id), ("transferId",)), ())
-    return tuple(replace(leg, source=leg.destination, destination=leg.source) for leg in original.legs)
+    # Looked up, where they are: so a refusal names the account by its owner.
+    whence = [books.accounts.get(AccountRef(leg.destination.id), leg.destination) for leg in original.legs]
+    return tuple(
+        replace(leg, source=source, destination=leg.source) for leg, source in zip(original.legs, whence, strict=True)
+    )
 
 
 def _check_day(order: Order, lot: NamedLot, path: tuple[str, ...]) -> None:

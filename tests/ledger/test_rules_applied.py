@@ -247,3 +247,33 @@ async def test_the_rules_can_be_read(group: Group) -> None:
     assert {r["market"] for r in by_scheme} == {"GD"}
     unknown = await group.manager.run(document, m="XX")
     assert unknown.errors[0]["extensions"]["code"] == "UNKNOWN_MARKET"
+
+
+async def test_a_reversal_says_why(group: Group) -> None:
+    """Without a reason or a paper it stands, and that is remarked; with one of them nothing is."""
+    await group.stock(group.steel)
+    said = []
+    for more in ({}, {"purpose": "录入有误"}, {"evidence": "更正单 3"}):
+        sent = await group.manager.do(
+            "transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, "transfer { id }"
+        )
+        given = {"transferId": sent["transfer"]["id"], **more}
+        done = await group.manager.do("reverseTransfer", given, REMARKED)
+        said.append([(r["code"], r["rule"]) for r in done["transfer"]["remarks"]])
+    assert said == [[("NO_REASON", "HOUSE-REVERSAL")], [], []]
+
+
+async def test_refusals_name_accounts_as_people_do(group: Group) -> None:
+    await group.stock(group.steel, 10)
+    await group.stock(group.cement, 10, "M")
+    short = await group.surrender(group.steel, used(group.steel, 11))
+    assert "STEEL 华东钢铁 / HOLDING" in short["errors"][0]["message"]
+    sent = await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 9)]}, "transfer { id }")
+    await group.manager.do("transferAssets", {"legs": [moved(group.cement, group.head, 9)]}, "transfer { id }")
+    gone = await group.manager.attempt("reverseTransfer", {"transferId": sent["transfer"]["id"]}, "transfer { id }")
+    assert (gone["errors"][0]["code"], "CEMENT 华东水泥 / HOLDING" in gone["errors"][0]["message"]) == (
+        "REVERSAL_NOT_COVERED", True
+    )  # fmt: skip
+    frozen = {"aim": "FREEZE", "legs": [used(group.cement, 11, "M")]}
+    refused = await group.manager.attempt("reserveAssets", frozen, "reservation { id }")
+    assert "CEMENT 华东水泥 / HOLDING" in refused["errors"][0]["message"]

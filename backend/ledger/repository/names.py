@@ -28,7 +28,7 @@ from backend.ledger.domain import (
 from backend.ledger.tables import asset_account
 
 _LOOK_UP: Final = """
-SELECT what, id, organisation_id, code, name, kind, issued_on
+SELECT what, id, organisation_id, code, name, kind, issued_on, owner
 FROM ledger_look_up($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
 """
 _OPEN_OUTSIDE: Final = """
@@ -50,7 +50,8 @@ _ORGANISATIONS: Final = "SELECT id FROM organisation WHERE id = ANY ($1::uuid[])
 
 
 def account_of(row: Any) -> Account:
-    return Account(row["id"], row["organisation_id"], row["code"], row["name"], AccountKind(row["kind"]))
+    kind, owner = AccountKind(row["kind"]), row.get("owner") or ""
+    return Account(row["id"], row["organisation_id"], row["code"], row["name"], kind, owner)
 
 
 def lot_of(row: Any) -> Lot:

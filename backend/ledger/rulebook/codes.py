@@ -76,6 +76,11 @@ NO_EVIDENCE = rule(
     en="{kind} names no document that proves it; give its reference as `evidence`. Rule {rule}: {source}.",
     zh="{kind_zh}未注明证明文件；请填写其编号（证据）。规则 {rule}：{source}。",
 )
+NO_REASON = rule(
+    "NO_REASON",
+    en="The reversal says neither why nor by which document; give `purpose` or `evidence`. Rule {rule}: {source}.",
+    zh="冲正未说明原因或依据文件；请填写用途（purpose）或证据（evidence）。规则 {rule}：{source}。",
+)
 UNKNOWN_MARKET = invalid(
     "UNKNOWN_MARKET",
     en="There is no market '{market}' in the rulebook; there are {known}.",

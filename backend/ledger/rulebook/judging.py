@@ -185,6 +185,11 @@ def unproved(kind: TransferKind, on: date, book: Rulebook) -> list[Finding]:
     return [_finding(rule, codes.NO_EVIDENCE, ("evidence",), kind=kind) for rule in rules]
 
 
+def unexplained(on: date, book: Rulebook) -> list[Finding]:
+    """What there is to say of a reversal that names neither reason nor paper."""
+    return [_finding(rule, codes.NO_REASON, ("purpose",)) for rule in book.rules(on=on, kind=RuleKind.REVERSAL)]
+
+
 def _vintage(use: Use, lot: LotFacts, path: tuple[str, ...], market: str, book: Rulebook) -> Iterator[Finding]:
     for rule in book.binding(market, RuleKind.VINTAGE, use.year, use.on):
         first = rule.first_vintage or 1990

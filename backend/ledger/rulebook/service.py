@@ -15,7 +15,7 @@ from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, Transf
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
 from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook
-from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, unproved
+from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, unexplained, unproved
 from backend.ledger.rulebook.repository import Facts, Served
 from tenants.access import Permission, Principal, require
 from tenants.commands import Change
@@ -84,14 +84,12 @@ class _Bench:
         for number, leg in enumerate(plan.legs):
             for side, account in (("source", leg.source), ("destination", leg.destination)):
                 if account.id in self.shut:
-                    path = ("legs", str(number), side)
-                    return ACCOUNT_NOT_OPEN(path=path, account=account.named, state=self.shut[account.id])
+                    path, name = ("legs", str(number), side), account.named if side == "source" else account.coded
+                    return ACCOUNT_NOT_OPEN(path=path, account=name, state=self.shut[account.id])
         if plan.kind in JUDGED:
             return self._by_rules(plan)
-        if plan.kind is not TransferKind.CANCEL or plan.evidence:
-            return plan
         try:
-            return replace(plan, remarks=without_paper(plan.kind, plan.effective_on))
+            return replace(plan, remarks=_bare(plan))
         except CodedError as error:
             return error
 
@@ -111,6 +109,15 @@ class _Bench:
                 surrendered_t=standing.surrendered_t + sum(q for _, q in lots),
             )
         return replace(plan, remarks=tuple(Refusal.of(f.error) for f in findings))
+
+
+def _bare(plan: Transfer) -> tuple[Refusal, ...]:
+    """What is remarked about a cancellation without a paper, and a reversal without a reason."""
+    if plan.kind is TransferKind.CANCEL and not plan.evidence:
+        return without_paper(plan.kind, plan.effective_on)
+    if plan.kind is TransferKind.REVERSE and not (plan.purpose or plan.evidence):
+        return tuple(Refusal.of(f.error) for f in unexplained(plan.effective_on, rulebook()))
+    return ()
 
 
 def without_paper(kind: TransferKind, on: date) -> tuple[Refusal, ...]:
