@@ -344,16 +344,19 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class TransferFilter:
-    """Which transfers are asked for; `organisation_id`: those that touch its accounts or serve it. Days are those of
-    effect, both ends included.
+    """Which transfers are asked for; `organisation_id`: those that touch its accounts or serve it, or one `below` it
+    today. Days are those of effect, both ends included. `known_at`: those recorded by then, as they were then known.
     """
 
     organisation_id: UUID | None = None
+    below: bool = False
+    account_id: UUID | None = None
     lot_id: UUID | None = None
     kind: TransferKind | None = None
     for_year: int | None = None
     effective_from: date | None = None
     effective_through: date | None = None
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -167,6 +167,12 @@ class Queries:
         self,
         info: Info,
         organisation_id: OfOrganisation = None,
+        below: Annotated[
+            bool, strawberry.argument(description="With what concerns all organisations below it today.")
+        ] = False,
+        account_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only what touches this account.")
+        ] = None,
         lot_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only what moved this lot.")] = None,
         kind: Annotated[TransferKind | None, strawberry.argument(description="Only transfers of this kind.")] = None,
         for_year: OfYear = None,
@@ -176,17 +182,26 @@ class Queries:
         effective_through: Annotated[
             date | None, strawberry.argument(description="Only what takes effect on this day or earlier.")
         ] = None,
+        known_at: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description="Only what had been recorded by then, and reversed by then; all if not given."
+            ),
+        ] = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[AssetTransfer]:
         """Transfers, the last recorded first; of an organisation: those that touch its accounts or serve it."""
         wanted = TransferFilter(
-            _organisation(organisation_id),
-            key_of(lot_id, "AssetLot", "lotId") if lot_id else None,
-            kind,
-            for_year,
-            effective_from,
-            effective_through,
+            organisation_id=_organisation(organisation_id),
+            below=below,
+            account_id=key_of(account_id, "AssetAccount", "accountId") if account_id else None,
+            lot_id=key_of(lot_id, "AssetLot", "lotId") if lot_id else None,
+            kind=kind,
+            for_year=for_year,
+            effective_from=effective_from,
+            effective_through=effective_through,
+            known_at=known_at,
         )
         page = await info.context.use(LedgerService).transfers(
             info.context.principal, PageRequest.read(first, after), wanted

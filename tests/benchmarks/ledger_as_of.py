@@ -19,6 +19,7 @@ from asyncpg import connect as plain_connect
 
 from backend.kit.database import Database, UnitOfWork, connect
 from backend.kit.provision import APP, OWNER
+from backend.ledger.history.domain import Accounts
 from backend.ledger.history.service import HistoryService
 from tests.benchmarks.ledger_stage import Stage
 from tests.benchmarks.table import Figure
@@ -68,7 +69,7 @@ async def run(url: str) -> Figure:
 
     async def as_of() -> object:
         at, day = dice.choice(stage.organisations), FIRST + timedelta(days=dice.randrange(DAYS))
-        return await history.balances(stage.principal, at, day, None, below=False)
+        return await history.balances(stage.principal, Accounts(at), day, None)
 
     async def by_key() -> object:
         async with database.read(tenant_id) as session:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from backend.kit.provision import OWNER
+from backend.ledger.history.domain import Accounts
 from backend.ledger.history.service import HistoryService
 from tests.fixtures.ledger import Group, a_lot, key, moved
 
@@ -33,8 +34,8 @@ async def summed(group: Group, at: UUID, day: date, known: datetime) -> dict[Any
 async def by_checkpoint(group: Group, at: UUID, day: date, known: datetime) -> dict[Any, int]:
     assert group.manager.principal is not None
     service = group.world.services.get(HistoryService)
-    found = await service.balances(group.manager.principal, at, day, known, below=False, zero=True)
-    without = await service.balances(group.manager.principal, at, day, known, below=False)
+    found = await service.balances(group.manager.principal, Accounts(at), day, known, zero=True)
+    without = await service.balances(group.manager.principal, Accounts(at), day, known)
     assert without == [b for b in found if b.quantity_t]
     return {(b.account_id, b.lot_id): b.quantity_t for b in found}
 

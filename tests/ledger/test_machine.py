@@ -27,6 +27,7 @@ from backend.ledger import seals
 from backend.ledger.cuts.domain import MergeLots, SplitLot
 from backend.ledger.cuts.service import CutService
 from backend.ledger.domain import AssetClass, LotRef, NewLot, Order, Origin, SerialBlock, TransferKind
+from backend.ledger.history.domain import Accounts
 from backend.ledger.history.service import ClosePeriod, HistoryService
 from backend.ledger.posting import Batch, PostingService
 from backend.ledger.reservations.domain import Aim, NewReservation, PostReservation, VoidReservation
@@ -198,7 +199,7 @@ class Play:
         service = self.group.world.services.get(HistoryService)
         found: dict[tuple[str, UUID], int] = {}
         for holder in HOLDERS:
-            told = await service.balances(self.principal, self.run.organisation(holder), day, None, below=False)
+            told = await service.balances(self.principal, Accounts(self.run.organisation(holder)), day, None)
             found |= {(holder, b.lot_id): b.quantity_t for b in told}
         assert all(quantity >= 0 for quantity in found.values()), "no balance was below zero on any day"
         lots = {lot for _, lot in found} - self.lots.keys()

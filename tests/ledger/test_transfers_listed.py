@@ -36,6 +36,40 @@ async def test_by_lot_and_by_day(group: Group) -> None:
     assert (await listed(group, l=one))[0] == "TRANSFER 卖出"
 
 
+async def test_by_account_and_subtree_as_known_at_a_moment(group: Group) -> None:
+    """What was recorded later is not there yet, and what was reversed later is not reversed yet."""
+    await group.stock(group.steel, 100)
+    opened = {"organisationId": group.steel, "code": "R2", "name": "登记", "kind": "REGISTRY"}
+    account = (await group.manager.do("createAssetAccount", opened, "account { id }"))["account"]["id"]
+    aside = used(group.steel, 30) | {"destination": {"organisationId": group.steel, "code": "R2"}}
+    sent = await group.manager.do("transferAssets", {"legs": [aside]}, "transfer { id recordedAt }")
+    await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, "transfer { id }")
+    await group.manager.do("reverseTransfer", {"transferId": sent["transfer"]["id"]}, "transfer { id }")
+    document = """query Q($o: ID, $b: Boolean! = false, $c: ID, $k: DateTime) {
+      assetTransfers(organisationId: $o, below: $b, accountId: $c, knownAt: $k) { nodes { kind reversedById } } }"""
+
+    async def found(**given: Any) -> list[tuple[str, bool]]:
+        nodes = (await group.manager.ask(document, **given))["assetTransfers"]["nodes"]
+        return [(t["kind"], t["reversedById"] is not None) for t in nodes]
+
+    assert await found(c=account) == [("REVERSE", False), ("TRANSFER", True)]
+    assert await found(c=account, k=sent["transfer"]["recordedAt"]) == [("TRANSFER", False)]
+    assert await found(c=account, o=group.cement) == []
+    assert await found(o=group.head) == []
+    assert len(await found(o=group.head, b=True)) == 4
+    balances = """query Q($o: ID!, $b: Boolean! = false, $c: ID) {
+      assetBalancesAsOf(organisationId: $o, below: $b, accountId: $c, zero: true) { quantity account { code } } }"""
+
+    async def left(**given: Any) -> list[tuple[str, str]]:
+        rows = (await group.manager.ask(balances, **given))["assetBalancesAsOf"]
+        return sorted((b["account"]["code"], b["quantity"]) for b in rows)
+
+    assert await left(o=group.steel) == [("HOLDING", "99"), ("R2", "0")]
+    assert await left(o=group.steel, c=account) == [("R2", "0")]
+    assert await left(o=group.cement, c=account) == []
+    assert await left(o=group.head, b=True, c=account) == [("R2", "0")]
+
+
 async def test_a_lot_out_of_reach_has_no_transfers(group: Group) -> None:
     lot = await group.stock(group.steel)
     cement = await group.world.member((Role.ASSET_MANAGER, key(group.cement)))

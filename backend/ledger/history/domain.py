@@ -26,6 +26,15 @@ class Certainty(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of an organisation, or also of all `below` it today; or one of these alone."""
+
+    organisation_id: UUID
+    below: bool = False
+    account_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """`quantity_t` units of a lot, moved by a transfer from one account to another."""
 

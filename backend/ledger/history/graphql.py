@@ -15,7 +15,7 @@ from backend.kit.graphql.types import build, enum_type, input_type, object_type
 from backend.ledger import domain
 from backend.ledger.graphql_enums import TransferKind
 from backend.ledger.graphql_types import AssetLot, AssetParty, AssetTransfer, LotBalance
-from backend.ledger.history.domain import Certainty
+from backend.ledger.history.domain import Accounts, Certainty
 from backend.ledger.history.service import ClosePeriod, HistoryService, UnitLife
 from tenants.access import Permission
 from tenants.context import Info, requires
@@ -106,14 +106,19 @@ class Queries:
             datetime | None, strawberry.argument(description="From what had been recorded by then; now when not given.")
         ] = None,
         below: Annotated[bool, strawberry.argument(description="With all organisations below it today.")] = False,
+        account_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only in this one of the accounts.")
+        ] = None,
         zero: Annotated[
             bool, strawberry.argument(description="Also lots that were ever there and of which nothing was left.")
         ] = False,
     ) -> list[LotBalance]:
         """What rested in the accounts of an organisation, by account and lot."""
         key = key_of(organisation_id, "Organisation", "organisationId")
+        account = key_of(account_id, "AssetAccount", "accountId") if account_id else None
+        wanted = Accounts(key, below=below, account_id=account)
         service = info.context.use(HistoryService)
-        found = await service.balances(info.context.principal, key, effective_on, known_at, below=below, zero=zero)
+        found = await service.balances(info.context.principal, wanted, effective_on, known_at, zero=zero)
         return [LotBalance.of(balance, past=True) for balance in found]
 
     @query(_READ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.ledger.domain import Account, Balance
-from backend.ledger.history.domain import Moved, Stage
+from backend.ledger.history.domain import Accounts, Moved, Stage
 from backend.ledger.repository.names import account_of
 from backend.ledger.tables import asset_account
 from tenants.access import Permission, Principal, within
@@ -107,20 +107,18 @@ WHERE scheme = :scheme AND serial_prefix = :prefix
 """
 
 
-async def balances(
-    session: ReadSession, organisation_id: UUID, as_of: AsOf, *, below: bool, zero: bool
-) -> list[Balance]:
-    """Units by account and lot in the accounts of an organisation, or also of all below it today; `zero`: also
-    what had rested there and was all gone.
-    """
-    asked = {"organisation_id": organisation_id, "zero": zero}
-    asked |= {"effective_on": as_of.effective_on, "known_at": as_of.known_at}
+async def balances(session: ReadSession, wanted: Accounts, as_of: AsOf, *, zero: bool) -> list[Balance]:
+    """Units by account and lot in some accounts; `zero`: also what had rested there and was all gone."""
+    asked = asdict(wanted) | {"zero": zero, "effective_on": as_of.effective_on, "known_at": as_of.known_at}
     statement = _FROM_NOW
     checkpoint = await session.first(_CHECKPOINT, {"known_at": as_of.known_at})
     if checkpoint is not None:
         asked |= {"number": checkpoint.number, "since": checkpoint.known_at, "from_id": checkpoint.from_id}
         statement = _FROM_CHECKPOINT
-    rows = await session.rows(statement.replace("{accounts}", _OF_SUBTREE if below else _OF_ONE), asked)
+    accounts = _OF_SUBTREE if wanted.below else _OF_ONE
+    if wanted.account_id is not None:
+        accounts += " AND a.id = :account_id"
+    rows = await session.rows(statement.replace("{accounts}", accounts), asked)
     return [Balance(row.account_id, row.lot_id, int(row.quantity_t)) for row in rows]
 
 

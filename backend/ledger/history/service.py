@@ -16,7 +16,7 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.domain import Account, Balance, Lot, Transfer
 from backend.ledger.history import repository
-from backend.ledger.history.domain import Certainty, traced
+from backend.ledger.history.domain import Accounts, Certainty, traced
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
 from backend.ledger.repository.transfers import transfers
@@ -68,11 +68,10 @@ class HistoryService:
     async def balances(
         self,
         principal: Principal,
-        organisation_id: UUID,
+        wanted: Accounts,
         effective_on: date | None,
         known_at: datetime | None,
         *,
-        below: bool,
         zero: bool = False,
     ) -> list[Balance]:
         """Units by account and lot at the end of a day (today when not given), from what was recorded by a moment (now
@@ -81,9 +80,9 @@ class HistoryService:
         clock = self.toolbox.clock
         as_of = AsOf(effective_on or clock.today(), known_at or clock.now())
         async with self.toolbox.database.read(principal.tenant_id) as session:
-            await require(session, principal, Permission.ASSET_READ, organisation_id)
-            await require_organisation(session, organisation_id, "organisationId")
-            return await repository.balances(session, organisation_id, as_of, below=below, zero=zero)
+            await require(session, principal, Permission.ASSET_READ, wanted.organisation_id)
+            await require_organisation(session, wanted.organisation_id, "organisationId")
+            return await repository.balances(session, wanted, as_of, zero=zero)
 
     async def close(self, actor: Actor, given: ClosePeriod) -> Done[ClosedPeriod]:
         """Close all days up to one: nothing takes effect in them any more. A checkpoint follows by itself.

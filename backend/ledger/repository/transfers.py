@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select
 
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
@@ -15,12 +16,11 @@ from backend.kit.pages import Page, PageRequest
 from backend.ledger.codes import Bound
 from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferFilter, TransferKind
 from backend.ledger.tables import asset_account, asset_balance, asset_leg, asset_transfer
-from tenants.access import Permission, Principal, within
+from tenants.access import Permission, Principal, below, within
 
 _reversal = asset_transfer.alias("reversal")
-_TRANSFER: Final[Select[Any]] = select(asset_transfer, _reversal.c.id.label("reversed_by_id")).outerjoin(
-    _reversal,
-    (_reversal.c.tenant_id == asset_transfer.c.tenant_id) & (_reversal.c.reverses_id == asset_transfer.c.id),
+_IS_REVERSAL: Final = and_(
+    _reversal.c.tenant_id == asset_transfer.c.tenant_id, _reversal.c.reverses_id == asset_transfer.c.id
 )
 _from, _to = asset_account.alias("f"), asset_account.alias("t")
 _LEGS: Final[Select[Any]] = (
@@ -50,7 +50,7 @@ async def transfers(
     session: ReadSession, keys: Collection[UUID], principal: Principal | None = None
 ) -> dict[UUID, Transfer]:
     """By id; with a principal, only those that touch an organisation whose assets it may read."""
-    statement = _TRANSFER.where(asset_transfer.c.id.in_(keys))
+    statement = _transfers().where(asset_transfer.c.id.in_(keys))
     if principal is not None:
         statement = statement.where(_visible(principal))
     return {t.id: t for t in await _with_legs(session, await session.rows(statement))}
@@ -60,7 +60,7 @@ async def page_of_transfers(
     session: ReadSession, principal: Principal, request: PageRequest, wanted: TransferFilter
 ) -> Page[Transfer]:
     """The latest first."""
-    statement = _TRANSFER.where(_visible(principal), *_conditions(wanted))
+    statement = _transfers(wanted.known_at).where(_visible(principal), *_conditions(wanted))
     statement = keyset(statement, request, asset_transfer.c.id, latest_first=True)
     rows = await _with_legs(session, await session.rows(statement))
     return Page.cut(rows, request, lambda t: (t.id,))
@@ -72,9 +72,22 @@ async def bound(session: ReadSession, keys: Collection[UUID]) -> dict[UUID, Boun
     return {UUID(int=row.id.int): Bound(row.why) for row in rows}
 
 
+def _transfers(known_at: datetime | None = None) -> Select[Any]:
+    """Transfers, and what took each back; or only what had been recorded by a moment."""
+    which = _IS_REVERSAL if known_at is None else _IS_REVERSAL & (_reversal.c.recorded_at <= known_at)
+    found = select(asset_transfer, _reversal.c.id.label("reversed_by_id")).outerjoin(_reversal, which)
+    return found if known_at is None else found.where(asset_transfer.c.recorded_at <= known_at)
+
+
 def _conditions(wanted: TransferFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.organisation_id is not None:
-        yield _touches(asset_account.c.organisation_id == wanted.organisation_id, wanted.organisation_id)
+        sides, served = (
+            below(column, [wanted.organisation_id]) if wanted.below else column == wanted.organisation_id
+            for column in (asset_account.c.organisation_id, asset_transfer.c.beneficiary_id)
+        )
+        yield _leg_of(sides) | served
+    if wanted.account_id is not None:
+        yield _leg_of(asset_account.c.id == wanted.account_id)
     if wanted.lot_id is not None:
         yield asset_transfer.c.id.in_(_OF_LOT.where(asset_balance.c.lot_id == wanted.lot_id))
     if wanted.kind is not None:
@@ -91,10 +104,6 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
     reach = within(principal, Permission.ASSET_READ, asset_account.c.organisation_id)
     served = within(principal, Permission.ASSET_READ, asset_transfer.c.beneficiary_id)
     return or_(served, _leg_of(reach))
-
-
-def _touches(of_account: ColumnElement[bool], organisation_id: UUID) -> ColumnElement[bool]:
-    return or_(asset_transfer.c.beneficiary_id == organisation_id, _leg_of(of_account))
 
 
 def _leg_of(of_account: ColumnElement[bool]) -> ColumnElement[bool]:
