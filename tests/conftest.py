@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from backend.kit.clock import Clock
 from backend.kit.database import Database, PoolLimits, connect
@@ -28,6 +29,9 @@ pytest_plugins = ("tests.fixtures.left_out", "tests.fixtures.texts", "tests.fixt
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = PoolLimits(size=4, overflow=60)
+# How long an example takes says how busy the machine is, not what is wrong with it.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 

@@ -58,7 +58,7 @@ _FREE: Final = {
 """How each function asks whether a balance covers what is taken: of what is free, or of all."""
 _MET: Final = {
     "ledger_post": "IF met IS DISTINCT FROM wanted THEN",
-    "ledger_commit": "IF met IS DISTINCT FROM cardinality(b_account) THEN",
+    "ledger_commit": "IF met IS DISTINCT FROM cardinality(balances) THEN",
     "ledger_commit_list": "IF met IS DISTINCT FROM wanted THEN",
 }
 _LOOKS: Final = {

@@ -24,10 +24,8 @@ SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], $4::uuid[], 
   $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[])
 """  # noqa: S608 - a constant
 _COMMIT: Final = """
-SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::int[], $4::uuid[], $5::uuid[],
-  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::uuid[], $12::text[], $13::int[], $14::date[],
-  $15::uuid[], $16::int[], $17::text[], $18::text[], $19::uuid[], $20::int[], $21::int[], $22::int[], $23::uuid[],
-  $24::uuid[], $25::uuid[], $26::bigint[], $27::uuid[], $28::uuid[], $29::bigint[], $30::int[], $31::bigint[])
+SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::ledger_posting_reach[],
+  $4::ledger_posting[], $5::ledger_posting_leg[], $6::ledger_posting_balance[], $7::ledger_posting_change[])
 """
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
@@ -164,30 +162,15 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
 
     None for all that were not posted because some are `refused` before anything was: ask again for those without them.
     """
-    reach = [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach]
-    plans = [a.plan for a in asked]
-    counts = [len(a.pairs) for a in asked]
-    effects = effects_of(plans, [a.pairs for a in asked])
+    effects = effects_of([a.plan for a in asked], [a.pairs for a in asked])
     arguments = [
         tenant_id,
         False,
-        [number for number, _, _ in reach],
-        [organisation for _, organisation, _ in reach],
-        [node for _, _, node in reach],
-        [a.member_id for a in asked],
-        [a.operation for a in asked],
-        [a.correlation_id for a in asked],
-        [a.key for a in asked],
-        [a.digest for a in asked],
-        *_plans(plans),
-        [a.organisation_id for a in asked],
-        counts,
-        *_legs(plans),
-        [account for account, _ in effects.pairs],
-        [lot for _, lot in effects.pairs],
-        effects.debits,
-        effects.places,
-        effects.changes,
+        [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach],
+        [_posting(a, a.plan) for a in asked],
+        [row for number, a in enumerate(asked, 1) for row in _posting_legs(number, a.plan)],
+        [(*pair, debit) for pair, debit in zip(effects.pairs, effects.debits, strict=True)],
+        list(zip(effects.places, effects.changes, strict=True)),
     ]
     again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
     if again:
@@ -195,8 +178,38 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         for number in again:
             landed[number - 1] = Landed(recorded_at, refused=True)
         return landed
+    counts = [len(a.pairs) for a in asked]
     ends = list(accumulate(counts))
     return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+
+def _posting(asked: Asked, plan: Transfer) -> tuple[Any, ...]:
+    """A `ledger_posting`."""
+    return (
+        asked.member_id,
+        asked.operation,
+        asked.correlation_id,
+        asked.key,
+        asked.digest,
+        plan.id,
+        plan.kind,
+        len(plan.legs),
+        plan.effective_on,
+        plan.beneficiary_id,
+        plan.for_year,
+        plan.purpose,
+        plan.evidence,
+        asked.organisation_id,
+        len(asked.pairs),
+    )
+
+
+def _posting_legs(number: int, plan: Transfer) -> list[tuple[Any, ...]]:
+    """Each leg as a `ledger_posting_leg` of the posting with a number."""
+    return [
+        (number, plan.id, place, leg.lot_id, leg.source.id, leg.destination.id, leg.quantity_t)
+        for place, leg in enumerate(plan.legs, 1)
+    ]
 
 
 async def _opened(driver: Any, call: str, arguments: list[Any]) -> Any:
