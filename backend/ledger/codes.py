@@ -11,7 +11,7 @@ from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind
 in_chinese({
     "reason": "原因", "evidence": "证据", "reference": "编号", "scheme": "机制", "issueReference": "签发编号",
     "accountCode": "账户代码", "code": "代码", "name": "名称", "species": "树种", "source": "来源",
-    "institution": "机构", "ownerName": "户名",
+    "institution": "机构", "ownerName": "户名", "purpose": "用途",
 })  # fmt: skip
 things_in_chinese({
     "AssetAccount": "资产账户", "AssetLot": "资产批次", "AssetTransfer": "资产划转", "Obligation": "履约义务",
@@ -147,8 +147,9 @@ REVERSAL_BOUND = rule(
 REVERSAL_NOT_COVERED = rule(
     "REVERSAL_NOT_COVERED",
     en="Account {account} has {available} t of lot {lot} left, and {asked} t would have to go back: the others moved "
-    "on. Reverse first what moved them.",
-    zh="账户 {account} 的批次 {lot} 仅余 {available} 吨，冲正需退回 {asked} 吨：其余已转出。请先冲正其后的划转。",
+    "on. Reverse first what moved them; a lot that was split or merged since stays so.",
+    zh="账户 {account} 的批次 {lot} 仅余 {available} 吨，冲正需退回 {asked} 吨：其余已转出。"
+    "请先冲正其后的划转；其后已拆分或合并的批次不能恢复。",
 )
 REVERSAL_FROZEN = rule(
     "REVERSAL_FROZEN",

@@ -175,6 +175,8 @@ class NamedLot:
     scheme: str
     issue_reference: str
     issued_on: date
+    standing: bool = True
+    """Neither split, merged nor taken back."""
 
     def __str__(self) -> str:
         return f"{self.scheme} {self.issue_reference}"

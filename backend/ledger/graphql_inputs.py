@@ -66,7 +66,7 @@ class LotInput:
     asset_class: AssetClass
     """Allowance, CCER, verified saving or own sink."""
     scheme: str
-    """The scheme or registry, for example CEA, CCER or CARB; in capitals, however it is written."""
+    """The scheme or registry, for example CEA, CCER or CARB-ALLOWANCE; in capitals, however it is written."""
     issue_reference: str
     """The scheme's own reference of the issue, unique in the scheme."""
     quantity: Tonnes

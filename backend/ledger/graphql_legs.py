@@ -25,13 +25,14 @@ class LotRefInput:
     """Issue reference in that scheme."""
 
     def ref(self, *path: str) -> LotRef:
-        if self.id is not None:
+        named = bool(self.scheme or self.issue_reference)
+        if self.id is not None and not named:
             return LotRef(id=key_of(self.id, "AssetLot", *path, "id"))
-        if not self.scheme or not self.issue_reference:
+        if self.id is not None or not self.scheme or not self.issue_reference:
             raise INVALID_INPUT(
                 path=path,
-                reason="Name the lot by its id, or by scheme and issueReference.",
-                reason_zh="请以 id，或以 scheme 与 issueReference 指定批次。",
+                reason="Name the lot in one way: by its id, or by scheme and issueReference.",
+                reason_zh="请以一种方式指定批次：以 id，或以 scheme 与 issueReference。",
             )
         return LotRef(scheme=self.scheme, issue_reference=self.issue_reference)
 
@@ -50,17 +51,18 @@ class AccountRefInput:
     """The market outside instead: what is sold goes there, what is bought back comes from there."""
 
     def ref(self, *path: str) -> AccountRef:
-        if self.market:
-            return AccountRef(market=True)
-        if self.id is not None:
-            return AccountRef(id=key_of(self.id, "AssetAccount", *path, "id"))
-        if self.organisation_id is None:
+        if [self.market, self.id is not None, self.organisation_id is not None].count(True) != 1:
             raise INVALID_INPUT(
                 path=path,
-                reason="Name the account by its id, by organisationId and code, or as the market.",
-                reason_zh="请以 id、以 organisationId 与 code，或以 market 指定账户。",
+                reason="Name the account in one way: by its id, by organisationId and code, or as the market.",
+                reason_zh="请以一种方式指定账户：以 id，以 organisationId 与 code，或以 market。",
             )
-        return AccountRef(organisation_id=organisation(self.organisation_id, *path, "organisationId"), code=self.code)
+        if self.id is not None:
+            return AccountRef(id=key_of(self.id, "AssetAccount", *path, "id"))
+        if self.organisation_id is not None:
+            owner = organisation(self.organisation_id, *path, "organisationId")
+            return AccountRef(organisation_id=owner, code=self.code)
+        return AccountRef(market=True)
 
 
 @input_type

@@ -53,7 +53,7 @@ class AssetLot(Node):
     asset_class: AssetClass
     """Allowance, CCER, verified saving or own sink."""
     scheme: str
-    """The scheme or registry, for example CEA, CCER or CARB."""
+    """The scheme or registry, for example CEA, CCER or CARB-ALLOWANCE."""
     issue_reference: str
     """The scheme's own reference of the issue, unique in the scheme."""
     vintage: int | None
@@ -71,7 +71,7 @@ class AssetLot(Node):
     serial: SerialBlock | None
     """Serial numbers, where the registry gives them."""
     withdrawn: bool
-    """Whether its issue was reversed or it was split or merged: then it holds nothing, its reference is free again."""
+    """Whether its issue was reversed, which frees its reference, or it was split or merged: then it holds nothing."""
 
     @classmethod
     def of(cls, lot: domain.Lot) -> AssetLot:

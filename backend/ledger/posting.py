@@ -283,6 +283,6 @@ async def books_of(change: Change, orders: Sequence[Order]) -> Books:
         await names.open_holding_accounts(unit, to_open)
         found = await names.look_up(unit, refs, lots, served)
     bound = await transfers.bound(unit, originals) if originals else {}
-    missing = lots - found.lots.keys()
-    cut = await in_place_of(unit, missing, change.actor.principal) if missing else {}
+    gone = {ref for ref in lots if ref not in found.lots or not found.lots[ref].standing}
+    cut = await in_place_of(unit, gone, change.actor.principal) if gone else {}
     return Books(found.accounts, found.outside, found.lots, originals, found.organisations, bound, cut)

@@ -64,7 +64,7 @@ class Books:
     bound: Mapping[UUID, codes.Bound] = field(default_factory=dict)
     """Transfers that are not reversed by themselves."""
     cut: Mapping[LotRef, Sequence[str]] = field(default_factory=dict)
-    """Lots that were split or merged, with the references of those in their place."""
+    """Lots that were split or merged, as they were named, with the references of those in their place."""
 
     def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
@@ -74,17 +74,19 @@ class Books:
 
     def lot(self, ref: LotRef, path: tuple[str, ...]) -> NamedLot:
         found = self.lots.get(ref)
-        if found is None:
-            raise no_lot(ref, self.cut, path)
+        if found is None or (not found.standing and ref in self.cut):
+            raise no_lot(ref, self.cut, path, found)
         return found
 
 
-def no_lot(ref: LotRef, cut: Mapping[LotRef, Sequence[str]], path: tuple[str, ...]) -> CodedError:
-    """Why there is no lot of this name: LOT_CUT with those in its place, or UNKNOWN_LOT."""
+def no_lot(
+    ref: LotRef, cut: Mapping[LotRef, Sequence[str]], path: tuple[str, ...], gone: NamedLot | None = None
+) -> CodedError:
+    """Why no lot of this name stands: LOT_CUT (of `gone`) with those in its place, or UNKNOWN_LOT."""
     if ref not in cut:
         return codes.UNKNOWN_LOT(path=path, lot=str(ref))
     more = ", …" if len(cut[ref]) > _NAMED else ""
-    return codes.LOT_CUT(path=path, lot=str(ref), parts=", ".join(cut[ref][:_NAMED]) + more)
+    return codes.LOT_CUT(path=path, lot=str(gone or ref), parts=", ".join(cut[ref][:_NAMED]) + more)
 
 
 def planned(order: Order, books: Books, transfer_id: UUID) -> Transfer:
@@ -156,7 +158,7 @@ def _contra_legs(order: Order, books: Books) -> tuple[Leg, ...]:
     if original.reversed_by_id is not None:
         raise codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", key))
     for leg in original.legs:
-        _check_day(order, books.lot(LotRef(leg.lot_id), ("transferId",)), ())
+        _check_day(order, books.lots[LotRef(leg.lot_id)], ())
     # Looked up, where they are: so a refusal names the account by its owner.
     whence = [books.accounts.get(AccountRef(leg.destination.id), leg.destination) for leg in original.legs]
     return tuple(
@@ -200,7 +202,7 @@ def checked_lot(new: NewLot) -> NewLot:
     """
     check_quantity(new.quantity_t)
     if new.vintage is not None:
-        _year(new.vintage, "vintage")
+        check_year(new.vintage, "vintage")
     if new.origin not in _FITTING[new.asset_class]:
         raise codes.ORIGIN_DOES_NOT_FIT(
             path=("origin",),
@@ -299,8 +301,8 @@ def checked_account(new: NewAccount) -> NewAccount:
 
 def checked_obligation(new: NewObligation) -> NewObligation:
     """The obligation in canonical form. Errors: BAD_YEAR, BAD_OBLIGATION_PERIOD, BAD_TONNES, UNKNOWN_MARKET."""
-    _year(new.from_year, "fromYear")
-    _year(new.to_year, "toYear")
+    check_year(new.from_year, "fromYear")
+    check_year(new.to_year, "toYear")
     if new.from_year > new.to_year:
         raise codes.BAD_PERIOD(path=("toYear",), first=new.from_year, last=new.to_year)
     if not 0 <= new.tonnes < 10**18 or new.tonnes != round(new.tonnes, 9):
@@ -316,10 +318,10 @@ def _check_beneficiary(order: Order) -> None:
     if order.kind not in USES and any(named):
         raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind)
     needed = order.kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
-    if (needed and not all(named)) or (any(named) and not all(named)):
-        raise codes.USE_NEEDS_BENEFICIARY(path=("beneficiaryId",), kind=order.kind)
+    if (needed or any(named)) and not all(named):
+        raise codes.USE_NEEDS_BENEFICIARY(path=("forYear" if named[0] else "beneficiaryId",), kind=order.kind)
     if order.for_year is not None:
-        _year(order.for_year, "forYear")
+        check_year(order.for_year, "forYear")
 
 
 _SELF: Final = ("an account cannot send to itself", "账户不能向自身划转")
@@ -367,7 +369,8 @@ def check_quantity(quantity_t: int, *path: str) -> None:
         raise codes.BAD_QUANTITY(path=path or ("quantity",), quantity=quantity_t, most=MAX_QUANTITY_T)
 
 
-def _year(year: int, *path: str) -> None:
+def check_year(year: int, *path: str) -> None:
+    """Refuse (BAD_YEAR) a year that no inventory or obligation is of."""
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise codes.BAD_YEAR(path=path, year=year)
 

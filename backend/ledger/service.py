@@ -19,6 +19,7 @@ from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.accounts.domain import AccountState
 from backend.ledger.compliance.domain import year_remarks
+from backend.ledger.cuts.repository import in_place_of
 from backend.ledger.domain import (
     HOLDING,
     Account,
@@ -27,6 +28,7 @@ from backend.ledger.domain import (
     Balance,
     HeldAsset,
     Lot,
+    LotRef,
     NewAccount,
     NewLot,
     NewObligation,
@@ -171,8 +173,10 @@ class LedgerService:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
         accounts = await _receiving_accounts(change, [new for _, new in sound])
         shut = await not_open(change.unit, [a.id for a in accounts.values()]) if accounts else {}
+        # The name of a lot that was cut stays its own while its parts are there: who still uses it means them.
+        cut = await in_place_of(change.unit, {_named(new) for _, new in sound}) if sound else {}
         for index, new in sound:
-            barred = _not_received(new, accounts.get(_receiver(new)), shut)
+            barred = _taken(new) if _named(new) in cut else _not_received(new, accounts.get(_receiver(new)), shut)
             if barred is not None:
                 rows[index] = LotOutcome(refusal=Refusal.of(barred))
         sound = [(index, new) for index, new in sound if rows[index].refusal is None]
@@ -363,6 +367,14 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
             last=new.serial.last,
             reference=refused.other,
         )
+    return _taken(new)
+
+
+def _named(new: NewLot) -> LotRef:
+    return LotRef(scheme=new.scheme, issue_reference=new.issue_reference)
+
+
+def _taken(new: NewLot) -> CodedError:
     return codes.LOT_ALREADY_ISSUED(path=("issueReference",), scheme=new.scheme, reference=new.issue_reference)
 
 

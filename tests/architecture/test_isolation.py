@@ -104,6 +104,7 @@ class Intruder:
     caller: Caller
     ids: dict[str, list[str]]
     turns: Iterator[int]
+    by_id: bool = False
 
     @classmethod
     async def create(cls, caller: Caller, world: World) -> Intruder:
@@ -112,7 +113,11 @@ class Intruder:
     def fitting(self, owner: str, name: str) -> str | None:
         """An id of the type that belongs there, another one every time."""
         turn = next(self.turns)
-        if (owner, name) in LEFT_OUT or ((owner, name) == ("AccountRefInput", "id") and turn % 3):
+        if (owner, name) == ("AccountRefInput", "id"):
+            self.by_id = turn % 3 == 0
+        # An account is named in one way: by its id, or by its organisation.
+        other_way = owner == "AccountRefInput" and self.by_id != (name == "id")
+        if (owner, name) in LEFT_OUT or other_way:
             return None
         return fitting_id(self.ids, owner, name, turn)
 

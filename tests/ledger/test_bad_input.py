@@ -26,6 +26,21 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "lot of no id": ({"lot": {"id": "x"}}, "INVALID_ID", ["legs", "0", "lot", "id"]),
     "foreign lot": ({"lot": {"id": to_id("AssetLot", uuid7())}}, "UNKNOWN_LOT", ["legs", "0", "lot"]),
     "no account": ({"source": {}}, "INVALID_INPUT", ["legs", "0", "source"]),
+    "two lots": (
+        {"lot": {"id": to_id("AssetLot", uuid7()), "scheme": "CEA", "issueReference": "2024-001"}},
+        "INVALID_INPUT",
+        ["legs", "0", "lot"],
+    ),
+    "two accounts": (
+        {"source": {"id": to_id("AssetAccount", uuid7()), "organisationId": to_id("Organisation", uuid7())}},
+        "INVALID_INPUT",
+        ["legs", "0", "source"],
+    ),
+    "market and account": (
+        {"source": {"market": True, "organisationId": to_id("Organisation", uuid7())}},
+        "INVALID_INPUT",
+        ["legs", "0", "source"],
+    ),
     "foreign account": (
         {"source": {"id": to_id("AssetAccount", uuid7())}},
         "UNKNOWN_ACCOUNT",
@@ -80,6 +95,9 @@ async def test_bad_orders(group: Group) -> None:
     ):
         refused = await group.manager.attempt("surrenderAssets", sound | changes, POSTED)
         assert refused["errors"][0]["code"] == code
+    given = {"legs": [used(group.steel, 1)], "beneficiaryId": group.steel}
+    yearless = await group.manager.attempt("cancelAssets", given, POSTED)
+    assert (yearless["errors"][0]["code"], yearless["errors"][0]["path"]) == ("USE_NEEDS_BENEFICIARY", ["forYear"])
     itself = {"legs": [moved(group.steel, group.steel, 1)]}
     refused = await group.manager.attempt("transferAssets", itself, POSTED)
     assert refused["errors"][0]["code"] == "WRONG_DESTINATION"

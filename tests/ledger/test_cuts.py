@@ -80,6 +80,16 @@ async def test_who_names_a_lot_that_was_cut_is_told_what_is_in_its_place(group: 
     ):
         assert code(refused) == "LOT_CUT"
         assert "L/100-129, L/130-139, L/140-149, L/150-199." in refused["errors"][0]["message"]
+    (again,) = await group.issue(a_lot(group.steel, "L", 5))
+    assert again["error"]["code"] == "LOT_ALREADY_ISSUED", "who still says L means its parts"
+    lots = "{ assetLots(first: 50) { nodes { id issueReference } } }"
+    ids = {x["issueReference"]: x["id"] for x in (await group.manager.ask(lots))["assetLots"]["nodes"]}
+    by_id = {"lot": {"id": ids["L"]}, "quantity": "1", "source": {"organisationId": group.steel}}
+    for refused in (
+        await group.surrender(group.steel, by_id),
+        await group.manager.attempt("splitLot", {"lot": by_id["lot"], "parts": [{"first": "100", "last": "101"}]}, CUT),
+    ):
+        assert (code(refused), "CEA L " in refused["errors"][0]["message"]) == ("LOT_CUT", True)
     cement = await group.world.member((Role.ASSET_MANAGER, key(group.cement)))
     given = {"legs": [moved(group.cement, group.steel, 1, "L")]}
     assert code(await cement.attempt("transferAssets", given, POSTED)) == "UNKNOWN_LOT"

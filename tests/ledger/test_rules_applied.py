@@ -249,6 +249,19 @@ async def test_the_rules_can_be_read(group: Group) -> None:
     assert unknown.errors[0]["extensions"]["code"] == "UNKNOWN_MARKET"
 
 
+async def test_units_of_no_known_market_are_remarked_when_they_are_surrendered(group: Group) -> None:
+    """A slip of the pen in a scheme would meet an obligation unseen; whether it does is for the company to know."""
+    await group.owe(group.steel, "100")
+    await group.issue(a_lot(group.steel, "X", scheme="CEAA"), a_lot(group.steel, "2024"))
+    given = {"beneficiaryId": group.steel, "forYear": 2024, "evidence": "凭证", "effectiveOn": "2025-06-01"}
+    slip = given | {"legs": [used(group.steel, 10, "X", "CEAA")]}
+    assert await _told(group, "surrenderAssets", slip) == ["UNKNOWN_SCHEME"]
+    assert await _told(group, "surrenderAssets", given | {"legs": [used(group.steel, 10, "2024")]}) == []
+    document = "query Q($o: ID!, $y: Int!) { offsetHeadroom(organisationId: $o, year: $y) { market } }"
+    refused = await group.manager.run(document, o=group.steel, y=3000)
+    assert refused.errors[0]["extensions"]["code"] == "BAD_YEAR"
+
+
 async def test_a_reversal_says_why(group: Group) -> None:
     """Without a reason or a paper it stands, and that is remarked; with one of them nothing is."""
     await group.stock(group.steel)

@@ -20,7 +20,7 @@ Tonnes = NewType("Tonnes", int)
 """Whole tonnes of CO2 equivalent; on the wire a string of digits, safe beyond 2^53."""
 
 MAX_TONNES: Final = 9_000_000_000_000_000_000
-_DIGITS: Final = re.compile(r"-?\d{1,19}")
+_DIGITS: Final = re.compile(r"-?\d{1,60}")
 # Besides 2024-07 as people and files write it: 2024-7, 2024/7, 2024.7, 2024年7月.
 _MONTH: Final = re.compile(r"(\d{4})(?:[-/.](0?[1-9]|1[0-2])|年(0?[1-9]|1[0-2])月)", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")

@@ -50,14 +50,17 @@ async def resting(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, Ac
 
 
 async def in_place_of(
-    session: ReadSession, refs: Collection[LotRef], principal: Principal
+    session: ReadSession, refs: Collection[LotRef], principal: Principal | None = None
 ) -> dict[LotRef, Sequence[str]]:
-    """Of some names that no lot has: those of lots that were split or merged, with the references of the lots that are
-    there instead, as far as the caller may know of them.
+    """Of some names that no standing lot has: those of lots that were split or merged, with the references of the lots
+    that are there instead; with a principal, as far as it may know of them.
     """
-    cut = {lot.id: lot for lot in await holdings.withdrawn_lots(session, refs, principal)}
-    rows = await session.rows(_IN_PLACE, {"lots": list(cut)}) if cut else []
-    return {LotRef(None, cut[r.first].scheme, cut[r.first].issue_reference): r.parts for r in rows}
+    gone = {lot.id: lot for lot in await holdings.withdrawn_lots(session, refs, principal)}
+    rows = await session.rows(_IN_PLACE, {"lots": list(gone)}) if gone else []
+    parts: dict[LotRef, Sequence[str]] = {}
+    for lot, there in ((gone[row.first], row.parts) for row in rows):
+        parts |= {LotRef(lot.id): there, LotRef(None, lot.scheme, lot.issue_reference): there}
+    return {ref: parts[ref] for ref in refs if ref in parts}
 
 
 async def cut_into(

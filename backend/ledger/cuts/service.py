@@ -73,9 +73,10 @@ async def _resting(change: Change, refs: Sequence[LotRef]) -> list[Resting]:
     named = (await names.look_up(change.unit, (), refs)).lots
     keys: list[UUID] = []
     for ref in refs:
-        if ref not in named:
+        if ref not in named or not named[ref].standing:
             cut = await repository.in_place_of(change.unit, [ref], change.actor.principal)
-            raise no_lot(ref, cut, ("lot",))
+            if ref not in named or ref in cut:
+                raise no_lot(ref, cut, ("lot",), named.get(ref))
         keys.append(named[ref].id)
     lots = await holdings.lots(change.unit, keys, change.actor.principal)
     at = await repository.resting(change.unit, keys)

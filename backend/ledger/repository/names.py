@@ -147,9 +147,8 @@ def _accounts(found: Sequence[Account], refs: Collection[AccountRef]) -> dict[Ac
 
 
 def _lots(rows: Sequence[Any], refs: Collection[LotRef]) -> dict[LotRef, NamedLot]:
-    found = {row["id"]: NamedLot(row["id"], row["code"], row["name"], row["issued_on"]) for row in rows}
-    standing = [found[row["id"]] for row in rows if row["kind"] is not None]
-    by_reference = {(lot.scheme, lot.issue_reference): lot for lot in standing}
+    found = {r["id"]: NamedLot(r["id"], r["code"], r["name"], r["issued_on"], r["kind"] is not None) for r in rows}
+    by_reference = {(lot.scheme, lot.issue_reference): lot for lot in found.values() if lot.standing}
     named = {ref: found.get(ref.id) if ref.id else by_reference.get((ref.scheme, ref.issue_reference)) for ref in refs}
     return {ref: lot for ref, lot in named.items() if lot is not None}
 

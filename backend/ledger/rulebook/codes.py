@@ -81,6 +81,12 @@ NO_REASON = rule(
     en="The reversal says neither why nor by which document; give `purpose` or `evidence`. Rule {rule}: {source}.",
     zh="冲正未说明原因或依据文件；请填写用途（purpose）或证据（evidence）。规则 {rule}：{source}。",
 )
+UNKNOWN_SCHEME = rule(
+    "UNKNOWN_SCHEME",
+    en="No market of the rulebook issues units such as {lot}, so whether they serve an obligation is not known here. "
+    "Rule {rule}: {source}.",
+    zh="规则库中没有市场签发 {lot} 这类资产，无法判断其能否用于履约。规则 {rule}：{source}。",
+)
 UNKNOWN_MARKET = invalid(
     "UNKNOWN_MARKET",
     en="There is no market '{market}' in the rulebook; there are {known}.",

@@ -65,6 +65,8 @@ class RuleKind(StrEnum):
     """What a surrender is for (清缴与履约义务)."""
     EVIDENCE = "EVIDENCE"
     """That issues and uses have their papers (证据)."""
+    SCHEME = "SCHEME"
+    """That what is surrendered was issued by a market that is known (机制)."""
     REVERSAL = "REVERSAL"
     """That what is taken back says why (冲正)."""
 
@@ -129,7 +131,7 @@ members_in_chinese(RuleKind, {
     "OUTSIDE_SCHEME": "不得来自配额管理范围", "CARRY_OVER": "结转", "SHORTFALL_CAP": "缺口上限",
     "PRE_ALLOCATION": "预分配", "DEADLINE": "期限", "PRICE_LIMIT": "涨跌幅与申报量", "NEUTRALITY_ORDER": "抵销顺序",
     "ALLOCATION_YEARS": "配额年度", "ALLOCATION": "配额核定方法", "DEDUCTION": "配额扣减", "RETENTION": "差异化发放",
-    "SURRENDER": "清缴与履约义务", "EVIDENCE": "证据", "REVERSAL": "冲正",
+    "SURRENDER": "清缴与履约义务", "EVIDENCE": "证据", "REVERSAL": "冲正", "SCHEME": "机制",
 })  # fmt: skip
 
 

@@ -123,6 +123,7 @@ def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
         found = list(_out_of_order(use, standing, book))
     elif use.kind is TransferKind.SURRENDER:
         found = [*_surrendered(use, standing, book), *_owed(use, standing, book), *_late(use, standing, book)]
+        found += _of_no_market(use, book)
     else:
         found = []
     found += unproved(use.kind, use.on, book) if not use.evidenced else ()
@@ -154,6 +155,14 @@ def _surrendered(use: Use, standing: Standing, book: Rulebook) -> Iterator[Findi
             yield from _vintage(use, lot, path, market, book)
     if offsets_t:
         yield from _within_limit(use, offsets_t, standing, market, book)
+
+
+def _of_no_market(use: Use, book: Rulebook) -> Iterator[Finding]:
+    """What no market issues serves none as far as is known here; a company may know better, so it warns."""
+    for index, (lot, _) in enumerate(use.lots):
+        if book.market_of(lot.scheme) is None:
+            for rule in book.rules(on=use.on, kind=RuleKind.SCHEME):
+                yield _finding(rule, codes.UNKNOWN_SCHEME, ("legs", str(index), "lot"), lot=lot.name)
 
 
 def _owed(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from backend.ledger.rulebook import repository
 from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, unexplained, unproved
 from backend.ledger.rulebook.repository import Facts, Served
+from backend.ledger.rules import check_year
 from tenants.access import Permission, Principal, require
 from tenants.commands import Change
 
@@ -162,7 +163,8 @@ class RuleService:
         return list(rulebook().markets.values())
 
     async def headroom(self, principal: Principal, organisation_id: UUID, year: int, market: str | None) -> OffsetRoom:
-        """Errors: FORBIDDEN, NOT_FOUND, UNKNOWN_MARKET."""
+        """Errors: BAD_YEAR, FORBIDDEN, NOT_FOUND, UNKNOWN_MARKET."""
+        check_year(year, "year")
         if market is not None:
             known_market(market, "market")
         async with self.toolbox.database.read(principal.tenant_id) as session:
