@@ -22,7 +22,8 @@ from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.tables import job
 from backend.kit.keyset import keyset, whole
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.access import Permission, Principal, within
 from tenants.domain import AllowancePolicy, ConsolidationApproach, OrganisationKind
 

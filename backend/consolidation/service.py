@@ -38,7 +38,7 @@ from backend.kit.jobs.domain import JobState
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
-from backend.ledger.domain import HeldAsset, UsedAsset
+from backend.ledger.domain.balances import HeldAsset, UsedAsset
 from backend.ledger.service import LedgerReader
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform

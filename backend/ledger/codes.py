@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.words import in_chinese, members_in_chinese, things_in_chinese
-from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind
+from backend.ledger.domain.accounts import AccountKind
+from backend.ledger.domain.lots import AssetClass, Origin
+from backend.ledger.domain.transfers import TransferKind
 
 in_chinese({
     "reason": "原因", "evidence": "证据", "reference": "编号", "scheme": "机制", "issueReference": "签发编号",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from backend.ledger.domain import Transfer
+from backend.ledger.domain.transfers import Transfer
 
 Pair = tuple[UUID, UUID]
 """The account and the lot of a balance."""

@@ -15,7 +15,9 @@ from backend.kit.ids import uuid7
 from backend.ledger.cuts import domain as cutting
 from backend.ledger.cuts import repository as cuts
 from backend.ledger.cuts.repository import cut_into
-from backend.ledger.domain import AccountKind, Leg, LegOrder, Lot, LotRef, NamedLot, Order, Transfer, TransferKind
+from backend.ledger.domain.accounts import AccountKind
+from backend.ledger.domain.lots import Lot, LotRef, NamedLot
+from backend.ledger.domain.transfers import Leg, LegOrder, Order, Transfer, TransferKind
 from backend.ledger.effects import Pair
 from backend.ledger.repository import exact, holdings, posting
 from backend.ledger.rules import Books, short_on

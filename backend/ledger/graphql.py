@@ -15,7 +15,7 @@ from backend.kit.graphql.pages import Connection
 from backend.kit.graphql.payloads import Payload
 from backend.kit.graphql.types import object_type
 from backend.kit.pages import PageRequest
-from backend.ledger.domain import TransferFilter
+from backend.ledger.domain.transfers import TransferFilter
 from backend.ledger.graphql_enums import AssetClass, TransferKind
 from backend.ledger.graphql_inputs import (
     CancelAssetsInput,

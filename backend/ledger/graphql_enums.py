@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from backend.kit.graphql.types import enum_type
 from backend.ledger.accounts.domain import AccountState
-from backend.ledger.domain import AccountKind, AssetClass, Origin, TransferKind, Use
+from backend.ledger.domain.accounts import AccountKind
+from backend.ledger.domain.lots import AssetClass, Origin
+from backend.ledger.domain.transfers import TransferKind, Use
 
 enum_type(AssetClass)
 enum_type(Origin, name="AssetOrigin")

@@ -12,15 +12,10 @@ from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, input_type
-from backend.ledger.domain import (
-    HOLDING,
-    LegOrder,
-    NewAccount,
-    NewLot,
-    NewObligation,
-    Order,
-    SerialBlock,
-)
+from backend.ledger.domain.accounts import HOLDING, NewAccount
+from backend.ledger.domain.lots import NewLot, SerialBlock
+from backend.ledger.domain.obligations import NewObligation
+from backend.ledger.domain.transfers import LegOrder, Order
 from backend.ledger.graphql_enums import AccountKind, AssetClass, Origin, TransferKind
 from backend.ledger.graphql_legs import MovedLegInput, PostedLegInput, UsedLegInput, organisation
 from backend.ledger.posting import Batch

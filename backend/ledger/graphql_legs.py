@@ -10,7 +10,9 @@ from backend.kit.errors import INVALID_INPUT
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import input_type
-from backend.ledger.domain import HOLDING, AccountRef, LegOrder, LotRef
+from backend.ledger.domain.accounts import HOLDING, AccountRef
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import LegOrder
 
 
 @input_type

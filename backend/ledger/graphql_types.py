@@ -18,8 +18,12 @@ from backend.kit.graphql.payloads import Payload, UserError, user_error
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, object_type
 from backend.kit.pages import PageRequest
-from backend.ledger import domain
 from backend.ledger.accounts.service import AccountService
+from backend.ledger.domain import lots, obligations
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import Leg, Transfer
 from backend.ledger.graphql_enums import AccountKind, AccountState, AssetClass, Origin, TransferKind
 from backend.ledger.outcomes import Posting
 from backend.ledger.rulebook.graphql import TransferRemark
@@ -41,7 +45,7 @@ class SerialBlock:
     """Last number: first + quantity - 1."""
 
     @classmethod
-    def of(cls, block: domain.SerialBlock) -> SerialBlock:
+    def of(cls, block: lots.SerialBlock) -> SerialBlock:
         return cls(prefix=block.prefix, first=Tonnes(block.first), last=Tonnes(block.last))
 
 
@@ -74,7 +78,7 @@ class AssetLot(Node):
     """Whether its issue was reversed, which frees its reference, or it was split or merged: then it holds nothing."""
 
     @classmethod
-    def of(cls, lot: domain.Lot) -> AssetLot:
+    def of(cls, lot: lots.Lot) -> AssetLot:
         return build(
             cls,
             lot,
@@ -107,7 +111,7 @@ class AssetParty:
     """What the account is for."""
 
     @classmethod
-    def of(cls, account: domain.Account) -> AssetParty:
+    def of(cls, account: Account) -> AssetParty:
         owner = account.organisation_id
         return build(
             cls,
@@ -136,7 +140,7 @@ class LotBalance:
     name it. Null for balances of the past, and of what a list touched nothing of."""
 
     @classmethod
-    def of(cls, balance: domain.Balance, answer: Posting | None = None, *, past: bool = False) -> LotBalance:
+    def of(cls, balance: Balance, answer: Posting | None = None, *, past: bool = False) -> LotBalance:
         """`answer`: the posting that tells it; a rehearsed one knows lots and accounts that are nowhere afterwards."""
         return cls(
             account_id=to_id("AssetAccount", balance.account_id),
@@ -165,7 +169,7 @@ class LotBalance:
         return [AssetParty.of(found[p.account_key]) for p in parents]
 
     @property
-    def rehearsed(self) -> Mapping[UUID, domain.Lot]:
+    def rehearsed(self) -> Mapping[UUID, lots.Lot]:
         return {} if self.answer is None else {lot.id: lot for lot in self.answer.rehearsed}
 
     @batched
@@ -193,7 +197,7 @@ class AssetAccount(Node):
     """What it is for."""
 
     @classmethod
-    def of(cls, account: domain.Account) -> AssetAccount:
+    def of(cls, account: Account) -> AssetAccount:
         owner = account.organisation_id
         return build(
             cls,
@@ -230,7 +234,7 @@ class AssetLeg:
     lot_id: strawberry.ID
     """The lot."""
     lot_key: strawberry.Private[UUID]
-    rehearsed: strawberry.Private[Mapping[UUID, domain.Lot]]
+    rehearsed: strawberry.Private[Mapping[UUID, lots.Lot]]
     quantity: Tonnes
     """Units moved."""
     source: AssetParty
@@ -239,7 +243,7 @@ class AssetLeg:
     """Account credited."""
 
     @classmethod
-    def of(cls, leg: domain.Leg, rehearsed: Sequence[domain.Lot] = ()) -> AssetLeg:
+    def of(cls, leg: Leg, rehearsed: Sequence[lots.Lot] = ()) -> AssetLeg:
         return cls(
             lot_id=to_id("AssetLot", leg.lot_id),
             lot_key=leg.lot_id,
@@ -280,7 +284,7 @@ class AssetTransfer(Node):
     recorded_at: datetime | None
     """When the ledger recorded it; null in a rehearsal."""
     key: strawberry.Private[UUID]
-    told: strawberry.Private[tuple[domain.Refusal, ...]]
+    told: strawberry.Private[tuple[Refusal, ...]]
 
     @batched
     async def remarks(parents: list[Any], info: Info) -> list[list[TransferRemark]]:
@@ -289,7 +293,7 @@ class AssetTransfer(Node):
         return [[TransferRemark.of(r, info.context.locale) for r in p.told or kept.get(p.key, ())] for p in parents]
 
     @classmethod
-    def of(cls, transfer: domain.Transfer, rehearsed: Sequence[domain.Lot] = ()) -> AssetTransfer:
+    def of(cls, transfer: Transfer, rehearsed: Sequence[lots.Lot] = ()) -> AssetTransfer:
         served, takes_back, taken_back = transfer.beneficiary_id, transfer.reverses_id, transfer.reversed_by_id
         return build(
             cls,
@@ -328,7 +332,7 @@ class Obligation(Node):
     """The one that took its place."""
 
     @classmethod
-    def of(cls, obligation: domain.Obligation) -> Obligation:
+    def of(cls, obligation: obligations.Obligation) -> Obligation:
         successor = obligation.superseded_by_id
         return build(
             cls,
@@ -389,6 +393,6 @@ class PostedPayload(Payload):
         return cls(errors=[], transfer=AssetTransfer.of(row.transfer, lots), balances=balances, replayed=done.replayed)
 
 
-def row_error(refusal: domain.Refusal | None, locale: Locale, *row: str) -> UserError | None:
+def row_error(refusal: Refusal | None, locale: Locale, *row: str) -> UserError | None:
     """The error of one row, its path counted from the input."""
     return None if refusal is None else user_error(refusal.error().at(*row), locale)

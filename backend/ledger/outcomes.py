@@ -10,7 +10,12 @@ from uuid import UUID
 
 from backend.kit.database import RollBack
 from backend.ledger.codes import NOT_POSTED
-from backend.ledger.domain import Account, Balance, Lot, Obligation, Refusal, Transfer
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance
+from backend.ledger.domain.lots import Lot
+from backend.ledger.domain.obligations import Obligation
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import Transfer
 from backend.ledger.effects import Pair
 from tenants.commands import Done
 

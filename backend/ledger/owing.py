@@ -11,7 +11,8 @@ from uuid import UUID
 from backend.kit.errors import CodedError, not_found
 from backend.kit.ids import uuid7
 from backend.ledger import codes
-from backend.ledger.domain import NewObligation, Obligation, Refusal
+from backend.ledger.domain.obligations import NewObligation, Obligation
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.outcomes import ObligationOutcome
 from backend.ledger.repository import names, obligations
 from backend.ledger.rules import checked_obligation

@@ -15,7 +15,11 @@ from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.committer import Committer
 from backend.ledger.cuts.repository import in_place_of
-from backend.ledger.domain import HOLDING, AccountRef, Balance, LotRef, Order, Refusal, Transfer, TransferKind
+from backend.ledger.domain.accounts import HOLDING, AccountRef
+from backend.ledger.domain.balances import Balance
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import Order, Transfer, TransferKind
 from backend.ledger.effects import pairs_of
 from backend.ledger.exact import held_to, is_exact
 from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, told

@@ -21,17 +21,9 @@ from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuids7
 from backend.ledger.committer import Committer, NotTaken, is_unsure
-from backend.ledger.domain import (
-    OUTSIDE,
-    Account,
-    AccountKind,
-    AccountRef,
-    LotRef,
-    NamedLot,
-    Order,
-    Transfer,
-    TransferKind,
-)
+from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef
+from backend.ledger.domain.lots import LotRef, NamedLot
+from backend.ledger.domain.transfers import Order, Transfer, TransferKind
 from backend.ledger.effects import pairs_of
 from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, told
 from backend.ledger.repository import names, posting

@@ -13,27 +13,10 @@ from backend.kit.errors import CodedError
 from backend.kit.ids import global_id
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
-from backend.ledger.domain import (
-    LASTING,
-    OUTSIDE,
-    OWN_COMMANDS,
-    USES,
-    Account,
-    AccountKind,
-    AccountRef,
-    AssetClass,
-    Leg,
-    LegOrder,
-    LotRef,
-    NamedLot,
-    NewAccount,
-    NewLot,
-    NewObligation,
-    Order,
-    Origin,
-    Transfer,
-    TransferKind,
-)
+from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef, NewAccount
+from backend.ledger.domain.lots import AssetClass, LotRef, NamedLot, NewLot, Origin
+from backend.ledger.domain.obligations import NewObligation
+from backend.ledger.domain.transfers import LASTING, OWN_COMMANDS, USES, Leg, LegOrder, Order, Transfer, TransferKind
 from backend.ledger.rulebook.domain import known_market
 
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000

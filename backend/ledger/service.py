@@ -20,28 +20,12 @@ from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.accounts.domain import AccountState
 from backend.ledger.compliance.domain import year_remarks
 from backend.ledger.cuts.repository import in_place_of
-from backend.ledger.domain import (
-    HOLDING,
-    Account,
-    AccountRef,
-    AssetClass,
-    Balance,
-    HeldAsset,
-    Lot,
-    LotRef,
-    NewAccount,
-    NewLot,
-    NewObligation,
-    Obligation,
-    ObligationOf,
-    Origin,
-    Refusal,
-    Transfer,
-    TransferFilter,
-    TransferKind,
-    Use,
-    UsedAsset,
-)
+from backend.ledger.domain.accounts import HOLDING, Account, AccountRef, NewAccount
+from backend.ledger.domain.balances import Balance, HeldAsset, UsedAsset
+from backend.ledger.domain.lots import AssetClass, Lot, LotRef, NewLot, Origin
+from backend.ledger.domain.obligations import NewObligation, Obligation, ObligationOf
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import Transfer, TransferFilter, TransferKind, Use
 from backend.ledger.effects import Pair
 from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
 from backend.ledger.owing import record_obligations

@@ -20,7 +20,9 @@ from backend.kit.clock import Clock
 from backend.kit.database import Database, UnitOfWork
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Services, Toolbox
-from backend.ledger.domain import AccountRef, AssetClass, LegOrder, LotRef, NewLot, Order, Origin, TransferKind
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.lots import AssetClass, LotRef, NewLot, Origin
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
 from backend.ledger.posting import Batch, PostingService
 from backend.ledger.service import LedgerService, LotBatch
 from tenants.access import Grant, Principal, Role

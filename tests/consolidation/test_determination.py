@@ -17,7 +17,8 @@ from backend.consolidation.domain.determination import Judgement, NodeResult, de
 from backend.consolidation.domain.inputs import FrozenInput, decode, digest, encode, held_by_class, plain_decimal
 from backend.consolidation.domain.verdicts import RejectionReason
 from backend.kit.ids import uuid7
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tests.fixtures.consolidation import QUICK, YEAR, below, emitted, frozen, group, inputs, used
 
 

@@ -12,7 +12,7 @@ from backend.accounting.domain.sources import Category
 from backend.consolidation.domain.inputs import FrozenInput, Member
 from backend.consolidation.domain.rollup import EXACT, places
 from backend.kit.ids import uuid7
-from backend.ledger.domain import AssetClass
+from backend.ledger.domain.lots import AssetClass
 from tenants.domain import ConsolidationApproach, OrganisationKind
 from tests.fixtures.consolidation import (
     QUICK,

@@ -23,7 +23,8 @@ from backend.consolidation.domain.verdicts import (
     waterfall,
 )
 from backend.kit.ids import uuid7
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 from tests.fixtures.consolidation import YEAR, below, emitted, exact, frozen, group, owes, results, used
 

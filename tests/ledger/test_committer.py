@@ -16,7 +16,9 @@ from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.ledger.committer import Committer, NotTaken
-from backend.ledger.domain import AccountRef, LegOrder, LotRef, Order, TransferKind
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
 from backend.ledger.posting import PostingService
 from backend.ledger.repository.posting import Asked, Landed
 from tenants.access import Principal, Role

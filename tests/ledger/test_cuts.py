@@ -14,7 +14,7 @@ from backend.kit.ids import uuid7
 from backend.kit.provision import OWNER
 from backend.ledger import seals
 from backend.ledger.cuts.domain import blocks
-from backend.ledger.domain import AssetClass, Lot, Origin, SerialBlock
+from backend.ledger.domain.lots import AssetClass, Lot, Origin, SerialBlock
 from tenants.access import Role
 from tests.fixtures.ledger import ISSUED, POSTED, Group, a_lot, key, moved, used
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferKind
+from backend.ledger.domain.accounts import Account, AccountKind
+from backend.ledger.domain.transfers import Leg, Transfer, TransferKind
 from backend.ledger.effects import effects_of, in_order, pairs_of
 
 # Ids whose order differs from that in which they are met.

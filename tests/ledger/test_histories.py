@@ -24,7 +24,9 @@ from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Services
 from backend.ledger import seals
-from backend.ledger.domain import AccountRef, Leg, LegOrder, LotRef, Order, Transfer, TransferKind
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import Leg, LegOrder, Order, Transfer, TransferKind
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import Batch, PostingService
 from backend.ledger.reservations.domain import (

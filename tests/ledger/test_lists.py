@@ -11,7 +11,9 @@ import pytest
 
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
-from backend.ledger.domain import AccountRef, LegOrder, LotRef, Order, TransferKind
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
 from backend.ledger.posting import Batch, PostingService
 from tenants.access import Principal, Role
 from tenants.commands import Actor, Done

@@ -26,7 +26,8 @@ from backend.kit.ids import uuid7
 from backend.ledger import seals
 from backend.ledger.cuts.domain import MergeLots, SplitLot
 from backend.ledger.cuts.service import CutService
-from backend.ledger.domain import AssetClass, LotRef, NewLot, Order, Origin, SerialBlock, TransferKind
+from backend.ledger.domain.lots import AssetClass, LotRef, NewLot, Origin, SerialBlock
+from backend.ledger.domain.transfers import Order, TransferKind
 from backend.ledger.history.domain import Accounts
 from backend.ledger.history.service import ClosePeriod, HistoryService
 from backend.ledger.posting import Batch, PostingService

@@ -6,7 +6,8 @@ from datetime import date
 from decimal import Decimal
 
 from backend.kit.database import Database
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from backend.ledger.service import LedgerReader
 from tests.fixtures.ledger import POSTED, Group, a_lot, key, moved, retired, used
 

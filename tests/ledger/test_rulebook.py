@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ledger.domain import AssetClass, TransferKind
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.rulebook.domain import FOLDER, Level, Market, Rule, RuleKind, RuleState, rulebook
 from backend.ledger.rulebook.judging import Headroom, LotFacts, Standing, Use, judged, unproved
 

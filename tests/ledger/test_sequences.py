@@ -11,16 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.kit.ids import uuid7
-from backend.ledger.domain import (
-    AccountRef,
-    AssetClass,
-    LegOrder,
-    LotRef,
-    NewLot,
-    Order,
-    Origin,
-    TransferKind,
-)
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.lots import AssetClass, LotRef, NewLot, Origin
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
 from backend.ledger.posting import Batch, PostingService
 from backend.ledger.service import LedgerService, LotBatch
 from tenants.commands import Actor

@@ -32,7 +32,8 @@ from backend.consolidation.domain.verdicts import (
     neutrality,
     order_remarks,
 )
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy, OrganisationKind
 
 K = TypeVar("K", bound=Hashable)

@@ -19,7 +19,8 @@ from uuid import UUID
 import orjson
 
 from backend.accounting.domain.sources import Category, DirectKind
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach, OrganisationKind
 
 FORM: Final = "tanheng.consolidation.input/1"

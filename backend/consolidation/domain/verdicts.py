@@ -16,7 +16,8 @@ from uuid import UUID
 
 from backend.consolidation.domain.inputs import Used
 from backend.consolidation.domain.rollup import ZERO
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy
 
 ORDER: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_SAVING, AssetClass.SINK)

@@ -8,7 +8,7 @@ from backend.accounting.domain.sources import Category, DirectKind
 from backend.consolidation.domain import determination, verdicts
 from backend.consolidation.domain.verdicts import ComplianceVerdict, NeutralityVerdict, RejectionReason, RemarkKind
 from backend.kit.graphql.types import build, enum_type, object_type
-from backend.ledger.domain import AssetClass
+from backend.ledger.domain.lots import AssetClass
 
 for _enum in (NeutralityVerdict, ComplianceVerdict, RejectionReason, RemarkKind):
     enum_type(_enum)

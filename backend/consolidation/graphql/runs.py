@@ -28,7 +28,8 @@ from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, object_type
 from backend.kit.jobs.domain import JobState
 from backend.kit.pages import PageRequest
-from backend.ledger.domain import AssetClass, Use
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import Use
 from tenants.context import Info
 from tenants.domain import AllowancePolicy, ConsolidationApproach
 from tenants.graphql import Organisation, fetch_organisations

@@ -13,7 +13,7 @@ from backend.kit.text import tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts import repository
 from backend.ledger.accounts.domain import AccountState, NewRegisteredAccount, RegisteredAccount, StateSet, checked
-from backend.ledger.domain import Account
+from backend.ledger.domain.accounts import Account
 from backend.ledger.repository import holdings
 from backend.ledger.service import must_exist
 from tenants.access import Permission, Principal

@@ -20,7 +20,8 @@ from backend.ledger.compliance.domain import (
     NewCarryOver,
     most_carried_over,
 )
-from backend.ledger.domain import AssetClass, Lot, NewLot, Order, Origin, Transfer, TransferKind
+from backend.ledger.domain.lots import AssetClass, Lot, NewLot, Origin
+from backend.ledger.domain.transfers import Order, Transfer, TransferKind
 from backend.ledger.posting import post_within
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, Market, Rule, RuleKind, known_market, rulebook

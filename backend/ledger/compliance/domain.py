@@ -14,7 +14,10 @@ from uuid import UUID
 
 from backend.kit.errors import CodedError, conflict, invalid, rule
 from backend.kit.words import members_in_chinese
-from backend.ledger.domain import LegOrder, Obligation, Refusal, SerialBlock
+from backend.ledger.domain.lots import SerialBlock
+from backend.ledger.domain.obligations import Obligation
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import LegOrder
 from backend.ledger.rulebook.domain import DueEvent, Rule
 from backend.ledger.rulebook.judging import floor
 

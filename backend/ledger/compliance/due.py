@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from backend.ledger.compliance.domain import Due
-from backend.ledger.domain import Obligation
+from backend.ledger.domain.obligations import Obligation
 from backend.ledger.rulebook.domain import DueEvent, Rule, RuleKind, rulebook
 
 

@@ -26,7 +26,8 @@ from backend.ledger.compliance.graphql_inputs import (
 )
 from backend.ledger.compliance.service import CompliancePosition as Position
 from backend.ledger.compliance.service import ComplianceService
-from backend.ledger.domain import Refusal, UsedAsset
+from backend.ledger.domain.balances import UsedAsset
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.graphql import OfOrganisation
 from backend.ledger.graphql_enums import AssetClass
 from backend.ledger.graphql_legs import organisation

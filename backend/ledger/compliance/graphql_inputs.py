@@ -11,7 +11,7 @@ from backend.kit.graphql.payloads import MutationInput
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, input_type
 from backend.ledger.compliance.domain import NewAllocation, NewCarryOver, Stage
-from backend.ledger.domain import LegOrder
+from backend.ledger.domain.transfers import LegOrder
 from backend.ledger.graphql_inputs import SerialBlockInput
 from backend.ledger.graphql_legs import UsedLegInput, organisation
 

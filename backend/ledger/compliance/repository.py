@@ -23,7 +23,7 @@ from backend.ledger.compliance.domain import (
     Stage,
 )
 from backend.ledger.compliance.tables import allowance_allocation, carry_over
-from backend.ledger.domain import Obligation
+from backend.ledger.domain.obligations import Obligation
 from backend.ledger.repository.obligations import obligation_of
 from backend.ledger.rulebook.domain import Rule
 from backend.ledger.tables import asset_lot, asset_transfer, obligation

@@ -35,19 +35,11 @@ from backend.ledger.compliance.domain import (
     year_remarks,
 )
 from backend.ledger.compliance.due import due_days, surrender_years
-from backend.ledger.domain import (
-    AssetClass,
-    LegOrder,
-    NewLot,
-    NewObligation,
-    Obligation,
-    Order,
-    Origin,
-    Refusal,
-    TransferKind,
-    Use,
-    UsedAsset,
-)
+from backend.ledger.domain.balances import UsedAsset
+from backend.ledger.domain.lots import AssetClass, NewLot, Origin
+from backend.ledger.domain.obligations import NewObligation, Obligation
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind, Use
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import post_within
 from backend.ledger.repository import holdings, names, obligations

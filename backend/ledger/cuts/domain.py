@@ -11,7 +11,9 @@ from uuid import UUID
 
 from backend.kit.errors import CodedError
 from backend.ledger.cuts import codes
-from backend.ledger.domain import Account, Lot, LotRef, SerialBlock, Transfer
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.lots import Lot, LotRef, SerialBlock
+from backend.ledger.domain.transfers import Transfer
 
 MOST: Final = 50
 _CUT: Final = re.compile(r"/\d+-\d+$")

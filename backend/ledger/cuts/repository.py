@@ -13,7 +13,9 @@ from backend.kit.database import ReadSession
 from backend.kit.ids import uuid7
 from backend.ledger.codes import LOT_ALREADY_ISSUED
 from backend.ledger.cuts.domain import not_whole, part_of, serial_of
-from backend.ledger.domain import Account, Lot, LotRef, TransferKind
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.lots import Lot, LotRef
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.repository import holdings
 from backend.ledger.repository.names import account_of
 from tenants.access import Principal

@@ -10,7 +10,9 @@ from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.codes import UNKNOWN_LOT
 from backend.ledger.cuts import domain, repository
 from backend.ledger.cuts.domain import Cut, MergeLots, Resting, SplitLot
-from backend.ledger.domain import Account, LotRef, TransferKind
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, transfers
 from backend.ledger.rulebook.repository import not_open

@@ -12,7 +12,7 @@ from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.payloads import MutationInput, Payload
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, input_type, object_type
-from backend.ledger import domain
+from backend.ledger.domain.transfers import Transfer
 from backend.ledger.graphql_enums import TransferKind
 from backend.ledger.graphql_types import AssetLot, AssetParty, AssetTransfer, LotBalance
 from backend.ledger.history.domain import Accounts, Certainty
@@ -42,7 +42,7 @@ class AssetUnitStep:
     """The transfer."""
 
     @classmethod
-    def of(cls, step: domain.Transfer, certainty: Certainty) -> AssetUnitStep:
+    def of(cls, step: Transfer, certainty: Certainty) -> AssetUnitStep:
         return build(cls, step, certainty=certainty, transfer=AssetTransfer.of(step))
 
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import or_, select
 
 from backend.kit.database import ReadSession, UnitOfWork
-from backend.ledger.domain import Account, Balance
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance
 from backend.ledger.history.domain import Accounts, Moved, Stage
 from backend.ledger.repository.names import account_of
 from backend.ledger.tables import asset_account

@@ -14,7 +14,10 @@ from backend.kit.jobs.outbox import enqueue
 from backend.kit.text import clean
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
-from backend.ledger.domain import Account, Balance, Lot, Transfer
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance
+from backend.ledger.domain.lots import Lot
+from backend.ledger.domain.transfers import Transfer
 from backend.ledger.history import repository
 from backend.ledger.history.domain import Accounts, Certainty, traced
 from backend.ledger.history.repository import AsOf

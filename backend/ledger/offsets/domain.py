@@ -15,7 +15,8 @@ from uuid import UUID
 
 from backend.kit.errors import CodedError
 from backend.kit.words import members_in_chinese
-from backend.ledger.domain import LegOrder, Refusal
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import LegOrder
 from backend.ledger.offsets import codes
 
 

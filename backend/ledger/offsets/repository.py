@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, func, select
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import Refusal
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.offsets.domain import OffsetCause, OffsetStep, OffsetSurrender, StepTaken
 from backend.ledger.offsets.tables import offset_surrender, offset_surrender_step
 from tenants.access import Permission, Principal, within

@@ -13,7 +13,7 @@ from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
-from backend.ledger.domain import TransferKind
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.offsets import codes, domain, repository
 from backend.ledger.offsets.domain import (
     Decision,

@@ -18,7 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from backend.kit.text import clean
-from backend.ledger.domain import SerialBlock
+from backend.ledger.domain.lots import SerialBlock
 from backend.ledger.projects import codes
 from backend.ledger.rulebook.domain import Level
 

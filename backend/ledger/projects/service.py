@@ -15,7 +15,7 @@ from backend.kit.pages import Page, PageRequest
 from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger.codes import MISSING_TEXT, SERIAL_OF_NEW_LOT
-from backend.ledger.domain import AssetClass, NewLot, Origin
+from backend.ledger.domain.lots import AssetClass, NewLot, Origin
 from backend.ledger.projects import codes, repository
 from backend.ledger.projects.domain import (
     APPLIED,

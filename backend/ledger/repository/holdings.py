@@ -13,7 +13,10 @@ from sqlalchemy import ColumnElement, exists, or_, select, true, tuple_
 from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import Account, AssetClass, Balance, HeldAsset, Lot, LotRef, Use, UsedAsset
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance, HeldAsset, UsedAsset
+from backend.ledger.domain.lots import AssetClass, Lot, LotRef
+from backend.ledger.domain.transfers import Use
 from backend.ledger.effects import Pair
 from backend.ledger.repository.names import account_of, lot_of
 from backend.ledger.tables import asset_account, asset_balance, asset_lot

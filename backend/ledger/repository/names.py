@@ -12,19 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.ids import uuid7
 from backend.ledger.codes import ACCOUNT_CODE_TAKEN
-from backend.ledger.domain import (
-    OUTSIDE,
-    Account,
-    AccountKind,
-    AccountRef,
-    AssetClass,
-    Lot,
-    LotRef,
-    NamedLot,
-    NewAccount,
-    Origin,
-    SerialBlock,
-)
+from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef, NewAccount
+from backend.ledger.domain.lots import AssetClass, Lot, LotRef, NamedLot, Origin, SerialBlock
 from backend.ledger.tables import asset_account
 
 _LOOK_UP: Final = """

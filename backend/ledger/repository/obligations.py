@@ -14,7 +14,7 @@ from sqlalchemy import Row, select
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import NewObligation, Obligation, ObligationOf
+from backend.ledger.domain.obligations import NewObligation, Obligation, ObligationOf
 from backend.ledger.tables import obligation
 from tenants.access import Permission, Principal, within
 

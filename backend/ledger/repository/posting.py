@@ -12,7 +12,10 @@ from uuid import UUID
 from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import UnitOfWork, sqlstate
-from backend.ledger.domain import Account, Balance, Lot, Transfer, TransferKind
+from backend.ledger.domain.accounts import Account
+from backend.ledger.domain.balances import Balance
+from backend.ledger.domain.lots import Lot
+from backend.ledger.domain.transfers import Transfer, TransferKind
 from backend.ledger.effects import Pair, effects_of
 from backend.ledger.repository import holdings
 from tenants.commands import Change

@@ -14,7 +14,8 @@ from backend.kit.database import ReadSession
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.codes import Bound
-from backend.ledger.domain import Account, AccountKind, Leg, Transfer, TransferFilter, TransferKind
+from backend.ledger.domain.accounts import Account, AccountKind
+from backend.ledger.domain.transfers import Leg, Transfer, TransferFilter, TransferKind
 from backend.ledger.tables import asset_account, asset_balance, asset_leg, asset_transfer
 from tenants.access import Permission, Principal, below, within
 

@@ -10,17 +10,9 @@ from uuid import UUID
 
 from backend.kit.words import members_in_chinese
 from backend.ledger import codes as posting_codes
-from backend.ledger.domain import (
-    OWN_COMMANDS,
-    Account,
-    AccountKind,
-    AccountRef,
-    LegOrder,
-    LotRef,
-    Order,
-    Transfer,
-    TransferKind,
-)
+from backend.ledger.domain.accounts import Account, AccountKind, AccountRef
+from backend.ledger.domain.lots import LotRef
+from backend.ledger.domain.transfers import OWN_COMMANDS, LegOrder, Order, Transfer, TransferKind
 from backend.ledger.reservations import codes
 from backend.ledger.rules import checked_order
 

@@ -15,7 +15,8 @@ from sqlalchemy import Row, Select, case, func, select
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import Account, AccountKind, TransferKind
+from backend.ledger.domain.accounts import Account, AccountKind
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.reservations import codes
 from backend.ledger.reservations.domain import Aim, Reservation, ReservationState, ReservedLeg
 from backend.ledger.reservations.tables import (

@@ -15,7 +15,7 @@ from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes as posting_codes
-from backend.ledger.domain import Order, TransferKind
+from backend.ledger.domain.transfers import Order, TransferKind
 from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import books_of, post_within, require_manager

@@ -18,7 +18,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from backend.kit.words import members_in_chinese
-from backend.ledger.domain import AssetClass
+from backend.ledger.domain.lots import AssetClass
 from backend.ledger.rulebook.codes import UNKNOWN_MARKET
 
 FOLDER: Final = Path(__file__).parent / "markets"

@@ -13,7 +13,7 @@ from backend.kit.graphql.fields import query
 from backend.kit.graphql.nodes import key_of
 from backend.kit.graphql.scalars import Tonnes
 from backend.kit.graphql.types import build, enum_type, object_type
-from backend.ledger import domain as ledger
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.graphql_enums import AssetClass
 from backend.ledger.rulebook import domain
 from backend.ledger.rulebook.domain import Base, DueEvent, Level, RuleKind, RuleState, Sector
@@ -46,7 +46,7 @@ class TransferRemark:
     """What it says, in the language of Accept-Language."""
 
     @classmethod
-    def of(cls, remark: ledger.Refusal, locale: Locale) -> TransferRemark:
+    def of(cls, remark: Refusal, locale: Locale) -> TransferRemark:
         said = remark.error().message(locale)
         rule, source = str(remark.params.get("rule", "")), str(remark.params.get("source", ""))
         return cls(code=remark.code, rule=rule, source=source, message=said)

@@ -13,7 +13,8 @@ from typing import Final
 
 from backend.kit.errors import Code, CodedError
 from backend.kit.quantity import trimmed
-from backend.ledger.domain import AssetClass, TransferKind
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.rulebook import codes
 from backend.ledger.rulebook.domain import Base, DueEvent, Rule, Rulebook, RuleKind
 

@@ -12,7 +12,8 @@ import orjson
 
 from backend.kit.database import ReadSession, UnitOfWork
 from backend.ledger.accounts.domain import AccountState
-from backend.ledger.domain import AssetClass, Refusal
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.rulebook.judging import LotFacts, Standing
 
 _NOT_OPEN: Final = """

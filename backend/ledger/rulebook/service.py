@@ -11,7 +11,10 @@ from backend.kit.errors import CodedError, not_found
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.accounts.domain import AccountState
-from backend.ledger.domain import OUTSIDE, AssetClass, Refusal, Transfer, TransferKind
+from backend.ledger.domain.accounts import OUTSIDE
+from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.refusals import Refusal
+from backend.ledger.domain.transfers import Transfer, TransferKind
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
 from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook

@@ -14,7 +14,8 @@ from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import clean, tidy
 from backend.kit.words import in_chinese, members_in_chinese
 from backend.ledger.codes import EFFECTIVE_IN_FUTURE
-from backend.ledger.domain import AccountRef, Refusal
+from backend.ledger.domain.accounts import AccountRef
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.rulebook.domain import Market, RuleKind, known_market, rulebook
 from backend.ledger.rules import needed
 

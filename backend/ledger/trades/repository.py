@@ -15,7 +15,7 @@ from backend.kit.database import ReadSession, UnitOfWork, translate
 from backend.kit.ids import uuid7
 from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
-from backend.ledger.domain import Refusal
+from backend.ledger.domain.refusals import Refusal
 from backend.ledger.trades.costs import Flow
 from backend.ledger.trades.domain import PRICE_TAKEN, TRADE_KNOWN, Close, Mode, Side, Trade, TradeState
 from backend.ledger.trades.tables import asset_trade, market_price

@@ -15,18 +15,9 @@ from backend.kit.text import clean, tidy
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
-from backend.ledger.domain import (
-    HOLDING,
-    Account,
-    AccountRef,
-    LegOrder,
-    LotRef,
-    NewLot,
-    Order,
-    Origin,
-    SerialBlock,
-    TransferKind,
-)
+from backend.ledger.domain.accounts import HOLDING, Account, AccountRef
+from backend.ledger.domain.lots import LotRef, NewLot, Origin, SerialBlock
+from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
 from backend.ledger.posting import post_within, require_manager
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository as rule_facts
