@@ -95,13 +95,12 @@ async def refusals(
     session: ReadSession, principal: Principal, permission: Permission, nodes: Collection[UUID | None]
 ) -> dict[UUID | None, CodedError]:
     """What `require` would raise, for those of many nodes where it would: one statement for all of them."""
-    granting = principal.granting(permission)
-    if any(g.organisation_id is None for g in granting):
+    if principal.may_everywhere(permission):
         return {}
     anywhere = [g.organisation_id for g in principal.grants]
     parameters = {
         "nodes": [n for n in nodes if n is not None],
-        "allowed": [g.organisation_id for g in granting],
+        "allowed": [g.organisation_id for g in principal.granting(permission)],
         "anywhere": [x for x in anywhere if x is not None],
     }
     found = {row.node: row.allowed for row in await session.rows(_WHERE_AM_I, parameters)}

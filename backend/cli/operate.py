@@ -44,7 +44,7 @@ def serve(
         found = databases()
         if found.embedded:
             bring_up(found)
-        _run_api(found, address, host, port, with_worker=with_worker)
+        _run_api(found, address, f"http://{host}:{port}", with_worker=with_worker)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -60,14 +60,14 @@ def _bound(host: str, port: int) -> socket.socket:
     return address
 
 
-def _run_api(found: Databases, address: socket.socket, host: str, port: int, *, with_worker: bool) -> None:
+def _run_api(found: Databases, address: socket.socket, url: str, *, with_worker: bool) -> None:
     """Serve until interrupted."""
     beside = WorkerThread(lambda: _worker(found)) if with_worker else None
     # Files go to the address this process listens on, unless the address that clients see was given.
     given = "public_url" in ApiSettings().model_fields_set
-    objects = open_objects(Clock(), None if given else f"http://{host}:{port}")
+    objects = open_objects(Clock(), None if given else url)
     application = create_app(Parts(found.open_app(), beside, IdentitySettings(), objects))
-    structlog.get_logger().info("serving", url=f"http://{host}:{port}", graphiql=f"http://{host}:{port}/graphiql")
+    structlog.get_logger().info("serving", url=url, graphiql=f"{url}/graphiql")
     config = uvicorn.Config(application, log_level="warning", loop="uvloop", http="httptools")
     uvicorn.Server(config).run(sockets=[address])
 

@@ -27,7 +27,7 @@ from tenants.service.organisations import existing
 
 def _of_whole_tenant(principal: Principal) -> bool:
     """Nodes of this slice belong to no organisation: only who manages the whole tenant may see them."""
-    return any(g.organisation_id is None for g in principal.granting(Permission.TENANT_MANAGE))
+    return principal.may_everywhere(Permission.TENANT_MANAGE)
 
 
 class TrustedIssuerService:

@@ -109,7 +109,8 @@ class PostTransfersPayload(Payload):
     results: list[PostTransfersResult]
     """One per row, in the order asked for."""
     balances: list[LotBalance]
-    """The balances the request touched, as it left them; accounts of the outside are left out."""
+    """The balances the request touched, as it left them; accounts of the outside, and those whose assets you may not
+    read, are left out."""
 
 
 @object_type

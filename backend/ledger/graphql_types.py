@@ -382,7 +382,8 @@ class PostedPayload(Payload):
     transfer: AssetTransfer | None = None
     """The transfer."""
     balances: list[LotBalance]
-    """The balances it touched, as it left them; accounts of the outside are left out."""
+    """The balances it touched, as it left them; accounts of the outside, and those whose assets you may not read, are
+    left out."""
 
     @classmethod
     def of(cls, done: Done[Posting]) -> Self:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from backend.kit.database import Database
 from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 from backend.kit.ids import global_id, uuid7
 from backend.kit.toolbox import Toolbox
@@ -28,7 +29,7 @@ from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
 from backend.ledger.rules import Books, answering, check_size, checked_order, planned, short_on
-from tenants.access import Permission
+from tenants.access import Permission, Principal, refusals
 from tenants.commands import Actor, Change, Done, perform
 
 KEPT: Final[Any] = Posting | KeptList | KeptPosting
@@ -57,7 +58,7 @@ class PostingService:
         checked = checked_order(order, self.toolbox.clock.today())
         quick = None if is_exact(checked) else await self._quick.post(actor, operation, order, checked)
         if quick is not None:
-            return Done(quick)
+            return await self._answered(actor, Done(quick))
         found: list[Books] = []
 
         async def work(change: Change) -> Posting:
@@ -86,7 +87,7 @@ class PostingService:
         if len(sound) == len(checked) and not any(is_exact(order) for order in sound):
             quick = await self._quick.post_list(actor, "postTransfers", batch, batch.orders, sound)
             if quick is not None:
-                return Done(quick)
+                return await self._answered(actor, Done(quick))
 
         async def work(change: Change) -> Posting:
             outcome = await post_within(change, checked)
@@ -96,21 +97,34 @@ class PostingService:
         return await self._answered(actor, done)
 
     async def _answered(self, actor: Actor, done: Done[Posting | KeptList | KeptPosting]) -> Done[Posting]:
-        """The answer as it was given: the quick way keeps the transfers' ids and the balances they left."""
-        kept = done.value
-        if isinstance(kept, Posting):
-            return Done(kept, done.replayed)
+        """The answer as it was given, as far as the caller may see it now."""
+        posting = done.value if isinstance(done.value, Posting) else await self._restored(actor, done.value)
+        return Done(await as_seen(self.toolbox.database, actor.principal, posting), done.replayed)
+
+    async def _restored(self, actor: Actor, kept: KeptList | KeptPosting) -> Posting:
+        """What is kept in short: the quick way keeps the transfers' ids and the balances they left."""
         keys = kept.keys() if isinstance(kept, KeptList) else [kept.transfer]
         async with self.toolbox.database.read(actor.principal.tenant_id) as session:
             found = await transfers.transfers(session, keys)
         posted = [replace(found[key], reversed_by_id=None) for key in keys]
         rows = tuple(TransferOutcome(t) for t in posted)
         if isinstance(kept, KeptList):
-            return Done(Posting(rows, told(posted, pairs_of(posted), kept.quantities)), replayed=True)
+            return Posting(rows, told(posted, pairs_of(posted), kept.quantities))
         own = {a.id for leg in posted[0].legs for a in leg.sides() if a.organisation_id}
-        return Done(
-            Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own)), replayed=True
-        )
+        return Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own))
+
+
+async def as_seen(database: Database, principal: Principal, posting: Posting) -> Posting:
+    """A posting with the balances of those accounts whose assets the caller may read: any organisation may be sent to,
+    and who sends need not see what it holds.
+    """
+    if principal.may_everywhere(Permission.ASSET_READ):
+        return posting
+    owner = {key: account.organisation_id for key, account in posting.accounts().items()}
+    touched = {owner[b.account_id] for b in posting.balances}
+    async with database.read(principal.tenant_id) as session:
+        hidden = await refusals(session, principal, Permission.ASSET_READ, touched)
+    return replace(posting, balances=tuple(b for b in posting.balances if owner[b.account_id] not in hidden))
 
 
 async def post_within(

@@ -205,7 +205,7 @@ def checked_lot(new: NewLot) -> NewLot:
             )
     return replace(
         new,
-        scheme=_text(new.scheme, "scheme").upper(),
+        scheme=scheme_code(_text(new.scheme, "scheme")),
         issue_reference=_text(new.issue_reference, "issueReference"),
         project=worded(new.project, "project"),
         serial=new.serial and replace(new.serial, prefix=clean(new.serial.prefix)),

@@ -19,10 +19,9 @@ from backend.ledger import codes
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.accounts.domain import AccountState
 from backend.ledger.compliance.domain import year_remarks
-from backend.ledger.cuts.repository import in_place_of
 from backend.ledger.domain.accounts import HOLDING, Account, AccountRef, NewAccount
 from backend.ledger.domain.balances import Balance, HeldAsset, UsedAsset
-from backend.ledger.domain.lots import AssetClass, Lot, LotRef, NewLot, Origin
+from backend.ledger.domain.lots import AssetClass, Lot, NewLot, Origin
 from backend.ledger.domain.obligations import NewObligation, Obligation, ObligationOf
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import Transfer, TransferFilter, TransferKind, Use
@@ -157,10 +156,8 @@ class LedgerService:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
         accounts = await _receiving_accounts(change, [new for _, new in sound])
         shut = await not_open(change.unit, [a.id for a in accounts.values()]) if accounts else {}
-        # The name of a lot that was cut stays its own while its parts are there: who still uses it means them.
-        cut = await in_place_of(change.unit, {_named(new) for _, new in sound}) if sound else {}
         for index, new in sound:
-            barred = _taken(new) if _named(new) in cut else _not_received(new, accounts.get(_receiver(new)), shut)
+            barred = _not_received(new, accounts.get(_receiver(new)), shut)
             if barred is not None:
                 rows[index] = LotOutcome(refusal=Refusal.of(barred))
         sound = [(index, new) for index, new in sound if rows[index].refusal is None]
@@ -351,14 +348,6 @@ def _lot_refused(new: NewLot, refused: LotRefused) -> CodedError:
             last=new.serial.last,
             reference=refused.other,
         )
-    return _taken(new)
-
-
-def _named(new: NewLot) -> LotRef:
-    return LotRef(scheme=new.scheme, issue_reference=new.issue_reference)
-
-
-def _taken(new: NewLot) -> CodedError:
     return codes.LOT_ALREADY_ISSUED(path=("issueReference",), scheme=new.scheme, reference=new.issue_reference)
 
 

@@ -193,3 +193,7 @@ class Principal:
 
     def may_somewhere(self, permission: Permission) -> bool:
         return bool(self.granting(permission))
+
+    def may_everywhere(self, permission: Permission) -> bool:
+        """In the whole tenant."""
+        return any(g.organisation_id is None for g in self.granting(permission))

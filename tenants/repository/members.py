@@ -85,7 +85,7 @@ def _members_seen(principal: Principal) -> Any:
             within(principal, Permission.MEMBER_READ, role_assignment.c.organisation_id),
         )
     )
-    everywhere = any(g.organisation_id is None for g in principal.granting(Permission.MEMBER_READ))
+    everywhere = principal.may_everywhere(Permission.MEMBER_READ)
     return literal(True) if everywhere else or_(member.c.id == principal.member_id, holding)
 
 

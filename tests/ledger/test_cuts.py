@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +96,13 @@ async def test_who_names_a_lot_that_was_cut_is_told_what_is_in_its_place(group: 
     assert code(await cement.attempt("transferAssets", given, POSTED)) == "UNKNOWN_LOT"
 
 
+async def test_an_issue_and_a_split_at_once_share_no_reference(group: Group) -> None:
+    """Whichever comes first, the reference means the units of the first issue and their parts."""
+    await numbered(group)
+    cut, issued = await asyncio.gather(split(group, (120, 129)), group.issue(a_lot(group.steel, "L", 5)))
+    assert (code(cut), issued[0]["error"]["code"]) == ("done", "LOT_ALREADY_ISSUED")
+
+
 async def test_the_life_of_a_unit_goes_through_its_lots(group: Group) -> None:
     await numbered(group)
     await split(group, (120, 129), evidence="拆分单")
@@ -170,6 +178,14 @@ async def test_the_database_refuses_an_inexact_cut(group: Group, database_url: s
     assert await refusal((100, 149), (150, 200)) == "asset_lot_cut_exact"
     assert await refusal((100, 150), (150, 199)) == "asset_lot_serial_overlap"
     assert await refusal((100, 149), (150, 199)) == "done"
+    with pytest.raises(asyncpg.exceptions.SerializationError, match="stays its own"):
+        await connection.execute(
+            "INSERT INTO asset_lot (tenant_id, id, asset_class, scheme, issue_reference, project, quantity_t, origin, "
+            "issued_to, issued_on, issued_by) SELECT tenant_id, $1, asset_class, scheme, issue_reference, project, 1, "
+            "origin, issued_to, issued_on, issued_by FROM asset_lot WHERE id = $2",
+            uuid7(),
+            lot,
+        )
     for statement in ("DELETE FROM asset_lot_cut", "UPDATE asset_lot_cut SET parent_id = child_id"):
         with pytest.raises(asyncpg.exceptions.PostgresError):
             await connection.execute(statement)

@@ -74,6 +74,31 @@ async def test_reader_is_forbidden(group: Group) -> None:
     assert inside["errors"][0]["path"] == ["legs", "0"]
 
 
+async def test_who_sends_does_not_see_what_the_other_holds(group: Group) -> None:
+    """Any organisation may be sent to, in a rehearsal too: it must not be a way to read its balances."""
+    await group.stock(group.steel, 100)
+    await group.stock(group.cement, 70, "M")
+    steel = await manager_of(group, group.steel)
+    told = "balances { quantity reserved version account { organisationId } }"
+    leg = moved(group.steel, group.cement, 1)
+    single, rows = {"legs": [leg]}, {"transfers": [{"kind": "TRANSFER", "legs": [leg]}]}
+    held = {"aim": "PENDING", "kind": "TRANSFER", "legs": [leg]}
+    kept = (await steel.do("reserveAssets", held, "reservation { id }"))["reservation"]["id"]
+    for operation, given in (
+        ("transferAssets", single | {"dryRun": True}),
+        ("transferAssets", single | {"idempotencyKey": "k"}),
+        ("transferAssets", single | {"idempotencyKey": "k"}),
+        ("transferAssets", single | {"effectiveOn": "2024-07-02"}),
+        ("postTransfers", rows | {"idempotencyKey": "r"}),
+        ("postTransfers", rows | {"idempotencyKey": "r"}),
+        ("postReservation", {"reservationId": kept}),
+    ):
+        balances = (await steel.do(operation, given, told))["balances"]
+        assert [b["account"]["organisationId"] for b in balances] == [group.steel], operation
+    seen = (await group.manager.do("transferAssets", single, told))["balances"]
+    assert {b["account"]["organisationId"] for b in seen} == {group.steel, group.cement}
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_roles(group: Group, role: Role) -> None:
     await group.stock(group.steel)

@@ -52,10 +52,10 @@ async def resting(session: ReadSession, lots: Collection[UUID]) -> dict[UUID, Ac
 
 
 async def in_place_of(
-    session: ReadSession, refs: Collection[LotRef], principal: Principal | None = None
+    session: ReadSession, refs: Collection[LotRef], principal: Principal
 ) -> dict[LotRef, Sequence[str]]:
     """Of some names that no standing lot has: those of lots that were split or merged, with the references of the lots
-    that are there instead; with a principal, as far as it may know of them.
+    that are there instead, as far as the caller may know of them.
     """
     gone = {lot.id: lot for lot in await holdings.withdrawn_lots(session, refs, principal)}
     rows = await session.rows(_IN_PLACE, {"lots": list(gone)}) if gone else []

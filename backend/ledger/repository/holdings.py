@@ -93,16 +93,14 @@ async def lots(session: ReadSession, keys: Collection[UUID], principal: Principa
     return {row.id: lot_of(row._mapping) for row in await session.rows(statement)}  # noqa: SLF001 - by name
 
 
-async def withdrawn_lots(session: ReadSession, refs: Collection[LotRef], principal: Principal | None) -> list[Lot]:
-    """Those of some names that stand no more; with a principal, as far as it may know of them."""
+async def withdrawn_lots(session: ReadSession, refs: Collection[LotRef], principal: Principal) -> list[Lot]:
+    """Those of some names that stand no more, as far as the caller may know of them."""
     names = [(ref.scheme, ref.issue_reference) for ref in refs if ref.id is None]
     named = or_(
         tuple_(asset_lot.c.scheme, asset_lot.c.issue_reference).in_(names),
         asset_lot.c.id.in_([ref.id for ref in refs if ref.id is not None]),
     )
-    statement = select(asset_lot).where(named, asset_lot.c.withdrawn_by.is_not(None))
-    if principal is not None:
-        statement = statement.where(_known(principal))
+    statement = select(asset_lot).where(named, asset_lot.c.withdrawn_by.is_not(None), _known(principal))
     return [lot_of(row._mapping) for row in await session.rows(statement)]  # noqa: SLF001 - by name
 
 

@@ -18,7 +18,7 @@ from backend.ledger import codes as posting_codes
 from backend.ledger.domain.transfers import Order, TransferKind
 from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
-from backend.ledger.posting import books_of, post_within, require_manager
+from backend.ledger.posting import as_seen, books_of, post_within, require_manager
 from backend.ledger.repository import exact
 from backend.ledger.reservations import codes, domain, repository
 from backend.ledger.reservations.domain import (
@@ -92,7 +92,9 @@ class ReservationService:
             posting = await post_reserved(change, found, order, uuid7(), None if given.final or used_up else wanted)
             return PostedReservation(posting, (await repository.reservations(change.unit, [found.id]))[found.id])
 
-        return await perform(self.toolbox, actor, "postReservation", given, PostedReservation, work)
+        done = await perform(self.toolbox, actor, "postReservation", given, PostedReservation, work)
+        seen = await as_seen(self.toolbox.database, actor.principal, done.value.posting)
+        return Done(replace(done.value, posting=seen), done.replayed)
 
     async def void(self, actor: Actor, given: VoidReservation) -> Done[Reservation]:
         """Give a pending transfer up, unfreeze, or release a pledge. Errors: MISSING_TEXT, TEXT_TOO_LONG,

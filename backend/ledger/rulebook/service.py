@@ -93,9 +93,10 @@ class _Bench:
         if plan.kind in JUDGED:
             return self._by_rules(plan)
         try:
-            return replace(plan, remarks=_bare(plan))
+            remarks = _bare(plan)
         except CodedError as error:
             return error
+        return replace(plan, remarks=remarks) if remarks else plan
 
     def _by_rules(self, plan: Transfer) -> Transfer | CodedError:
         served = _served(plan)
