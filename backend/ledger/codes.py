@@ -187,8 +187,8 @@ TOO_MANY_ROWS = invalid(
 )
 USE_NEEDS_BENEFICIARY = invalid(
     "USE_NEEDS_BENEFICIARY",
-    en="{kind} needs the organisation it serves and the year it is for.",
-    zh="{kind} 须指明受益组织与所属年度。",
+    en="{kind} names both the organisation it serves and the year it is for.",
+    zh="{kind} 须同时指明受益组织与所属年度。",
 )
 PURPOSE_NEEDED = invalid(
     "PURPOSE_NEEDED",

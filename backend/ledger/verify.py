@@ -176,6 +176,14 @@ def verify(lines: Iterable[bytes]) -> Verifier:
 
 def verify_proof(proof: dict[str, Any]) -> str:
     """The anchor's root that a transfer's inclusion proof leads to, hex. Errors: BrokenError."""
+    try:
+        return _leads_to(proof)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = "this is no proof of inclusion"
+        raise BrokenError(message) from error
+
+
+def _leads_to(proof: dict[str, Any]) -> str:
     leaves = [bytes.fromhex(leaf) for leaf in proof["leaves"]]
     if sha256(proof["transfer"].encode()).digest() not in leaves:
         message = "the transfer is none of the leaves of its seal"
@@ -193,8 +201,11 @@ def verify_proof(proof: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Check a file; see the top of this module."""
-    if not arguments or not Path(arguments[-1]).is_file():
+    if not arguments or arguments == ["--proof"]:
         print(__doc__, file=sys.stderr)
+        return 2
+    if not Path(arguments[-1]).is_file():
+        print(f"There is no file {arguments[-1]}.", file=sys.stderr)
         return 2
     try:
         if arguments[0] == "--proof":
@@ -203,7 +214,7 @@ def main(arguments: Sequence[str]) -> int:
         started = time.perf_counter()
         with Path(arguments[-1]).open("rb") as file:
             found = verify(file)
-    except BrokenError as broken:
+    except (BrokenError, json.JSONDecodeError) as broken:
         print(f"BROKEN: {broken}")
         return 1
     took = time.perf_counter() - started

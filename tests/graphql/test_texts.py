@@ -77,7 +77,8 @@ async def test_the_ledger(world: World) -> None:
          "There is no lot CEA 无; name an issued one by its id, or by scheme and issue reference."): (
             "surrenderAssets", use | {"legs": [used(group.steel, 1, "无")]},
         ),
-        ("清缴须指明受益组织与所属年度。", "SURRENDER needs the organisation it serves and the year it is for."): (
+        ("清缴须同时指明受益组织与所属年度。",
+             "SURRENDER names both the organisation it serves and the year it is for."): (
             "reserveAssets", {"aim": "PENDING", "kind": "SURRENDER", "legs": [used(group.steel, 1)]},
         ),
         ("划转：账户不能向自身划转。", "TRANSFER: an account cannot send to itself."): (

@@ -232,6 +232,9 @@ async def test_each_transfer_can_be_proved(busy: Group) -> None:
         verify_proof(proof | {"transfer": proof["transfer"] + "0"})
     with pytest.raises(BrokenError, match="other leaves"):
         verify_proof(proof | {"leaves": [*proof["leaves"], "00" * 32]})
+    for no_proof in ({}, {"leaves": 1}, proof | {"seal": "x"}, proof | {"leaves": ["?"]}):
+        with pytest.raises(BrokenError, match="no proof of inclusion"):
+            verify_proof(no_proof)
     with pytest.raises(BrokenError, match="does not lead"):
         verify_proof(proof | {"seal": proof["seal"].replace("seal|", "seal|1", 1)})
 

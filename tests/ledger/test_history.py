@@ -75,6 +75,12 @@ async def test_a_closed_period_takes_nothing_more(group: Group, database_url: st
     close = {"through": "2024-06-30", "reason": "半年关账"}
     assert (await group.manager.do("closeAssetPeriod", close, "through"))["through"] == "2024-06-30"
     assert (await group.manager.ask("{ assetClosedThrough }"))["assetClosedThrough"] == "2024-06-30"
+    auditor = await group.world.caller(Role.INTERNAL_AUDITOR)
+    events = (await auditor.ask("{ auditEvents { nodes { operation changes { field after } } } }"))["auditEvents"][
+        "nodes"
+    ]
+    (closing,) = [str(e["changes"]) for e in events if e["operation"] == "closeAssetPeriod"]
+    assert "半年关账" in closing, "why it was closed is on record"
     back = {"legs": [moved(group.steel, group.cement, 300)], "effectiveOn": "2024-06-30"}
     refused = await group.manager.attempt("transferAssets", back, POSTED)
     assert [(e["code"], e["path"]) for e in refused["errors"]] == [("PERIOD_CLOSED", ["effectiveOn"])]

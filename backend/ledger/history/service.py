@@ -108,7 +108,7 @@ class HistoryService:
                 )
             await closings.close(change.unit, given.through, reason)
             made = ClosedPeriod(given.through)
-            await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=made)
+            await change.audit("AssetClosing", uuid7(), None, before={"through": last}, after=given)
             # So that the opening balances of the next period are at hand, as soon as all of this one is settled.
             run_at = self.toolbox.clock.now() + SETTLED + timedelta(minutes=1)
             by, closed = actor.principal.member_id, f"closed {given.through}"

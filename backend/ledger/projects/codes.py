@@ -52,9 +52,9 @@ PROJECT_CODE_TAKEN = conflict(
 )
 BAD_CREDITING_PERIOD = invalid(
     "BAD_CREDITING_PERIOD",
-    en="The crediting period runs from {first} to {last}; by {methodology} it starts no earlier than the project, and "
-    "lasts {least} to {most} years.",
-    zh="计入期为 {first} 至 {last}；按 {methodology}，其起始不得早于项目开工，且须为 {least} 至 {most} 年。",
+    en="The crediting period runs from {first} to the day before {last}; by {methodology} it starts no "
+    "earlier than the project, and lasts {least} to {most} years.",
+    zh="计入期自 {first} 起至 {last} 前一日止；按 {methodology}，其起始不得早于项目开工，且须为 {least} 至 {most} 年。",
 )
 BEGUN_TOO_EARLY = rule(
     "BEGUN_TOO_EARLY",
