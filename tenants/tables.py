@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Integer, LargeBinary, Numeric, Table, Text, Uuid, func
+from sqlalchemy import Boolean, Column, Date, DateTime, Integer, LargeBinary, MetaData, Numeric, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import DATERANGE, JSONB
 
 from backend.kit.tables import METADATA, belongs_to, tenant_table
@@ -142,6 +142,9 @@ audit_event = tenant_table(
     Column("after", JSONB),
     Column("correlation_id", Text, nullable=False, server_default="-"),
 )
+
+# With what transfers tell by themselves (migration 0041). To be read only.
+audit_trail = audit_event.to_metadata(MetaData(), name="audit_trail")
 
 idempotency_key = tenant_table(
     "idempotency_key",

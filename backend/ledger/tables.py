@@ -79,8 +79,11 @@ asset_transfer: Final = tenant_table(
     _text("evidence"),
     Column("reverses_id", Uuid),
     _recorded("recorded_at"),
-    belongs_to("organisation", "beneficiary_id"),
-    belongs_to("asset_transfer", "reverses_id"),
+    # Who moved the units, by which operation, as audit events tell it of what does not tell it by itself.
+    Column("member_id", Uuid),
+    Column("operation", Text),
+    Column("organisation_id", Uuid),
+    Column("correlation_id", Text),
 )
 
 asset_leg: Final = tenant_table(

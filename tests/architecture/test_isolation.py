@@ -39,6 +39,8 @@ OF_STREAMS: Final = (
     "MaterialBatch", "Meter", "MeterMonth", "MeterReading", "QualityScore", "StackMonitor", "StackMonth", "StockRow",
     "StreamUncertainty",
 )  # fmt: skip
+# A view, which says itself whose rows it shows, besides what holds of the tables behind it.
+SAYING_TENANT: Final = {"audit_trail"}
 READ_WITH: Final = {
     **dict.fromkeys(OF_STREAMS, ("emission_source", "emission_stream")),
     "Allocation": ("emission_source",),
@@ -322,6 +324,8 @@ async def test_the_proof_notices_a_policy_that_is_missing(
     without_filters(monkeypatch)
     intruder = await Intruder.create(stranger, foreign)
     for type_name, table in NODE_TABLES.items():
+        if table in SAYING_TENANT:
+            continue
         async with lowered(foreign, table, *READ_WITH.get(type_name, ())):
             assert await intruder.seen() & set(intruder.ids[type_name]), type_name
     assert await intruder.seen() == set()

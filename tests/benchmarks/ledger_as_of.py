@@ -43,8 +43,8 @@ WITH at AS MATERIALIZED (
          at.ids, lot.ids AS lots, lot.size AS lot_size
   FROM at, lot, generate_series(1, :size) AS n
 ), posted AS (
-  INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on)
-  SELECT :tenant, id, 'TRANSFER', 1, CAST(:first AS date) + greatest(:day - n % 3, 0) FROM made
+  INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, operation, correlation_id)
+  SELECT :tenant, id, 'TRANSFER', 1, CAST(:first AS date) + greatest(:day - n % 3, 0), 'bench', '-' FROM made
 )
 INSERT INTO asset_leg (tenant_id, transfer_id, leg, lot_id, from_account_id, to_account_id, quantity_t)
 SELECT :tenant, id, 1, lots[1 + n % lot_size], ids[1 + one], ids[1 + other], 1 FROM made

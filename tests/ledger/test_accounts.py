@@ -62,8 +62,8 @@ async def test_the_books_refuse_by_themselves(group: Group) -> None:
     await group.manager.do("transferAssets", {"legs": [moved(group.steel, group.cement, 1)]}, POSTED)
     await set_state(group, await account(group, group.cement), "FROZEN")
     statement = """
-        WITH t AS (INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on)
-                   VALUES (:tenant, :id, 'TRANSFER', 1, '2025-01-01'))
+        WITH t AS (INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, operation, correlation_id)
+                   VALUES (:tenant, :id, 'TRANSFER', 1, '2025-01-01', 'x', 'x'))
         INSERT INTO asset_leg (tenant_id, transfer_id, leg, lot_id, from_account_id, to_account_id, quantity_t)
         SELECT :tenant, :id, 1, b.lot_id, b.account_id, c.account_id, 1
         FROM asset_balance b JOIN asset_account f ON f.id = b.account_id AND f.organisation_id = :steel

@@ -172,7 +172,7 @@ async def test_every_transfer_has_its_audit_event(group: Group, owner_database: 
     async with owner_database.read(group.world.tenant_id) as session:
         rows = await session.rows(
             "SELECT e.organisation_id, e.operation, e.after->>'kind' AS kind FROM asset_transfer t "
-            "JOIN audit_event e ON e.subject_id = t.id AND e.subject_type = 'AssetTransfer' ORDER BY e.id"
+            "JOIN audit_trail e ON e.subject_id = t.id AND e.subject_type = 'AssetTransfer' ORDER BY e.id"
         )
     assert [(r.operation, r.kind, r.organisation_id) for r in rows] == [
         ("postTransfers", "SURRENDER", key(group.steel)),

@@ -103,27 +103,28 @@ async def names(books: Any) -> dict[str, Any]:
     return found | {"LOT": await books.fetchval("SELECT id FROM asset_lot")}
 
 
-async def leg(
+async def write(
     books: Any, kind: str, source: str, destination: str, quantity: int, *, legs: int = 1, **more: Any
 ) -> str:
-    """Write a transfer of one leg past the functions, as the owner could; how that ends."""
+    """Write a transfer of one leg past the functions, as the owner could."""
     known = await names(books)
     transfer, tenant = uuid7(), await books.fetchval("SELECT current_setting('app.tenant_id')::uuid")
-    row = {"tenant_id": tenant, "id": transfer, "kind": kind, "legs": legs, "effective_on": "2024-08-01"} | more
+    told = dict.fromkeys(("operation", "correlation_id"), None if kind == "ISSUE" else "x")
+    row = {"tenant_id": tenant, "id": transfer, "kind": kind, "legs": legs, "effective_on": "2024-08-01"} | told | more
     columns, values = ", ".join(row), ", ".join(f"'{v}'" if v is not None else "NULL" for v in row.values())
-    first = await refusal(books, f"INSERT INTO asset_transfer ({columns}) VALUES ({values})")
-    if not first.startswith("INSERT"):
-        return first
-    return await refusal(
-        books,
-        "INSERT INTO asset_leg VALUES ($1, $2, 1, $3, $4, $5, $6)",
-        tenant,
-        transfer,
-        known["LOT"],
-        known[source],
-        known[destination],
-        quantity,
+    await books.execute(f"INSERT INTO asset_transfer ({columns}) VALUES ({values})")
+    units = (known["LOT"], known[source], known[destination], quantity)
+    return str(
+        await books.execute("INSERT INTO asset_leg VALUES ($1, $2, 1, $3, $4, $5, $6)", tenant, transfer, *units)
     )
+
+
+async def leg(books: Any, *units: Any, **more: Any) -> str:
+    """How writing such a transfer ends."""
+    try:
+        return await write(books, *units, **more)
+    except asyncpg.exceptions.PostgresError as error:
+        return str(getattr(error, "sqlstate", ""))
 
 
 async def test_owner_cannot_break_the_books(books: Any, group: Group) -> None:
@@ -148,6 +149,80 @@ async def test_owner_cannot_break_the_books(books: Any, group: Group) -> None:
     }
     for name, (found, expected) in attempts.items():
         assert found == expected, name
+
+
+UNUSED: dict[str, Any] = {"purpose": "x", "for_year": 2024}
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "more"),
+    [
+        ("kind_check", "GIFT", {}),
+        ("reversal", "REVERSE", {}),
+        ("served", "SURRENDER", {}),
+        ("served", "SURRENDER", UNUSED),
+        ("served", "RETIRE", {"purpose": "x"}),
+        ("served", "CANCEL", UNUSED),
+        ("served", "TRANSFER", UNUSED),
+        ("texts", "TRANSFER", {"purpose": "字" * 2001}),
+        ("texts", "TRANSFER", {"evidence": "字" * 2001}),
+        ("audited", "TRANSFER", {"operation": None}),
+        ("audited", "TRANSFER", {"correlation_id": None}),
+        ("audited", "ISSUE", {"operation": "x"}),
+    ],
+)
+async def test_each_rule_of_transfers_is_named(books: Any, rule: str, kind: str, more: dict[str, Any]) -> None:
+    assert await broken_rule(books, kind, **more) == f"asset_transfer_{rule}"
+
+
+async def test_rules_of_uses_are_named(books: Any, group: Group) -> None:
+    served: dict[str, Any] = {"beneficiary_id": key(group.steel), "for_year": 2024}
+    assert await broken_rule(books, "RETIRE", **served) == "asset_transfer_retired_for_something"
+    assert await broken_rule(books, "SURRENDER", **served | {"for_year": 1989}) == "asset_transfer_for_year_check"
+    sent = await books.fetchval("SELECT id FROM asset_transfer WHERE kind = 'TRANSFER'")
+    assert await broken_rule(books, "TRANSFER", reverses_id=sent) == "asset_transfer_reversal"
+    nobody = served | {"beneficiary_id": uuid7()}
+    assert await broken_rule(books, "SURRENDER", to="SURRENDERED", **nobody) == "asset_transfer_serves"
+
+
+async def test_no_posting_without_legs(books: Any, group: Group) -> None:
+    """What has no legs would meet no trigger on them, and be judged by nobody."""
+    known = await names(books)
+    for kinds, said in (
+        (["TRANSFER", "TRANSFER"], [1, 1]),
+        (["TRANSFER", "GIFT"], [1, -5]),
+        (["TRANSFER"] * 2, [1, 0]),
+    ):
+        keys = [uuid7(), uuid7()]
+        twice = [[x, x] for x in (uuid7(), "x", "-")]
+        rest = [kinds, said, [Clock().today()] * 2, [None] * 2, [None] * 2, ["", ""], ["", ""], [None] * 2, [None] * 2]
+        legs = [[1], [1], [known["LOT"]], [known["STEEL"]], [known["CEMENT"]], [1]]
+        await become(books, APP, group.world.tenant_id)
+        call = f"SELECT ledger_post({', '.join(f'${i}' for i in range(1, 20))})"
+        assert await refusal(books, call, *twice, keys, *rest, *legs) in {UNLAWFUL, CHECK}, said
+    assert await books.fetchval("SELECT count(*) FROM asset_transfer WHERE operation = 'x'") == 0
+
+
+async def test_who_is_served_stays(books: Any, group: Group) -> None:
+    with pytest.raises(asyncpg.exceptions.ForeignKeyViolationError) as refused:
+        await books.execute("DELETE FROM organisation WHERE id = $1", key(group.steel))
+    assert getattr(refused.value, "constraint_name", "") == "asset_transfer_serves"
+
+
+async def test_seals_written_by_hand_are_whole(books: Any) -> None:
+    """The trigger on legs makes those that count; whoever writes another meets a trigger of its own."""
+    with pytest.raises(asyncpg.exceptions.CheckViolationError) as refused:
+        await books.execute(
+            "INSERT INTO asset_seal SELECT tenant_id, number + 1, now(), transfer_ids, leaves, hash, 'x' "
+            "FROM asset_seal ORDER BY number DESC LIMIT 1"
+        )
+    assert getattr(refused.value, "constraint_name", "") == "asset_seal_whole"
+
+
+async def broken_rule(books: Any, kind: str, to: str = "CEMENT", **more: Any) -> str:
+    with pytest.raises(asyncpg.exceptions.IntegrityConstraintViolationError) as refused:
+        await write(books, kind, "STEEL", to, 1, **more)
+    return str(getattr(refused.value, "constraint_name", ""))
 
 
 async def test_a_leg_meets_its_balances(books: Any, group: Group) -> None:

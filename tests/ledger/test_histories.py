@@ -263,7 +263,7 @@ async def _check_postings(history: History) -> None:
         )
         kept = await session.rows("SELECT account_id, lot_id, quantity_t FROM asset_balance WHERE NOT issuing")
         audited = await session.rows(
-            "SELECT subject_id AS id FROM audit_event WHERE subject_type = 'AssetTransfer' "
+            "SELECT subject_id AS id FROM audit_trail WHERE subject_type = 'AssetTransfer' "
             "AND after->>'kind' IS DISTINCT FROM 'ISSUE'"
         )
     recorded = list(dict.fromkeys(row.id for row in legs))

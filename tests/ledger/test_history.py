@@ -106,7 +106,10 @@ async def _nor_for_the_owner(group: Group, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(f"SET ROLE {OWNER}")
     await connection.execute("SELECT set_config('app.tenant_id', $1, false)", str(group.world.tenant_id))
-    copied = "INSERT INTO asset_transfer SELECT tenant_id, $1, kind, legs, '2024-06-30' FROM asset_transfer "
+    copied = (
+        "INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, operation, correlation_id) "
+        "SELECT tenant_id, $1, kind, legs, '2024-06-30', operation, correlation_id FROM asset_transfer "
+    )
     legs = "INSERT INTO asset_leg SELECT tenant_id, $1, leg, lot_id, from_account_id, to_account_id, 1 FROM asset_leg "
     first = "WHERE {} = (SELECT id FROM asset_transfer WHERE kind = 'TRANSFER' ORDER BY id LIMIT 1)"
     made = uuid7()
