@@ -67,9 +67,11 @@ class Code:
     en: str
     zh: str
     retryable: bool = False
+    added: tuple[str, ...] = ()
+    """Particulars that answers kept from before do not have; without them nothing is said."""
 
     def __call__(self, *, path: Sequence[str] = (), **params: object) -> CodedError:
-        return CodedError(self, path, params)
+        return CodedError(self, path, dict.fromkeys(self.added, "") | params)
 
 
 _PUBLISHED: dict[str, Code] = {}
@@ -99,8 +101,8 @@ def conflict(name: str, *, en: str, zh: str, retryable: bool = False) -> Code:
     return _publish(Code(name, Kind.CONFLICT, en, zh, retryable))
 
 
-def rule(name: str, *, en: str, zh: str) -> Code:
-    return _publish(Code(name, Kind.RULE, en, zh))
+def rule(name: str, *, en: str, zh: str, added: tuple[str, ...] = ()) -> Code:
+    return _publish(Code(name, Kind.RULE, en, zh, added=added))
 
 
 def forbidden(name: str, *, en: str, zh: str) -> Code:

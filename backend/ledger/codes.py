@@ -39,8 +39,9 @@ members_in_chinese(TransferKind, {
 
 INSUFFICIENT_BALANCE = rule(
     "INSUFFICIENT_BALANCE",
-    en="Account {account} has {available} t of lot {lot} free; {asked} t were asked for.",
-    zh="账户 {account} 中批次 {lot} 可用 {available} 吨，请求 {asked} 吨。",
+    en="Account {account} has {available} t of lot {lot} free{aside}; {asked} t were asked for.",
+    zh="账户 {account} 中批次 {lot} 可用 {available} 吨{aside_zh}，请求 {asked} 吨。",
+    added=("aside", "aside_zh"),
 )
 SHORT_ON_DAY = rule(
     "SHORT_ON_DAY",
@@ -83,6 +84,12 @@ SERIAL_OVERLAP = rule(
     "SERIAL_OVERLAP",
     en="The serial numbers {prefix}{first}-{last} overlap those of lot '{reference}' of the same scheme.",
     zh="序列号 {prefix}{first}-{last} 与同一机制下批次 '{reference}' 的序列号重叠。",
+)
+SERIAL_RANGE = invalid(
+    "SERIAL_RANGE",
+    en="Serial numbers run from a first number, 0 or above, to a last that is no lower, {most} at most; "
+    "{first} to {last} do not.",
+    zh="序列号应自不小于 0 的首号至不小于首号的末号，且不超过 {most}；{first} 至 {last} 不符合。",
 )
 SERIAL_LENGTH = invalid(
     "SERIAL_LENGTH",
@@ -206,6 +213,13 @@ NO_BENEFICIARY_HERE = invalid(
     en="{kind} uses nothing up, so it names no beneficiary and no year.",
     zh="{kind} 不消耗资产，不应指明受益组织或年度。",
 )
+WRONG_ACCOUNT_KIND = invalid(
+    "WRONG_ACCOUNT_KIND",
+    en="An organisation opens accounts of the kinds HOLDING, REGISTRY and TRADING; {kind} is one of the outside, which "
+    "every tenant has from the beginning.",
+    zh="组织只能开立持有账户（HOLDING）、注册登记账户（REGISTRY）或交易账户（TRADING）；"
+    "{kind} 账户由系统自带，不能开立。",
+)
 WRONG_DESTINATION = invalid(
     "WRONG_DESTINATION",
     en="{kind}: {need}.",
@@ -213,13 +227,13 @@ WRONG_DESTINATION = invalid(
 )
 EFFECTIVE_IN_FUTURE = rule(
     "EFFECTIVE_IN_FUTURE",
-    en="A transfer takes effect on {effective_on}, and today is {today}: post it on its day.",
-    zh="划转生效日 {effective_on} 晚于今日 {today}，请在当日登记。",
+    en="This would take effect on {effective_on}, and today is {today}: enter it on its day.",
+    zh="生效日 {effective_on} 晚于今日 {today}，请在当日登记。",
 )
 PERIOD_CLOSED = rule(
     "PERIOD_CLOSED",
-    en="The days up to {through} are closed; {day} is one of them. Enter it with a later day and its papers.",
-    zh="截至 {through} 的期间已关账，{day} 在其中；请以之后的日期登记，并附证据。",
+    en="The days up to {through} are closed; {day} is one of them. Let it take effect on a later day, with its papers.",
+    zh="截至 {through} 的期间已关账，{day} 在其中；请使其自之后的日期起生效，并附证据。",
 )
 CLOSING_DAY = rule(
     "CLOSING_DAY",
@@ -228,8 +242,8 @@ CLOSING_DAY = rule(
 )
 EFFECTIVE_BEFORE_ISSUE = rule(
     "EFFECTIVE_BEFORE_ISSUE",
-    en="Lot {lot} was issued on {issued_on}; it cannot move on {effective_on}, before it existed.",
-    zh="批次 {lot} 于 {issued_on} 签发，不能在此前的 {effective_on} 划转。",
+    en="Lot {lot} was issued on {issued_on}; nothing of it takes effect on {effective_on}, before it existed.",
+    zh="批次 {lot} 于 {issued_on} 签发，不能自此前的 {effective_on} 起生效。",
 )
 NOT_POSTED = rule(
     "NOT_POSTED",

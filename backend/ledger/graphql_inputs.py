@@ -82,6 +82,9 @@ class LotInput:
     """Account of that organisation they go to; HOLDING is opened on first use."""
     evidence: str = ""
     """Reference of the document that proves the issue; at most 2000 characters. An issue without one is remarked."""
+    effective_on: date | None = None
+    """Day from which the units are in the account; the day of issue when not given. A later one is named when the
+    period of the issue is closed."""
 
     def command(self, *path: str) -> NewLot:
         return build(

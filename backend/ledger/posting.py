@@ -28,7 +28,7 @@ from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
-from backend.ledger.rules import Books, answering, check_size, checked_order, planned, short_on
+from backend.ledger.rules import Books, answering, check_size, checked_order, insufficient, planned, short_on
 from tenants.access import Permission, Principal, refusals
 from tenants.commands import Actor, Change, Done, perform
 
@@ -198,14 +198,17 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
         assert refused.available_t is not None, "a day that is short tells by how much"
         return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
     asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
-    said = {"account": leg.source.named, "lot": str(lot), "asked": asked, "available": refused.available_t}
+    available = refused.available_t
+    assert available is not None, "a posting that lacks cover tells how much there is"
+    said = {"account": leg.source.named, "lot": str(lot), "asked": asked, "available": available}
     if plan.kind is TransferKind.REVERSE and refused.reserved_t:
-        assert refused.available_t is not None, "a posting that lacks cover tells how much there is"
-        gone = max(asked - refused.available_t - refused.reserved_t, 0)
+        gone = max(asked - available - refused.reserved_t, 0)
         return codes.REVERSAL_FROZEN(path=("transferId",), frozen=refused.reserved_t, gone=gone, **said)
     if plan.kind is TransferKind.REVERSE:
         return codes.REVERSAL_NOT_COVERED(path=("transferId",), **said)
-    return codes.INSUFFICIENT_BALANCE(path=("legs", str(refused.leg), "quantity"), **said)
+    return insufficient(
+        leg.source, str(lot), asked, available, refused.reserved_t, "legs", str(refused.leg), "quantity"
+    )
 
 
 def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:
@@ -246,16 +249,16 @@ class _Judge:
         if organisation_id not in self.answers:
             self.answers[organisation_id] = await _answer(self.change, organisation_id)
         error = self.answers[organisation_id]
-        if error is not None and error.code is NOT_FOUND:
-            raise _unseen(order, number)
-        if error is not None:
-            raise error.at() if order.kind is TransferKind.REVERSE else error.at("legs", str(number))
+        if error is None:
+            return
+        if order.kind is TransferKind.REVERSE:
+            # The transfer is one the caller was shown, so there is nothing to hide of it.
+            raise FORBIDDEN(path=("transferId",), permission=(Permission.ASSET_MANAGE,))
+        raise _unseen(order, number) if error.code is NOT_FOUND else error.at("legs", str(number))
 
 
 def _unseen(order: Order, number: int) -> CodedError:
     """What is out of reach answers as what does not exist."""
-    if order.kind is TransferKind.REVERSE:
-        return codes.UNKNOWN_TRANSFER(path=("transferId",), transfer=global_id("AssetTransfer", order.reverses_id))
     leg = order.legs[number]
     side, ref = ("destination", leg.destination) if leg.source.market else ("source", leg.source)
     return codes.UNKNOWN_ACCOUNT(path=("legs", str(number), side), account=str(ref))

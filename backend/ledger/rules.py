@@ -9,14 +9,24 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from backend.kit.errors import CodedError
+from backend.kit.errors import INVALID_INPUT, CodedError
 from backend.kit.ids import global_id
 from backend.kit.text import clean, tidy
 from backend.ledger import codes
 from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef, NewAccount
 from backend.ledger.domain.lots import AssetClass, LotRef, NamedLot, NewLot, Origin
 from backend.ledger.domain.obligations import NewObligation
-from backend.ledger.domain.transfers import LASTING, OWN_COMMANDS, USES, Leg, LegOrder, Order, Transfer, TransferKind
+from backend.ledger.domain.transfers import (
+    LASTING,
+    OWN_COMMANDS,
+    USES,
+    Leg,
+    LegOrder,
+    Order,
+    Transfer,
+    TransferFilter,
+    TransferKind,
+)
 from backend.ledger.rulebook.domain import known_market
 
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
@@ -172,6 +182,32 @@ def short_on(effective_on: date, account: Account, lot: str, short: tuple[date, 
     )
 
 
+def insufficient(account: Account, lot: str, asked: int, available: int, aside: int, *path: str) -> CodedError:
+    """INSUFFICIENT_BALANCE: what is free in an account, and what is set aside beside it."""
+    said = f", besides {aside} t that are frozen, pledged or reserved" if aside else ""
+    said_zh = f"（另有 {aside} 吨已冻结、质押或预留）" if aside else ""
+    return codes.INSUFFICIENT_BALANCE(
+        path=path, account=account.named, lot=lot, asked=asked, available=available, aside=said, aside_zh=said_zh
+    )
+
+
+def check_filter(wanted: TransferFilter) -> None:
+    """Refuse (INVALID_INPUT) a filter that filters nothing as it stands, lest an answer be taken for what it is not."""
+    first, last = wanted.effective_from, wanted.effective_through
+    if wanted.below and wanted.organisation_id is None:
+        raise INVALID_INPUT(
+            path=("below",),
+            reason="`below` says which organisations besides `organisationId`; name that too.",
+            reason_zh="below 表示包含 organisationId 的下级组织；请同时给出 organisationId。",
+        )
+    if first is not None and last is not None and first > last:
+        raise INVALID_INPUT(
+            path=("effectiveThrough",),
+            reason=f"From {first} through {last} there is no day; name the earlier one as `effectiveFrom`.",
+            reason_zh=f"自 {first} 至 {last} 没有任何一天；请以较早的日期作为 effectiveFrom。",
+        )
+
+
 def check_size(count: int, what: str) -> None:
     """Refuse (TOO_MANY_ROWS) a request of no rows or of too many."""
     if not 1 <= count <= MAX_ROWS:
@@ -181,7 +217,7 @@ def check_size(count: int, what: str) -> None:
 def checked_lot(new: NewLot) -> NewLot:
     """The lot in canonical form.
 
-    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, TEXT_TOO_LONG, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
+    Errors: BAD_QUANTITY, BAD_YEAR, MISSING_TEXT, TEXT_TOO_LONG, SERIAL_RANGE, SERIAL_LENGTH, ORIGIN_DOES_NOT_FIT.
     """
     check_quantity(new.quantity_t)
     if new.vintage is not None:
@@ -194,8 +230,8 @@ def checked_lot(new: NewLot) -> NewLot:
             fitting=_FITTING[new.asset_class],
         )
     if new.serial is not None:
-        length = new.serial.last - new.serial.first + 1
-        if length != new.quantity_t or new.serial.first < 0 or new.serial.last > MAX_QUANTITY_T:
+        length = _count(new.serial.first, new.serial.last, "serial")
+        if length != new.quantity_t:
             raise codes.SERIAL_LENGTH(
                 path=("serial",),
                 first=new.serial.first,
@@ -218,7 +254,7 @@ def checked_order(order: Order, today: date) -> Order:
     """The order in canonical form, its day filled in; what needs the books to judge is judged later.
 
     Errors: ISSUE_BY_LOTS, WRONG_LEGS, BAD_QUANTITY, BAD_YEAR, USE_NEEDS_BENEFICIARY, NO_BENEFICIARY_HERE,
-    PURPOSE_NEEDED, TEXT_TOO_LONG, WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIALS_LENGTH.
+    PURPOSE_NEEDED, TEXT_TOO_LONG, WRONG_DESTINATION, EFFECTIVE_IN_FUTURE, SERIAL_RANGE, SERIALS_LENGTH.
     """
     effective_on = effective(order.effective_on, today)
     purpose = worded(order.purpose, "purpose")
@@ -271,14 +307,9 @@ def needed(text: str, *path: str, most: int = MOST_LETTERS) -> str:
 
 
 def checked_account(new: NewAccount) -> NewAccount:
-    """The account in canonical form. Errors: MISSING_TEXT, WRONG_DESTINATION."""
+    """The account in canonical form. Errors: MISSING_TEXT, WRONG_ACCOUNT_KIND."""
     if new.kind in OUTSIDE:
-        raise codes.WRONG_DESTINATION(
-            path=("kind",),
-            kind=new.kind,
-            need="an organisation opens accounts of the kinds HOLDING, REGISTRY and TRADING",
-            need_zh="组织只能开立持有账户（HOLDING）、注册登记账户（REGISTRY）或交易账户（TRADING）",
-        )
+        raise codes.WRONG_ACCOUNT_KIND(path=("kind",), kind=new.kind)
     return replace(new, code=_text(new.code, "code"), name=tidy(new.name))
 
 
@@ -329,10 +360,16 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
 def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
     if leg.serials is not None:
         first, last = leg.serials
-        if last - first + 1 != leg.quantity_t:
-            raise codes.SERIALS_LENGTH(
-                path=path, first=first, last=last, length=last - first + 1, quantity=leg.quantity_t
-            )
+        length = _count(first, last, *path)
+        if length != leg.quantity_t:
+            raise codes.SERIALS_LENGTH(path=path, first=first, last=last, length=length, quantity=leg.quantity_t)
+
+
+def _count(first: int, last: int, *path: str) -> int:
+    """How many serial numbers a block has. Errors: SERIAL_RANGE."""
+    if not 0 <= first <= last <= MAX_QUANTITY_T:
+        raise codes.SERIAL_RANGE(path=path, first=first, last=last, most=MAX_QUANTITY_T)
+    return last - first + 1
 
 
 def _wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str, str]) -> CodedError:

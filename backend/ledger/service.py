@@ -34,8 +34,8 @@ from backend.ledger.repository import closings, holdings, names, obligations, po
 from backend.ledger.repository.posting import LotRefused
 from backend.ledger.rulebook.domain import RuleKind, rulebook
 from backend.ledger.rulebook.repository import not_open, remember
-from backend.ledger.rulebook.service import without_paper
-from backend.ledger.rules import check_size, checked_account, checked_lot, scheme_code
+from backend.ledger.rulebook.service import without_paper, without_vintage
+from backend.ledger.rules import check_filter, check_size, checked_account, checked_lot, scheme_code
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -131,6 +131,19 @@ class LedgerService:
 
         return await perform(self.toolbox, actor, "issueLots", batch, Issued, work)
 
+    async def issue_one(self, change: Change, new: NewLot, day_asked_as: str) -> Lot:
+        """Issue a lot in a unit of work that is open, whose day the caller knows by another name.
+
+        Errors: those of issuing.
+        """
+        (row,) = await self.issue_within(change, [new])
+        if row.refusal is not None:
+            error = row.refusal.error()
+            of_day = error.path in {("issuedOn",), ("effectiveOn",)}
+            raise CodedError(error.code, (day_asked_as,) if of_day else error.path, error.params)
+        assert row.lot is not None, "what was not refused was issued"
+        return row.lot
+
     async def issue_within(
         self, change: Change, lots: Sequence[NewLot], claimed: AbstractSet[str] = frozenset()
     ) -> list[LotOutcome]:
@@ -144,13 +157,12 @@ class LedgerService:
         for index, new in enumerate(lots):
             try:
                 checked = checked_lot(new)
-                self._check_issue_day(checked, closed)
+                self._check_days(checked, closed)
                 if checked.project in claimed:
                     raise LOTS_COME_FROM_CLAIMS(path=("project",), project=checked.project)
                 await require_manager(change, checked.issued_to)
                 _check_market(checked)
-                if not checked.evidence:
-                    bare[index] = without_paper(TransferKind.ISSUE, checked.issued_on)
+                bare[index] = _remarks(checked)
                 sound.append((index, checked))
             except CodedError as error:
                 rows[index] = LotOutcome(refusal=Refusal.of(error))
@@ -163,7 +175,8 @@ class LedgerService:
         sound = [(index, new) for index, new in sound if rows[index].refusal is None]
         made = [_lot(new) for _, new in sound]
         into = [accounts[_receiver(new)] for _, new in sound]
-        refused = await posting.issue(change, made, into, [new.evidence for _, new in sound]) if made else []
+        papers, days = [new.evidence for _, new in sound], [new.entered_on for _, new in sound]
+        refused = await posting.issue(change, made, into, papers, days) if made else []
         for (index, _), lot in zip(sound, made, strict=True):
             rows[index] = LotOutcome(lot=lot, remarks=bare.get(index, ()))
         for refusal in refused:
@@ -172,12 +185,19 @@ class LedgerService:
         await remember(change.unit, {r.lot.issued_by: r.remarks for r in rows if r.lot is not None})
         return rows
 
-    def _check_issue_day(self, new: NewLot, closed: date | None) -> None:
-        today = self.toolbox.clock.today()
-        if new.issued_on > today:
-            raise codes.EFFECTIVE_IN_FUTURE(path=("issuedOn",), effective_on=str(new.issued_on), today=str(today))
-        if closed is not None and new.issued_on <= closed:
-            raise codes.PERIOD_CLOSED(path=("issuedOn",), through=str(closed), day=str(new.issued_on))
+    def _check_days(self, new: NewLot, closed: date | None) -> None:
+        """Errors: EFFECTIVE_BEFORE_ISSUE, EFFECTIVE_IN_FUTURE, PERIOD_CLOSED."""
+        today, day = self.toolbox.clock.today(), new.entered_on
+        for path, to_come in (("issuedOn", new.issued_on), ("effectiveOn", day)):
+            if to_come > today:
+                raise codes.EFFECTIVE_IN_FUTURE(path=(path,), effective_on=to_come, today=today)
+        if day < new.issued_on:
+            named = f"{new.scheme} {new.issue_reference}"
+            raise codes.EFFECTIVE_BEFORE_ISSUE(
+                path=("effectiveOn",), lot=named, issued_on=new.issued_on, effective_on=day
+            )
+        if closed is not None and day <= closed:
+            raise codes.PERIOD_CLOSED(path=("effectiveOn",), through=closed, day=day)
 
     async def set_obligations(self, actor: Actor, batch: ObligationBatch) -> Done[Recorded]:
         """Record up to 500 obligations; one of the same period is superseded. Errors: TOO_MANY_ROWS; per row
@@ -230,6 +250,8 @@ class LedgerService:
             )
 
     async def transfers(self, principal: Principal, request: PageRequest, wanted: TransferFilter) -> Page[Transfer]:
+        """Errors: INVALID_INPUT."""
+        check_filter(wanted)
         async with self.toolbox.database.read(principal.tenant_id) as session:
             return await transfers.page_of_transfers(session, principal, request, wanted)
 
@@ -285,6 +307,14 @@ class LedgerService:
 
 def _receiver(new: NewLot) -> AccountRef:
     return AccountRef(organisation_id=new.issued_to, code=new.account_code)
+
+
+def _remarks(new: NewLot) -> tuple[Refusal, ...]:
+    """What there is to say of a lot that is issued all the same. Errors: NO_EVIDENCE, where a rule binds."""
+    remarks = () if new.evidence else without_paper(TransferKind.ISSUE, new.entered_on)
+    if new.asset_class is AssetClass.ALLOWANCE and new.vintage is None:
+        remarks += without_vintage(new.scheme)
+    return remarks
 
 
 def _check_market(new: NewLot) -> None:

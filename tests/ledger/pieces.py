@@ -126,13 +126,15 @@ class Pieces(Holding):
         if any(name not in self.blocks for name in names):
             return "LOT_CUT"
         ordered = sorted(set(names), key=lambda name: self.blocks[name])
-        places = {self._at(name) for name in ordered}
-        adjacent = all(self.blocks[a][1] + 1 == self.blocks[b][0] for a, b in pairwise(ordered))
-        if len(ordered) < 2 or not adjacent or len(places) > 1:
-            return "NOT_ADJACENT"
-        (holder,) = places
-        if holder is None:
+        if len(ordered) < 2:
+            return "CUT_SIZE"
+        places = [at for at in map(self._at, ordered) if at is not None]
+        if len(places) < len(ordered):
             return "LOT_NOT_WHOLE"
+        holder = places[0]
+        adjacent = all(self.blocks[a][1] + 1 == self.blocks[b][0] for a, b in pairwise(ordered))
+        if not adjacent or set(places) != {holder}:
+            return "NOT_ADJACENT"
         whole = (self.blocks[ordered[0]][0], self.blocks[ordered[-1]][1])
         for name in ordered:
             self._gone(name, holder)

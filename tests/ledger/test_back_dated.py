@@ -122,7 +122,8 @@ async def test_the_database_refuses_the_owner(late: Group, database_url: str) ->
     made = uuid7()
     await connection.execute(
         "INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, operation, correlation_id) "
-        "SELECT tenant_id, $1, kind, legs, '2025-02-01', operation, correlation_id FROM asset_transfer WHERE id = " + sent, made,
+        "SELECT tenant_id, $1, kind, legs, '2025-02-01', operation, correlation_id FROM asset_transfer "
+        "WHERE id = " + sent, made,
     )  # fmt: skip
     with pytest.raises(asyncpg.exceptions.PostgresError) as refused:
         await connection.execute(

@@ -8,6 +8,7 @@ import pytest
 
 from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
+from backend.ledger.domain.refusals import Refusal
 from tests.fixtures.ledger import POSTED, Group, a_credit, a_lot, moved, used
 from tests.fixtures.world import Caller
 
@@ -115,7 +116,7 @@ async def test_accounts(group: Group) -> None:
     for changes, code in (
         ({}, "ACCOUNT_CODE_TAKEN"),
         ({"code": "　"}, "MISSING_TEXT"),
-        ({"code": "r", "kind": "RETIRED"}, "WRONG_DESTINATION"),
+        ({"code": "r", "kind": "RETIRED"}, "WRONG_ACCOUNT_KIND"),
         ({"organisationId": to_id("Organisation", uuid7())}, "NOT_FOUND"),
     ):
         refused = await group.manager.attempt("createAssetAccount", given | changes, "account { id }")
@@ -129,6 +130,45 @@ async def test_messages_in_chinese(group: Group) -> None:
     refused = await chinese.attempt("surrenderAssets", given, POSTED)
     assert "请求 1001 吨" in refused["errors"][0]["message"]
     assert "可用 1000 吨" in refused["errors"][0]["message"]
+
+
+async def test_what_is_set_aside_is_told(group: Group) -> None:
+    """Who looks at 1000 t and is refused 900 sees where they are."""
+    await group.stock(group.steel)
+    frozen = {"aim": "FREEZE", "legs": [used(group.steel, 300)]}
+    await group.manager.do("reserveAssets", frozen, "reservation { id }")
+    more = {"aim": "PLEDGE", "legs": [used(group.steel, 900)]}
+    away = {"legs": [moved(group.steel, group.cement, 900)]}
+    for mutation, given, asked in (("transferAssets", away, POSTED), ("reserveAssets", more, "reservation { id }")):
+        (error,) = (await group.manager.attempt(mutation, given, asked))["errors"]
+        assert error["code"] == "INSUFFICIENT_BALANCE"
+        assert "700 t" in error["message"]
+        assert "besides 300 t that are frozen, pledged or reserved" in error["message"]
+    chinese = Caller(group.world.services, group.manager.principal, "zh-CN")
+    (error,) = (await chinese.attempt("transferAssets", away, POSTED))["errors"]
+    assert "可用 700 吨（另有 300 吨已冻结、质押或预留），请求 900 吨" in error["message"]
+
+
+def test_refusals_kept_from_before_are_told_still() -> None:
+    """Answers that were kept when this refusal said less."""
+    kept = Refusal("INSUFFICIENT_BALANCE", (), {"account": "A", "lot": "L", "available": 9, "asked": 100})
+    assert kept.error().message("en") == "Account A has 9 t of lot L free; 100 t were asked for."
+    assert kept.error().message("zh-CN") == "账户 A 中批次 L 可用 9 吨，请求 100 吨。"
+
+
+async def test_filters_that_filter_nothing_are_refused(group: Group) -> None:
+    day = f'organisationId: "{group.steel}", effectiveOn: "2999-01-01"'
+    days = 'effectiveFrom: "2025-02-01", effectiveThrough: "2025-01-31"'
+    for query, said in (
+        ("assetTransfers(below: true) { nodes { id } }", "besides `organisationId`"),
+        (f"assetTransfers({days}) {{ nodes {{ id }} }}", "From 2025-02-01 through 2025-01-31 there is no day"),
+        (f"assetBalancesAsOf({day}) {{ quantity }}", "2999-01-01 is to come"),
+    ):
+        (error,) = (await group.manager.run(f"{{ {query} }}")).errors
+        assert error["extensions"]["code"] == "INVALID_INPUT"
+        assert said in error["message"]
+    days = 'effectiveFrom: "2025-02-01", effectiveThrough: "2025-02-01"'
+    await group.manager.ask(f"{{ assetTransfers({days}) {{ nodes {{ id }} }} }}")
 
 
 async def test_same_unit_twice_in_one_transfer(group: Group) -> None:

@@ -120,11 +120,13 @@ async def test_the_life_of_a_unit_goes_through_its_lots(group: Group) -> None:
 async def test_what_cannot_be_cut(group: Group) -> None:
     await numbered(group)
     await group.stock(group.steel, 10)
-    for parts in ([(100, 199)], [(99, 120)], [(190, 200)], [(120, 110)], [(110, 120), (120, 130)], []):
+    for parts in ([(100, 199)], [(99, 120)], [(190, 200)], [(120, 110)], [(110, 120), (120, 130)]):
         assert code(await split(group, *parts)) == "BAD_CUT", parts
+    assert code(await split(group)) == "CUT_SIZE"
     assert code(await split(group, (1, 2), lot="2024-001")) == "NO_SERIALS"
     assert code(await split(group, (1, 2), lot="unknown")) == "UNKNOWN_LOT"
-    assert code(await merge(group, "L")) == "NOT_ADJACENT"
+    for lots in ((), ("L",), ("L", "L")):
+        assert code(await merge(group, *lots)) == "CUT_SIZE", lots
     frozen = {"aim": "FREEZE", "legs": [used(group.steel, 1, "L")]}
     kept = (await group.manager.do("reserveAssets", frozen, "reservation { id }"))["reservation"]
     assert code(await split(group, (110, 120))) == "LOT_NOT_WHOLE"

@@ -102,6 +102,30 @@ async def test_a_closed_period_takes_nothing_more(group: Group, database_url: st
     await _nor_for_the_owner(group, database_url)
 
 
+async def test_what_is_learned_after_a_closing_keeps_its_day_of_issue(group: Group) -> None:
+    close = {"through": "2024-06-30", "reason": "半年关账"}
+    await group.manager.do("closeAssetPeriod", close, "through")
+    (row,) = await group.issue(a_lot(group.steel, "late", 7, issuedOn="2024-06-01", effectiveOn="2024-07-01"))
+    assert row["error"] is None
+    lots = (await group.manager.ask("{ assetLots { nodes { issueReference issuedOn } } }"))["assetLots"]["nodes"]
+    assert lots == [{"issueReference": "late", "issuedOn": "2024-06-01"}]
+    assert [await stood(group, group.steel, d=day) for day in ("2024-06-30", "2024-07-01")] == [0, 7]
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"issuedOn": "2024-06-01", "effectiveOn": "2024-06-30"}, "PERIOD_CLOSED"),
+        ({"issuedOn": "2024-08-01", "effectiveOn": "2024-07-31"}, "EFFECTIVE_BEFORE_ISSUE"),
+        ({"issuedOn": "2024-08-01", "effectiveOn": "2999-01-01"}, "EFFECTIVE_IN_FUTURE"),
+        ({"issuedOn": "2024-06-30"}, "PERIOD_CLOSED"),
+    ]
+    for days, code in refused:
+        (row,) = await group.issue(a_lot(group.steel, "odd", **days))
+        assert (row["error"]["code"], row["error"]["path"]) == (code, ["lots", "0", "effectiveOn"])
+
+
+async def test_a_slip_in_the_day_of_issue_is_told_there(group: Group) -> None:
+    (row,) = await group.issue(a_lot(group.steel, issuedOn="2999-01-01", effectiveOn="2025-01-01"))
+    assert (row["error"]["code"], row["error"]["path"]) == ("EFFECTIVE_IN_FUTURE", ["lots", "0", "issuedOn"])
+
+
 async def _nor_for_the_owner(group: Group, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(f"SET ROLE {OWNER}")

@@ -26,6 +26,8 @@ async def test_manager_of_one_company(group: Group) -> None:
     absent = await cement.attempt("transferAssets", nowhere, POSTED)
     assert absent["errors"][0]["code"] == unseen["errors"][0]["code"]
     sent = await steel.do("transferAssets", away, POSTED)
+    back = await steel.attempt("reverseTransfer", {"transferId": sent["transfer"]["id"]}, POSTED)
+    assert [(e["code"], e["path"]) for e in back["errors"]] == [("FORBIDDEN", ["transferId"])], "it sees the transfer"
     stranger = await cement.attempt("reverseTransfer", {"transferId": sent["transfer"]["id"]}, POSTED)
     assert stranger["errors"] == []
     assert await group.held(group.steel) == {"2024-001": "1000"}

@@ -114,7 +114,8 @@ async def test_no_reversal_brings_units_of_a_cancelled_project_back(office: Offi
 
     async def reversed_by_hand(unit: UnitOfWork) -> None:
         await unit.execute(
-            "INSERT INTO asset_transfer (tenant_id, id, kind, legs, effective_on, reverses_id, operation, correlation_id) "
+            "INSERT INTO asset_transfer "
+            "(tenant_id, id, kind, legs, effective_on, reverses_id, operation, correlation_id) "
             "SELECT tenant_id, :new, 'REVERSE', legs, effective_on, id, operation, correlation_id "
             "FROM asset_transfer WHERE id = :id",
             {"new": (new := uuid7()), "id": ident(back["transferId"])},

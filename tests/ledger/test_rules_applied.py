@@ -141,6 +141,30 @@ async def test_a_surrender_that_meets_nothing_or_comes_late_is_remarked(group: G
     assert await _told(group, "surrenderAssets", inside | {"forYear": 2023}) == []
 
 
+async def test_a_year_that_has_not_begun_is_remarked(group: Group) -> None:
+    await group.issue(a_lot(group.steel))
+    ahead = retired(group.steel, used(group.steel, 1), year=2025, evidence="注销证明")
+    assert await _told(group, "retireAssets", ahead | {"effectiveOn": "2024-12-31"}) == ["YEAR_TO_COME"]
+    assert await _told(group, "retireAssets", ahead | {"effectiveOn": "2025-01-01"}) == []
+
+
+async def test_allowances_without_a_vintage_are_remarked(group: Group) -> None:
+    """They can be held and sold, and are found out only when a surrender is due."""
+    bare: dict[str, Any] = {"evidence": "配发通知"}
+    rows = [a_lot(group.steel, "1", vintage=None, **bare), a_lot(group.steel, "2", **bare)]
+    rows.append(a_credit(group.steel, "3", vintage=None, **bare))
+    rows.append(a_lot(group.steel, "4", vintage=None, scheme="EUA", **bare))
+    done = await group.manager.do(
+        "issueLots", {"lots": rows}, "results { error { code } remarks { code rule message } }"
+    )
+    told = [[r["code"] for r in row["remarks"]] for row in done["results"]]
+    assert told == [["NO_VINTAGE"], [], [], []], "the EU's years of vintages are over"
+    assert "for 2025 and later the market CN takes" in done["results"][0]["remarks"][0]["message"]
+    listed = "{ assetTransfers(kind: ISSUE) { nodes { remarks { code } } } }"
+    kept = [r["code"] for n in (await group.manager.ask(listed))["assetTransfers"]["nodes"] for r in n["remarks"]]
+    assert kept == ["NO_VINTAGE"], "with the transfer, as other remarks"
+
+
 async def test_two_at_once_are_not_both_within_what_is_due(group: Group) -> None:
     await group.issue(a_lot(group.steel))
     await group.owe(group.steel, "70")

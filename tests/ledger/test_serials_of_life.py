@@ -29,7 +29,11 @@ async def life(group: Group, scheme: str, prefix: str, number: int) -> list[str]
 
 
 async def test_of_an_allocation(group: Group) -> None:
-    for serial, code in ((block("P", 1, 699), "SERIAL_LENGTH"), (block("P", -1, 698), "SERIAL_LENGTH")):
+    for serial, code in (
+        (block("P", 1, 699), "SERIAL_LENGTH"),
+        (block("P", -1, 698), "SERIAL_RANGE"),
+        (block("P", 700, 1), "SERIAL_RANGE"),
+    ):
         refused = await group.manager.attempt("allocateAllowances", stage(group, "PRE", 700, **serial), ALLOCATION)
         assert told(refused) == [(code, ["serial"])]
     given = stage(group, "PRE", 700, issueReference="YF-1", **block("P", 1, 700))

@@ -50,7 +50,7 @@ def lot(reference: str = "2024-001") -> dict[str, Any]:
 
 async def result(group: Group, organisation_id: str, method: str = "AVERAGE", as_of: str = "2025-12-31") -> Any:
     document = """query Q($o: ID!, $m: CostMethod!, $d: Date) { tradingResult(organisationId: $o, scheme: "CEA",
-      method: $m, asOf: $d) { quantity cost averageCost realisedGain costOfUse marketPrice marketValue
+      method: $m, asOf: $d) { quantity cost unpriced averageCost realisedGain costOfUse marketPrice marketValue
       unrealisedGain } }"""
     answer = await group.manager.ask(document, o=organisation_id, m=method, d=as_of)
     return answer["tradingResult"]
@@ -73,6 +73,7 @@ async def test_bought_sold_and_used(group: Group) -> None:
     assert await result(group, group.steel, "FIFO") == {
         "quantity": "50",
         "cost": "4001.25",
+        "unpriced": "0",
         "averageCost": "80.02",
         "realisedGain": "1498.00",
         "costOfUse": "4001.25",
@@ -96,6 +97,17 @@ async def test_inside_the_group(group: Group) -> None:
     seller, buyer = await result(group, group.steel), await result(group, group.cement)
     assert (seller["quantity"], seller["realisedGain"]) == ("800", "13998.50")
     assert (buyer["quantity"], buyer["cost"]) == ("200", "14000.00")
+
+
+async def test_units_bought_without_a_price_are_told(group: Group) -> None:
+    await group.issue(a_lot(group.steel, "G", 10), a_lot(group.steel, "P", 20, origin="PURCHASED"))
+    bought = await agreed(group, side="BUY", quantity=100, price="60.00")
+    await settle(group, bought, issueReference="B1", vintage=2024)
+    found = await result(group, group.steel)
+    assert (found["quantity"], found["unpriced"]) == ("130", "20")
+    away = {"legs": [used(group.steel, 20, "P") | {"destination": {"organisationId": group.cement}}]}
+    await group.manager.do("transferAssets", away, POSTED)
+    assert (await result(group, group.cement))["unpriced"] == "0", "it bought nothing"
 
 
 async def test_cost_goes_with_units_that_move_inside_the_group(group: Group) -> None:

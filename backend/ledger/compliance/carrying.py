@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger.compliance import repository
@@ -20,7 +19,7 @@ from backend.ledger.compliance.domain import (
     NewCarryOver,
     most_carried_over,
 )
-from backend.ledger.domain.lots import AssetClass, Lot, NewLot, Origin
+from backend.ledger.domain.lots import AssetClass, NewLot, Origin
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
 from backend.ledger.posting import post_within
 from backend.ledger.rulebook import repository as rule_facts
@@ -54,22 +53,12 @@ async def carried_over(toolbox: Toolbox, change: Change, new: NewCarryOver, *, c
     origin = await _one_origin(change, row.transfer, rule, organisation_id, schemes)
     lot = NewLot(AssetClass.ALLOWANCE, schemes[0], f"{rule.code}-{row.transfer.id}", asked, origin, organisation_id, on,
                  year, evidence=new.evidence)  # fmt: skip
-    issued = await issued_on_day(toolbox, change, lot)
+    issued = await LedgerService(toolbox).issue_one(change, lot, "effectiveOn")
     made = CarryOver(
         uuid7(), organisation_id, market.code, year, base.sold_t, base.bought_t, base.held_t, most, earlier, asked,
         rule.code, new.evidence, on, row.transfer.id, issued.id,
     )  # fmt: skip
     return await repository.keep_carry_over(change.unit, made, change.actor.principal.member_id)
-
-
-async def issued_on_day(toolbox: Toolbox, change: Change, new: NewLot) -> Lot:
-    """Issue a lot whose day the caller knows as `effectiveOn`. Errors: those of issuing."""
-    (row,) = await LedgerService(toolbox).issue_within(change, [new])
-    if row.refusal is not None:
-        error = row.refusal.error()
-        raise CodedError(error.code, ("effectiveOn",) if error.path == ("issuedOn",) else error.path, error.params)
-    assert row.lot is not None, "what was not refused was issued"
-    return row.lot
 
 
 def _rule_of(market: Market, year: int, on: date) -> Rule:

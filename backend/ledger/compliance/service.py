@@ -20,7 +20,7 @@ from backend.kit.text import clean
 from backend.kit.toolbox import Toolbox
 from backend.ledger.codes import BAD_YEAR, SERIAL_OF_NEW_LOT
 from backend.ledger.compliance import repository
-from backend.ledger.compliance.carrying import carried_over, issued_on_day
+from backend.ledger.compliance.carrying import carried_over
 from backend.ledger.compliance.domain import (
     CLAW_BACK_EXCEEDED,
     CLAW_BACK_NEEDS_LEGS,
@@ -48,7 +48,7 @@ from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rul
 from backend.ledger.rulebook.judging import Headroom, ceiling, headroom
 from backend.ledger.rulebook.repository import remember
 from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity, checked_order, effective, needed
-from backend.ledger.service import must_exist
+from backend.ledger.service import LedgerService, must_exist
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 
@@ -165,14 +165,11 @@ class ComplianceService:
 
     async def _given(self, change: Change, new: NewAllocation, on: date) -> Allocation:
         reference = new.issue_reference or f"{new.year}-{new.stage}-{new.organisation_id}"
-        lot = await issued_on_day(
-            self.toolbox,
-            change,
-            NewLot(
-                AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id, on,
-                new.year, serial=new.serial, evidence=new.evidence,
-            ),
+        allocated = NewLot(
+            AssetClass.ALLOWANCE, new.scheme, reference, new.quantity_t, Origin.ALLOCATED, new.organisation_id, on,
+            new.year, serial=new.serial, evidence=new.evidence,
         )  # fmt: skip
+        lot = await LedgerService(self.toolbox).issue_one(change, allocated, "effectiveOn")
         return _allocation(new, on, lot.issued_by, lot_id=lot.id)
 
     @staticmethod

@@ -21,9 +21,13 @@ BAD_CUT = invalid(
     zh="{first} 至 {last} 不是批次 {lot}（{lot_first} 至 {lot_last}）的一部分；"
     "请给出 1 至 {most} 个互不重叠且小于整体的号段。",
 )
+CUT_SIZE = invalid(
+    "CUT_SIZE",
+    en="{what} names {least} to {most} different {parts}; got {count}.",
+    zh="{what_zh}须给出 {least} 至 {most} 个不同的{parts_zh}，收到 {count} 个。",
+)
 NOT_ADJACENT = rule(
     "NOT_ADJACENT",
-    en="Lots {lot} and {other} are not of one issue with adjacent serial numbers in one account; "
-    "name 2 to {most} such lots.",
-    zh="批次 {lot} 与 {other} 并非同一账户中同源且序列号相邻的批次；请给出 2 至 {most} 个这样的批次。",
+    en="Lots {lot} and {other} are not of one issue with adjacent serial numbers in one account.",
+    zh="批次 {lot} 与 {other} 并非同一账户中同源且序列号相邻的批次。",
 )

@@ -62,10 +62,14 @@ def serial_of(lot: Lot) -> SerialBlock:
 def blocks(lot: Lot, parts: Sequence[tuple[int, int]], asked_as: str = "parts") -> list[tuple[int, int]]:
     """All blocks the lot falls into when these are cut out, in order: they, and what is left around them.
 
-    Errors: NO_SERIALS, BAD_CUT at the field they were `asked_as`.
+    Errors: NO_SERIALS, CUT_SIZE and BAD_CUT at the field they were `asked_as`.
     """
     whole = serial_of(lot)
     wanted = sorted(parts)
+    if not 1 <= len(wanted) <= MOST:
+        by = ("A split", "拆分") if asked_as == "parts" else ("A transfer, of one lot,", "一笔划转对同一批次")
+        of_split = {"what": by[0], "what_zh": by[1], "parts": "blocks of numbers", "parts_zh": "号段", "least": 1}
+        raise codes.CUT_SIZE(path=(asked_as,), most=MOST, count=len(wanted), **of_split)
     at, found = whole.first, list[tuple[int, int]]()
     for first, last in wanted:
         if not at <= first <= last <= whole.last or (first, last) == (whole.first, whole.last):
@@ -76,21 +80,24 @@ def blocks(lot: Lot, parts: Sequence[tuple[int, int]], asked_as: str = "parts") 
         at = last + 1
     if at <= whole.last:
         found.append((at, whole.last))
-    if not 1 <= len(wanted) <= MOST:
-        raise _bad(lot, whole, whole.first, whole.last, asked_as)
     return found
+
+
+def check_merge(count: int) -> None:
+    """Errors: CUT_SIZE."""
+    if not 2 <= count <= MOST:
+        of_merge = {"what": "A merge", "what_zh": "合并", "parts": "lots", "parts_zh": "批次", "least": 2}
+        raise codes.CUT_SIZE(path=("lots",), most=MOST, count=count, **of_merge)
 
 
 def merged(resting: Sequence[Resting]) -> tuple[list[Lot], tuple[int, int]]:
     """The lots in the order of their numbers, and the block they make together. Errors: NO_SERIALS, NOT_ADJACENT."""
     ordered = sorted(resting, key=lambda r: serial_of(r.lot).first)
     lots = [r.lot for r in ordered]
-    if not 2 <= len(lots) <= MOST:
-        raise codes.NOT_ADJACENT(path=("lots",), lot=_name(lots[0]), other="-", most=MOST)
     for one, next_ in pairwise(ordered):
         adjacent = serial_of(one.lot).last + 1 == serial_of(next_.lot).first
         if not adjacent or _kin(one) != _kin(next_):
-            raise codes.NOT_ADJACENT(path=("lots",), lot=_name(one.lot), other=_name(next_.lot), most=MOST)
+            raise codes.NOT_ADJACENT(path=("lots",), lot=_name(one.lot), other=_name(next_.lot))
     return lots, (serial_of(lots[0]).first, serial_of(lots[-1]).last)
 
 

@@ -29,12 +29,14 @@ class CutService:
     async def split(self, actor: Actor, given: SplitLot) -> Done[Cut]:
         """Cut parts out of a lot that rests wholly in one account; what is left around them become lots too.
 
-        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, TEXT_TOO_LONG, FORBIDDEN.
+        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, CUT_SIZE, BAD_CUT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, TEXT_TOO_LONG,
+        FORBIDDEN.
         """
 
         async def work(change: Change) -> Cut:
             (found,) = await _resting(change, [given.lot])
             blocks = domain.blocks(found.lot, given.parts)
+            await _check_whole(change, [found])
             return await self._cut(change, TransferKind.SPLIT, given.evidence, [found], blocks)
 
         return await perform(self.toolbox, actor, "splitLot", given, Cut, work)
@@ -42,11 +44,13 @@ class CutService:
     async def merge(self, actor: Actor, given: MergeLots) -> Done[Cut]:
         """Join lots of one issue with adjacent numbers in one account.
 
-        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, NOT_ADJACENT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
+        Errors: UNKNOWN_LOT, LOT_CUT, NO_SERIALS, CUT_SIZE, NOT_ADJACENT, LOT_NOT_WHOLE, ACCOUNT_NOT_OPEN, FORBIDDEN.
         """
 
         async def work(change: Change) -> Cut:
             found = await _resting(change, given.lots)
+            domain.check_merge(len(found))
+            await _check_whole(change, found)
             lots, block = domain.merged(found)
             ordered = [next(r for r in found if r.lot.id == lot.id) for lot in lots]
             return await self._cut(change, TransferKind.MERGE, given.evidence, ordered, [block])
@@ -88,12 +92,16 @@ async def _resting(change: Change, refs: Sequence[LotRef]) -> list[Resting]:
     return [Resting(lots[key], at.get(key)) for key in dict.fromkeys(keys)]
 
 
-async def _open(change: Change, old: Sequence[Resting]) -> Account:
-    """The account all rest in, when the caller may dispose of it and it is open."""
+async def _check_whole(change: Change, old: Sequence[Resting]) -> None:
+    """Each rests wholly in one account, and the caller may dispose of it. Errors: FORBIDDEN, LOT_NOT_WHOLE."""
     for resting in old:
         await require_manager(change, resting.account.organisation_id if resting.account else resting.lot.issued_to)
         if resting.account is None:
             raise domain.not_whole(resting.lot)
+
+
+async def _open(change: Change, old: Sequence[Resting]) -> Account:
+    """The account all rest in, when it is open. Errors: ACCOUNT_NOT_OPEN."""
     account = old[0].account
     assert account is not None, "each rests somewhere, and merged lots in one place"
     shut = await not_open(change.unit, [account.id])

@@ -64,6 +64,12 @@ class NewLot:
     serial: SerialBlock | None = None
     account_code: str = HOLDING
     evidence: str = ""
+    effective_on: date | None = None
+    """Since when its units are in the account: the day of issue, when none is named."""
+
+    @property
+    def entered_on(self) -> date:
+        return self.effective_on or self.issued_on
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from backend.kit.errors import FORBIDDEN
+from backend.kit.errors import FORBIDDEN, INVALID_INPUT
 from backend.kit.ids import uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.text import clean
@@ -78,10 +78,10 @@ class HistoryService:
         zero: bool = False,
     ) -> list[Balance]:
         """Units by account and lot at the end of a day (today when not given), from what was recorded by a moment (now
-        when not given). Errors: FORBIDDEN, NOT_FOUND.
+        when not given). Errors: FORBIDDEN, NOT_FOUND, INVALID_INPUT.
         """
         clock = self.toolbox.clock
-        as_of = AsOf(effective_on or clock.today(), known_at or clock.now())
+        as_of = AsOf(_come(effective_on or clock.today(), clock.today()), known_at or clock.now())
         async with self.toolbox.database.read(principal.tenant_id) as session:
             await require(session, principal, Permission.ASSET_READ, wanted.organisation_id)
             await require_organisation(session, wanted.organisation_id, "organisationId")
@@ -148,3 +148,14 @@ class HistoryService:
             places = await repository.places(session, trace.places, principal)
         steps = [(seen[step.transfer_id], step.certainty) for step in trace.steps if step.transfer_id in seen]
         return UnitLife(lot, steps, trace.certainty, places, elsewhere=len(places) < len(trace.places))
+
+
+def _come(day: date, today: date) -> date:
+    """A day of which balances are known. Errors: INVALID_INPUT."""
+    if day > today:
+        raise INVALID_INPUT(
+            path=("effectiveOn",),
+            reason=f"{day} is to come (today is {today}): balances are known of today and of the days before.",
+            reason_zh=f"{day} 尚未到来（今日为 {today}）；只能查询今日及此前日期的余额。",
+        )
+    return day

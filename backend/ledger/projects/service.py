@@ -183,11 +183,7 @@ class ProjectService:
             project.organisation_id, taken.happened_on, (claim.period_to - timedelta(days=1)).year,
             f"{project.code} {project.name}", serial=taken.serial, evidence=next(iter(taken.documents.values()), ""),
         )  # fmt: skip
-        (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
-        if row.refusal is not None:
-            raise row.refusal.error()
-        assert row.lot is not None, "what was not refused was issued"
-        return row.lot.id
+        return (await LedgerService(self.toolbox).issue_one(change, lot, "happenedOn")).id
 
     async def record_stand(self, actor: Actor, new: Stand, replaces_because: str) -> Done[Stand]:
         """Record a stand of trees. Errors: BAD_STAND, SINK_RECORDED, MISSING_TEXT, NOT_FOUND, FORBIDDEN."""

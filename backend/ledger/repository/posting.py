@@ -15,7 +15,7 @@ from backend.kit.database import UnitOfWork, sqlstate
 from backend.ledger.domain.accounts import Account
 from backend.ledger.domain.balances import Balance
 from backend.ledger.domain.lots import Lot
-from backend.ledger.domain.transfers import Transfer, TransferKind
+from backend.ledger.domain.transfers import Transfer
 from backend.ledger.effects import Pair, effects_of
 from backend.ledger.repository import holdings
 from tenants.commands import Change
@@ -44,14 +44,14 @@ _ISSUE: Final = """
 SELECT lot, refusal, other
 FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[], $10::bigint[],
                   $11::text[], $12::uuid[], $13::date[], $14::text[], $15::bigint[], $16::bigint[], $17::uuid[],
-                  $18::uuid[], $19::text[])
+                  $18::uuid[], $19::text[], $20::date[])
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why the books refused the posting at `index`; which leg lacked cover, and how much there was, or on a past
-    `day` would be left (below zero). `reserved_t`: what is set aside beside it, told of reversals.
+    `day` would be left (below zero). `reserved_t`: what is set aside beside it.
     """
 
     index: int
@@ -148,11 +148,11 @@ async def post(change: Change, transfers: Sequence[Transfer], organisations: Seq
 
 
 async def _with_reserved(unit: UnitOfWork, refused: Sequence[Refused], plans: Sequence[Transfer]) -> list[Refused]:
-    """A reversal is hindered by what moved on or by what is set aside; the balances are locked and can be asked."""
+    """What is set aside may be what is missing; the balances are locked and can be asked."""
     short = {
         r.index: (plans[r.index].legs[r.leg].source.id, plans[r.index].legs[r.leg].lot_id)
         for r in refused
-        if r.leg is not None and r.day is None and plans[r.index].kind is TransferKind.REVERSE
+        if r.leg is not None and r.day is None
     }
     if not short:
         return list(refused)
@@ -297,9 +297,9 @@ def _legs(transfers: Sequence[Transfer]) -> tuple[list[Any], ...]:
 
 
 async def issue(
-    change: Change, lots: Sequence[Lot], accounts: Sequence[Account], evidence: Sequence[str]
+    change: Change, lots: Sequence[Lot], accounts: Sequence[Account], evidence: Sequence[str], days: Sequence[date]
 ) -> Sequence[LotRefused]:
-    """Issue lots into one account each, in one statement; those refused."""
+    """Issue lots into one account each, in one statement, each by its paper and from its day on; those refused."""
     serials = [lot.serial for lot in lots]
     driver = await change.unit.driver()
     rows = await driver.fetch(
@@ -321,6 +321,7 @@ async def issue(
         [lot.issued_by for lot in lots],
         [a.id for a in accounts],
         list(evidence),
+        list(days),
     )
     return [LotRefused(row["lot"] - 1, row["refusal"], row["other"] or "") for row in rows]
 

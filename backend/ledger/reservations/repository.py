@@ -17,6 +17,7 @@ from backend.kit.keyset import keyset
 from backend.kit.pages import Page, PageRequest
 from backend.ledger.domain.accounts import Account, AccountKind
 from backend.ledger.domain.transfers import TransferKind
+from backend.ledger.repository import holdings
 from backend.ledger.reservations import codes
 from backend.ledger.reservations.domain import Aim, Reservation, ReservationState, ReservedLeg
 from backend.ledger.reservations.tables import (
@@ -74,10 +75,11 @@ _LEGS: Final[Select[Any]] = (
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """The leg (from 0) that lacked cover, and how much was available."""
+    """The leg (from 0) that lacked cover, how much was available, and how much was set aside already."""
 
     leg: int
     available_t: int
+    reserved_t: int
 
 
 async def reserve(change: Change, made: Reservation) -> Short | datetime:
@@ -103,7 +105,10 @@ async def reserve(change: Change, made: Reservation) -> Short | datetime:
         [leg.quantity_t for leg in made.legs],
     )
     if row["leg"] is not None:
-        return Short(row["leg"] - 1, row["available_t"])
+        short = made.legs[row["leg"] - 1]
+        pair = (short.source.id, short.lot_id)
+        aside = await holdings.reserved(change.unit, [pair])
+        return Short(row["leg"] - 1, row["available_t"], aside.get(pair, 0))
     recorded_at: datetime = row["recorded_at"]
     return recorded_at
 

@@ -14,7 +14,6 @@ from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
-from backend.ledger import codes as posting_codes
 from backend.ledger.domain.transfers import Order, TransferKind
 from backend.ledger.exact import held_to
 from backend.ledger.outcomes import Posting
@@ -30,7 +29,7 @@ from backend.ledger.reservations.domain import (
 )
 from backend.ledger.reservations.repository import Ending, Short
 from backend.ledger.rulebook.service import judge_one, take_turn
-from backend.ledger.rules import Books, checked_order, needed, planned
+from backend.ledger.rules import Books, checked_order, insufficient, needed, planned
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 
@@ -217,10 +216,5 @@ def _short(made: Reservation, short: Short, books: Books) -> Any:
     leg = made.legs[short.leg]
     lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
     asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
-    return posting_codes.INSUFFICIENT_BALANCE(
-        path=("legs", str(short.leg), "quantity"),
-        account=leg.source.named,
-        lot=str(lot),
-        asked=asked,
-        available=short.available_t,
-    )
+    where = ("legs", str(short.leg), "quantity")
+    return insufficient(leg.source, str(lot), asked, short.available_t, short.reserved_t, *where)

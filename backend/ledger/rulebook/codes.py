@@ -71,6 +71,18 @@ SURRENDER_LATE = rule(
     en="The surrender for {year} was due by {day}; {on} is {days} days late. Rule {rule}: {source}.",
     zh="{year} 年度应于 {day} 前清缴；{on} 已逾期 {days} 天。规则 {rule}：{source}。",
 )
+YEAR_TO_COME = rule(
+    "YEAR_TO_COME",
+    en="{year} has not begun on {on}, and nothing of it is known yet; was an earlier year meant? "
+    "Rule {rule}: {source}.",
+    zh="{on} 时 {year} 年度尚未开始，排放量与义务均未知；是否应为此前年度？规则 {rule}：{source}。",
+)
+NO_VINTAGE = rule(
+    "NO_VINTAGE",
+    en="The lot names no vintage; for {first} and later the market {market} takes no allowances without one. "
+    "Rule {rule}: {source}.",
+    zh="批次未注明配额年度；自 {first} 年度起，市场 {market} 不接受未注明年度的配额。规则 {rule}：{source}。",
+)
 NO_EVIDENCE = rule(
     "NO_EVIDENCE",
     en="{kind} names no document that proves it; give its reference as `evidence`. Rule {rule}: {source}.",

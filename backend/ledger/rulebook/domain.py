@@ -69,6 +69,8 @@ class RuleKind(StrEnum):
     """That what is surrendered was issued by a market that is known (机制)."""
     REVERSAL = "REVERSAL"
     """That what is taken back says why (冲正)."""
+    YEAR = "YEAR"
+    """That what is used serves a year that has begun (所属年度)."""
 
 
 class Base(StrEnum):
@@ -131,7 +133,7 @@ members_in_chinese(RuleKind, {
     "OUTSIDE_SCHEME": "不得来自配额管理范围", "CARRY_OVER": "结转", "SHORTFALL_CAP": "缺口上限",
     "PRE_ALLOCATION": "预分配", "DEADLINE": "期限", "PRICE_LIMIT": "涨跌幅与申报量", "NEUTRALITY_ORDER": "抵销顺序",
     "ALLOCATION_YEARS": "配额年度", "ALLOCATION": "配额核定方法", "DEDUCTION": "配额扣减", "RETENTION": "差异化发放",
-    "SURRENDER": "清缴与履约义务", "EVIDENCE": "证据", "REVERSAL": "冲正", "SCHEME": "机制",
+    "SURRENDER": "清缴与履约义务", "EVIDENCE": "证据", "REVERSAL": "冲正", "SCHEME": "机制", "YEAR": "所属年度",
 })  # fmt: skip
 
 

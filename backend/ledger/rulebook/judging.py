@@ -24,6 +24,9 @@ PREFERENCE: Final = (AssetClass.ALLOWANCE, AssetClass.CCER, AssetClass.VERIFIED_
 # 9.1.4, and an auditor's question of every unit: what shows that it came, and that it was used up.
 PROVED: Final = frozenset({TransferKind.ISSUE, TransferKind.SURRENDER, TransferKind.RETIRE, TransferKind.CANCEL})
 
+_LASTING: Final = 2100
+"""The last year of rules that have no end."""
+
 
 @dataclass(frozen=True, slots=True)
 class LotFacts:
@@ -128,6 +131,7 @@ def judged(use: Use, standing: Standing, book: Rulebook) -> tuple[Finding, ...]:
     else:
         found = []
     found += unproved(use.kind, use.on, book) if not use.evidenced else ()
+    found += _to_come(use, book)
     lowered = [replace(f, must=False) if f.rule in standing.excepted else f for f in found]
     return tuple(sorted(lowered, key=lambda f: not f.must))
 
@@ -187,6 +191,24 @@ def _late(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
             late = _finding(rule, codes.SURRENDER_LATE, ("effectiveOn",), year=use.year, day=rule.day, on=use.on,
                             days=(use.on - rule.day).days)  # fmt: skip
             yield replace(late, must=False)
+
+
+def _to_come(use: Use, book: Rulebook) -> Iterator[Finding]:
+    """A year of the future is a slip of the pen, most often; who pays ahead may mean it, so it warns."""
+    if use.kind in {TransferKind.SURRENDER, TransferKind.RETIRE} and use.year > use.on.year:
+        for rule in book.rules(on=use.on, kind=RuleKind.YEAR):
+            yield _finding(rule, codes.YEAR_TO_COME, ("forYear",), year=use.year, on=use.on)
+
+
+def undated(scheme: str, book: Rulebook) -> list[Finding]:
+    """What there is to say of allowances issued without a vintage, where their market asks for one from a year on."""
+    market = book.market_of(scheme)
+    rules = list(book.rules(market, kind=RuleKind.VINTAGE)) if market is not None else []
+    lasting = [rule for rule in rules if rule.must and rule.years[1] == _LASTING]
+    return [
+        replace(_finding(rule, codes.NO_VINTAGE, ("vintage",), market=market, first=rule.years[0]), must=False)
+        for rule in lasting[:1]
+    ]
 
 
 def unproved(kind: TransferKind, on: date, book: Rulebook) -> list[Finding]:

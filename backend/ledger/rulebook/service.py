@@ -18,7 +18,7 @@ from backend.ledger.domain.transfers import Transfer, TransferKind
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository
 from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook
-from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, unexplained, unproved
+from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, undated, unexplained, unproved
 from backend.ledger.rulebook.repository import Facts, Served
 from backend.ledger.rules import check_year
 from tenants.access import Permission, Principal, require
@@ -132,6 +132,11 @@ def without_paper(kind: TransferKind, on: date) -> tuple[Refusal, ...]:
         if finding.must:
             raise finding.error
     return tuple(Refusal.of(f.error) for f in found)
+
+
+def without_vintage(scheme: str) -> tuple[Refusal, ...]:
+    """What is remarked about allowances that are issued without a vintage."""
+    return tuple(Refusal.of(f.error) for f in undated(scheme, rulebook()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class CostMethod(StrEnum):
 class Flow:
     """Units that came to an organisation (positive) or went, by one transfer. `money_fen`: what was paid, fee included,
     or received, fee taken off; None where no money changed hands: free allocations come at no cost, what is used leaves
-    at cost, and what moves inside the group takes its cost along.
+    at cost, and what moves inside the group takes its cost along. `bought_t`: how many of those that came the
+    books call bought.
     """
 
     organisation_id: UUID
@@ -37,16 +38,20 @@ class Flow:
     quantity_t: int
     money_fen: int | None
     transfer_id: UUID
+    bought_t: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Where a holding stands: units, what they cost, what sales gained over cost, the cost of what was used."""
+    """Where a holding stands: units, what they cost, what sales gained over cost, the cost of what was used; and how
+    many came as bought without a price, which are counted at no cost.
+    """
 
     quantity_t: int = 0
     cost_fen: int = 0
     realised_fen: int = 0
     used_fen: int = 0
+    unpriced_t: int = 0
 
 
 def costs(flows: Iterable[Flow], method: CostMethod) -> dict[UUID, Costs]:
@@ -64,10 +69,11 @@ class _Holding:
     stock: _Average
     realised_fen: int = 0
     used_fen: int = 0
+    unpriced_t: int = 0
 
     @property
     def costs(self) -> Costs:
-        return Costs(self.stock.quantity_t, self.stock.cost_fen, self.realised_fen, self.used_fen)
+        return Costs(self.stock.quantity_t, self.stock.cost_fen, self.realised_fen, self.used_fen, self.unpriced_t)
 
 
 def _carry(holdings: Mapping[UUID, _Holding], together: Sequence[Flow]) -> None:
@@ -90,6 +96,7 @@ def _carry(holdings: Mapping[UUID, _Holding], together: Sequence[Flow]) -> None:
     for flow in arriving:
         brought = flow.money_fen
         if brought is None:
+            holdings[flow.organisation_id].unpriced_t += flow.bought_t
             brought = part(moved, flow.quantity_t, free)
             moved, free = moved - brought, free - flow.quantity_t
         holdings[flow.organisation_id].stock.add(flow.quantity_t, brought)

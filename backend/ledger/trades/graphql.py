@@ -148,7 +148,10 @@ class TradingResult:
     quantity: Tonnes
     """Units held."""
     cost: Decimal
-    """What they cost, CNY; free allocations cost nothing."""
+    """What they cost, CNY; free allocations cost nothing, and neither do units that are `unpriced`."""
+    unpriced: Tonnes
+    """Units that came as bought, at an auction or from the market, without a trade that says at what price: they are
+    counted at no cost."""
     average_cost: Decimal | None
     """Cost per unit, CNY, rounded to 0.01; null when nothing is held."""
     realised_gain: Decimal
@@ -175,6 +178,7 @@ class TradingResult:
             as_of=found.as_of,
             quantity=Tonnes(held.quantity_t),
             cost=yuan(held.cost_fen),
+            unpriced=Tonnes(held.unpriced_t),
             average_cost=average,
             realised_gain=yuan(held.realised_fen),
             cost_of_use=yuan(held.used_fen),

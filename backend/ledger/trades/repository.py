@@ -29,13 +29,17 @@ SELECT t.id, t.effective_on, k.organisation_id, k.quantity_t, CASE
          WHEN d.id IS NULL THEN NULL
          WHEN d.organisation_id <> k.organisation_id THEN d.quantity_t::numeric * d.price_fen
          WHEN d.side = 'BUY' THEN d.quantity_t::numeric * d.price_fen + d.fee_fen
-         ELSE d.quantity_t::numeric * d.price_fen - d.fee_fen END AS money_fen
+         ELSE d.quantity_t::numeric * d.price_fen - d.fee_fen END AS money_fen,
+       least(k.bought_t, k.quantity_t) AS bought_t
 FROM (
   SELECT e.tenant_id, e.transfer_id, e.organisation_id, sum(e.quantity_t) AS quantity_t,
+         coalesce(sum(e.quantity_t) FILTER (WHERE e.bought), 0) AS bought_t,
          CASE WHEN min(sum(e.quantity_t)) OVER w > 0 THEN 1
               WHEN max(sum(e.quantity_t)) OVER w > 0 THEN 2 ELSE 3 END AS turn
   FROM (
-    SELECT l.tenant_id, l.transfer_id, x.organisation_id, x.quantity_t
+    SELECT l.tenant_id, l.transfer_id, x.organisation_id, x.quantity_t,
+           x.quantity_t > 0 AND (f.kind = 'MARKET' OR f.issuing AND o.origin IN ('AUCTIONED', 'PURCHASED')
+             AND NOT EXISTS (SELECT FROM carry_over v WHERE v.tenant_id = o.tenant_id AND v.lot_id = o.id)) AS bought
     FROM asset_leg l
     JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id AND o.scheme = :scheme
     JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
@@ -120,6 +124,7 @@ async def flows(session: ReadSession, scheme: str, as_of: date) -> list[Flow]:
             int(r.quantity_t),
             None if r.money_fen is None else int(r.money_fen),
             r.id,
+            int(r.bought_t),
         )
         for r in await session.rows(_FLOWS, {"scheme": scheme, "as_of": as_of})
     ]

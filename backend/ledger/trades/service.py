@@ -144,11 +144,8 @@ class TradeService:
             trade.organisation_id, on, by.vintage, serial=by.serial, account_code=own.code,
             evidence=by.evidence or trade.reference,
         )  # fmt: skip
-        (row,) = await LedgerService(self.toolbox).issue_within(change, [lot])
-        if row.refusal is not None:
-            raise row.refusal.error()
-        assert row.lot is not None, "what was not refused was issued"
-        return row.lot.id, row.lot.issued_by
+        issued = await LedgerService(self.toolbox).issue_one(change, lot, "settledOn")
+        return issued.id, issued.issued_by
 
     async def _moved(self, change: Change, trade: Trade, by: Settlement, on: date) -> tuple[UUID, UUID]:
         assert by.lot is not None, "a lot is named"
