@@ -16,7 +16,7 @@ from backend.kit.graphql.nodes import to_id
 from backend.kit.ids import uuid7
 from backend.ledger.trades.costs import CostMethod, Costs, Flow, costs
 from tenants.access import Role
-from tests.fixtures.ledger import POSTED, Group, a_lot, used
+from tests.fixtures.ledger import POSTED, Group, a_lot, on_day, used
 from tests.fixtures.ledger import key as node_key
 
 TRADE = "trade { id state price value fee settledOn lotId transferId reason remarks { code rule } }"
@@ -108,6 +108,18 @@ async def test_units_bought_without_a_price_are_told(group: Group) -> None:
     away = {"legs": [used(group.steel, 20, "P") | {"destination": {"organisationId": group.cement}}]}
     await group.manager.do("transferAssets", away, POSTED)
     assert (await result(group, group.cement))["unpriced"] == "0", "it bought nothing"
+
+
+async def test_units_that_are_carried_over_keep_their_cost(group: Group) -> None:
+    await group.stock(group.steel, 500)
+    bought = await agreed(group, side="BUY", quantity=100, price="60.00")
+    await settle(group, bought, issueReference="B1", vintage=2024)
+    before = await result(group, group.steel, as_of="2026-03-20")
+    over = {"organisationId": group.steel, "market": "CN", "year": 2025, "legs": [used(group.steel, 100, "B1")]}
+    carrier = on_day(group.manager, "2026-03-20")
+    await carrier.do("carryOverAllowances", over | {"evidence": "结转申请"}, "carryOver { lotId }")
+    assert await result(group, group.steel, as_of="2026-03-20") == before
+    assert (before["quantity"], before["costOfUse"], before["unpriced"]) == ("600", "0.00", "0")
 
 
 async def test_cost_goes_with_units_that_move_inside_the_group(group: Group) -> None:

@@ -22,7 +22,8 @@ from backend.ledger.trades.tables import asset_trade, market_price
 from tenants.access import Permission, Principal, within
 
 # What one organisation's units of a scheme did, transfer by transfer: moves between its own accounts cancel out, what
-# was reversed is left out with its reversal. The other side of a trade inside the tenant sees it mirrored, fee apart.
+# was reversed is left out with its reversal, and so are both halves of a carry-over, for the units stay what they cost.
+# The other side of a trade inside the tenant sees it mirrored, fee apart.
 # Within a day: what comes to the group, what moves inside it, what leaves it. So no cost waits for units of its day.
 _FLOWS: Final = """
 SELECT t.id, t.effective_on, k.organisation_id, k.quantity_t, CASE
@@ -38,8 +39,7 @@ FROM (
               WHEN max(sum(e.quantity_t)) OVER w > 0 THEN 2 ELSE 3 END AS turn
   FROM (
     SELECT l.tenant_id, l.transfer_id, x.organisation_id, x.quantity_t,
-           x.quantity_t > 0 AND (f.kind = 'MARKET' OR f.issuing AND o.origin IN ('AUCTIONED', 'PURCHASED')
-             AND NOT EXISTS (SELECT FROM carry_over v WHERE v.tenant_id = o.tenant_id AND v.lot_id = o.id)) AS bought
+           x.quantity_t > 0 AND (f.kind = 'MARKET' OR f.issuing AND o.origin IN ('AUCTIONED', 'PURCHASED')) AS bought
     FROM asset_leg l
     JOIN asset_lot o ON o.tenant_id = l.tenant_id AND o.id = l.lot_id AND o.scheme = :scheme
     JOIN asset_account f ON f.tenant_id = l.tenant_id AND f.id = l.from_account_id
@@ -54,6 +54,8 @@ JOIN asset_transfer t ON t.tenant_id = k.tenant_id AND t.id = k.transfer_id
 LEFT JOIN asset_trade d ON d.tenant_id = t.tenant_id AND d.transfer_id = t.id
 WHERE k.quantity_t <> 0 AND t.kind <> 'REVERSE' AND t.effective_on <= :as_of
   AND NOT EXISTS (SELECT FROM asset_transfer r WHERE r.tenant_id = t.tenant_id AND r.reverses_id = t.id)
+  AND NOT EXISTS (SELECT FROM carry_over v JOIN asset_lot n ON n.tenant_id = v.tenant_id AND n.id = v.lot_id
+                  WHERE v.tenant_id = t.tenant_id AND n.scheme = :scheme AND t.id IN (v.transfer_id, n.issued_by))
 ORDER BY t.effective_on, k.turn, t.id, k.organisation_id
 """
 _CLOSE: Final = """
