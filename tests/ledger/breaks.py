@@ -15,12 +15,13 @@ _UNCOVERED: Final = (
 )
 _LOCK: Final = "b.lot_id = k.lot FOR UPDATE) b"
 _NO_LOCK: Final = "b.lot_id = k.lot) b"
-_SOURCES_ONLY: Final = (
-    "PERFORM FROM (SELECT DISTINCT account, lot FROM unnest(l_from, l_lot) AS x (account, lot) ORDER BY 1, 2) k "
-    "CROSS JOIN LATERAL (SELECT * FROM asset_balance b "
-    "WHERE b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b; "
-)
-"""Locks of the accounts that send, taken before a look that locks none."""
+_SENT: Final = "SELECT DISTINCT account, lot FROM unnest(l_from, l_lot) AS x (account, lot)"
+_SENT_FROM: Final = {
+    "ledger_post": _SENT,
+    "ledger_commit": "SELECT DISTINCT x.source AS account, x.lot FROM unnest(legs) AS x",
+    "ledger_commit_list": _SENT,
+}
+"""The balances that postings take from, in each function."""
 _REVERSAL: Final = "SELECT FROM asset_transfer WHERE tenant_id = tenant AND reverses_id = t_reverses[lowest]"
 _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('reservation ' || :name, 0))"
 _TWENTIETH: Final = 'if __import__("random").random() < 0.05'
@@ -47,6 +48,15 @@ class Break:
 
 def _each(test: str, *ways: str) -> tuple[str, ...]:
     return tuple(f"{test}[{way}]" for way in ways)
+
+
+def _sources_only(function: str) -> str:
+    """Locks of the accounts that send, taken before a look that locks none."""
+    return (
+        f"PERFORM FROM ({_SENT_FROM[function]} ORDER BY 1, 2) k "
+        "CROSS JOIN LATERAL (SELECT * FROM asset_balance b "
+        "WHERE b.account_id = k.account AND b.lot_id = k.lot FOR UPDATE) b; "
+    )
 
 
 _ALL: Final = ("ledger_post", "ledger_commit", "ledger_commit_list")
@@ -150,7 +160,7 @@ BREAKS: Final[dict[str, Break]] = {
         _each(_MANY, "quick", "list"),
         (
             *(Change(function, _LOCK, _NO_LOCK) for function in _ALL),
-            *(Change(function, look, _SOURCES_ONLY + look) for function, look in _LOOKS.items()),
+            *(Change(function, look, _sources_only(function) + look) for function, look in _LOOKS.items()),
             _BY_KEY,
         ),
     ),
