@@ -39,6 +39,7 @@ from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
 from backend.ledger.domain.balances import HeldAsset, UsedAsset
+from backend.ledger.domain.obligations import ObligationOf
 from backend.ledger.service import LedgerReader
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
@@ -232,9 +233,9 @@ class _Facts:
     """What accounting and the ledger say about the members."""
 
     emissions: list[inputs.Emission] = field(default_factory=list)
-    used: list[inputs.Used] = field(default_factory=list)
+    used: list[UsedAsset] = field(default_factory=list)
     held: list[HeldAsset] = field(default_factory=list)
-    obligations: list[inputs.Obligation] = field(default_factory=list)
+    obligations: list[ObligationOf] = field(default_factory=list)
 
     async def read(self, session: ReadSession, run: ConsolidationRun, members: Sequence[UUID]) -> None:
         years = (run.from_year, run.to_year)
@@ -244,24 +245,6 @@ class _Facts:
             inputs.Emission(t.organisation_id, t.category, t.direct_kind, t.co2e_t, t.records)
             for t in await totals(session, members, *years)
         ]
-        self.used += [_used(u) for u in await LedgerReader.used(session, members, *years)]
+        self.used += await LedgerReader.used(session, members, *years)
         self.held += await LedgerReader.held(session, members, as_of(run.to_year))
-        self.obligations += [
-            inputs.Obligation(o.organisation_id, o.from_year, o.to_year, o.tonnes, o.id)
-            for o in await LedgerReader.obligations(session, members, *years)
-        ]
-
-
-def _used(used: UsedAsset) -> inputs.Used:
-    return inputs.Used(
-        organisation_id=used.organisation_id,
-        use=used.use,
-        for_year=used.for_year,
-        lot_id=used.lot_id,
-        asset_class=used.asset_class,
-        bought=used.bought,
-        quantity_t=used.quantity_t,
-        transfer_id=used.transfer_id,
-        vintage=used.vintage,
-        allocated_to=used.allocated_to,
-    )
+        self.obligations += await LedgerReader.obligations(session, members, *years)

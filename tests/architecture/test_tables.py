@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Final
+
 import pytest
 from sqlalchemy import ForeignKeyConstraint, Table
 
 from backend.capabilities import metadata
 from backend.kit.database import Database
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 TABLES = sorted(metadata().tables.values(), key=lambda t: t.name)
 LIBRARY = "of the factor library, the same for every tenant: everybody reads it, only the owner writes it"
 # Tables that belong to no tenant, and why.
@@ -68,6 +73,33 @@ async def test_row_level_security_is_forced_everywhere(owner_database: Database)
         )
     assert rows
     assert [r.name for r in rows if not (r.forced and r.has_policy)] == []
+
+
+async def test_views_show_no_more_than_the_caller_may_see(owner_database: Database) -> None:
+    """A view reads with the rights of its owner, past every policy, unless it is told not to."""
+    async with owner_database.read(None) as session:
+        rows = await session.rows(
+            """
+            SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'public' AND c.relkind IN ('v', 'm')
+              AND NOT coalesce(c.reloptions @> '{security_invoker=true}', false)
+            """
+        )
+    assert [r.name for r in rows] == []
+
+
+async def test_the_trail_is_read_where_all_events_are(owner_database: Database) -> None:
+    """`audit_trail` has what transfers tell by themselves too; who reads `audit_event` alone misses them."""
+    async with owner_database.read(None) as session:
+        rows = await session.rows(
+            "SELECT table_name AS of, column_name AS name, data_type AS type FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND table_name IN ('audit_event', 'audit_trail') ORDER BY ordinal_position"
+        )
+    told = {of: [(r.name, r.type) for r in rows if r.of == of] for of in ("audit_event", "audit_trail")}
+    assert told["audit_trail"] == told["audit_event"]
+    reading = re.compile(r"(FROM|JOIN) audit_event|select\(audit_event")
+    sources = [p for folder in ("backend", "tenants") for p in (ROOT / folder).rglob("*.py")]
+    assert [str(p) for p in sources if reading.search(p.read_text(encoding="utf-8"))] == []
 
 
 async def test_every_policy_binds_to_the_tenant(owner_database: Database) -> None:

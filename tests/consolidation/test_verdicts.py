@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from backend.accounting.domain.sources import Category
-from backend.consolidation.domain.inputs import Used
 from backend.consolidation.domain.verdicts import (
     ComplianceVerdict,
     Duty,
@@ -23,6 +22,7 @@ from backend.consolidation.domain.verdicts import (
     waterfall,
 )
 from backend.kit.ids import uuid7
+from backend.ledger.domain.balances import UsedAsset
 from backend.ledger.domain.lots import AssetClass
 from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach
@@ -93,7 +93,7 @@ def test_compliance(owed: str | None, surrendered: str, verdict: ComplianceVerdi
     ],
 )
 def test_which_units_count(policy: AllowancePolicy, parts: dict[str, Any], reason: RejectionReason | None) -> None:
-    unit: Used = used(group(), 10, **({"asset_class": ALLOWANCE} | parts))
+    unit: UsedAsset = used(group(), 10, **({"asset_class": ALLOWANCE} | parts))
     assert Eligibility(YEAR, YEAR, policy, frozenset({MEMBER})).rejection(unit) is reason
 
 

@@ -19,7 +19,9 @@ from uuid import UUID
 import orjson
 
 from backend.accounting.domain.sources import Category, DirectKind
+from backend.ledger.domain.balances import UsedAsset
 from backend.ledger.domain.lots import AssetClass
+from backend.ledger.domain.obligations import ObligationOf
 from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy, ConsolidationApproach, OrganisationKind
 
@@ -63,43 +65,12 @@ class Emission:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """Whole tonnes of a lot that an organisation used for a year, net of reversals.
-
-    `bought` is the ledger's word, from the user's side. `allocated_to` is who got the lot free of charge from the
-    authority, if anybody did: passed on inside a group, an allocated allowance is still not bought by the group.
-    """
-
-    organisation_id: UUID
-    use: Use
-    for_year: int
-    lot_id: UUID
-    asset_class: AssetClass
-    bought: bool
-    quantity_t: int
-    transfer_id: UUID
-    vintage: int | None = None
-    allocated_to: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """Whole tonnes of a class in an organisation's accounts on the last day of the period."""
 
     organisation_id: UUID
     asset_class: AssetClass
     quantity_t: int
-
-
-@dataclass(frozen=True, slots=True)
-class Obligation:
-    """Tonnes an organisation must surrender for a compliance period, which is named by its last year."""
-
-    organisation_id: UUID
-    from_year: int
-    to_year: int
-    tonnes: Decimal
-    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +90,9 @@ class FrozenInput:
     categories: tuple[Category, ...]
     members: tuple[Member, ...]
     emissions: tuple[Emission, ...] = ()
-    used: tuple[Used, ...] = ()
+    used: tuple[UsedAsset, ...] = ()
     held: tuple[Held, ...] = ()
-    obligations: tuple[Obligation, ...] = ()
+    obligations: tuple[ObligationOf, ...] = ()
     basis: Basis = Basis.ALL
 
 
@@ -200,7 +171,7 @@ def decode(content: bytes) -> FrozenInput:
         ),
         used=tuple(_read_used(row, ids) for row in read["used"]),
         held=tuple(Held(ids[i], AssetClass(c), q) for i, c, q in read["held"]),
-        obligations=tuple(Obligation(ids[i], a, b, Decimal(t), UUID(k)) for i, a, b, t, k in read["obligations"]),
+        obligations=tuple(ObligationOf(ids[i], a, b, Decimal(t), UUID(k)) for i, a, b, t, k in read["obligations"]),
         basis=Basis(read.get("basis", Basis.ALL)),
     )
 
@@ -217,15 +188,15 @@ def _read_member(row: Sequence[Any], ids: Sequence[UUID]) -> Member:
     return Member(UUID(key), above, OrganisationKind(kind), Decimal(share), operational, financial)
 
 
-def _used(u: Used, place: Mapping[UUID, int]) -> list[Any]:
+def _used(u: UsedAsset, place: Mapping[UUID, int]) -> list[Any]:
     key, lot, transfer = place[u.organisation_id], str(u.lot_id), str(u.transfer_id)
     allocated_to = u.allocated_to and str(u.allocated_to)
     return [key, u.use, u.for_year, u.asset_class, u.bought, u.quantity_t, u.vintage, lot, transfer, allocated_to]
 
 
-def _read_used(row: Sequence[Any], ids: Sequence[UUID]) -> Used:
+def _read_used(row: Sequence[Any], ids: Sequence[UUID]) -> UsedAsset:
     key, use, year, asset_class, bought, quantity, vintage, lot, transfer, allocated_to = row
-    return Used(
+    return UsedAsset(
         organisation_id=ids[key],
         use=Use(use),
         for_year=year,

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from backend.consolidation.domain.inputs import Used
 from backend.consolidation.domain.rollup import ZERO
+from backend.ledger.domain.balances import UsedAsset
 from backend.ledger.domain.lots import AssetClass
 from backend.ledger.domain.transfers import Use
 from tenants.domain import AllowancePolicy
@@ -135,7 +135,7 @@ class Eligibility:
     policy: AllowancePolicy
     members: frozenset[UUID]
 
-    def rejection(self, used: Used) -> RejectionReason | None:
+    def rejection(self, used: UsedAsset) -> RejectionReason | None:
         """Why a use does not count for neutrality in the period, or None: it counts."""
         if used.use is Use.SURRENDERED:
             return RejectionReason.SURRENDERED
@@ -147,7 +147,7 @@ class Eligibility:
             return self._not_bought(used)
         return None
 
-    def _not_bought(self, used: Used) -> RejectionReason | None:
+    def _not_bought(self, used: UsedAsset) -> RejectionReason | None:
         if not used.bought:
             return RejectionReason.NOT_BOUGHT
         return RejectionReason.ALLOCATED_WITHIN if used.allocated_to in self.members else None

@@ -36,7 +36,7 @@ class UsedAsset:
     bought: bool
     quantity_t: int
     transfer_id: UUID
-    vintage: int | None
+    vintage: int | None = None
     allocated_to: UUID | None = None
 
 

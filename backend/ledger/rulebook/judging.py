@@ -195,7 +195,7 @@ def _late(use: Use, standing: Standing, book: Rulebook) -> Iterator[Finding]:
 
 def _to_come(use: Use, book: Rulebook) -> Iterator[Finding]:
     """A year of the future is a slip of the pen, most often; who pays ahead may mean it, so it warns."""
-    if use.kind in {TransferKind.SURRENDER, TransferKind.RETIRE} and use.year > use.on.year:
+    if use.year > use.on.year:
         for rule in book.rules(on=use.on, kind=RuleKind.YEAR):
             yield _finding(rule, codes.YEAR_TO_COME, ("forYear",), year=use.year, on=use.on)
 
@@ -203,11 +203,11 @@ def _to_come(use: Use, book: Rulebook) -> Iterator[Finding]:
 def undated(scheme: str, book: Rulebook) -> list[Finding]:
     """What there is to say of allowances issued without a vintage, where their market asks for one from a year on."""
     market = book.market_of(scheme)
-    rules = list(book.rules(market, kind=RuleKind.VINTAGE)) if market is not None else []
-    lasting = [rule for rule in rules if rule.must and rule.years[1] == _LASTING]
+    rules = book.rules(market, kind=RuleKind.VINTAGE) if market is not None else ()
     return [
         replace(_finding(rule, codes.NO_VINTAGE, ("vintage",), market=market, first=rule.years[0]), must=False)
-        for rule in lasting[:1]
+        for rule in rules
+        if rule.must and rule.years[1] == _LASTING
     ]
 
 
