@@ -28,7 +28,16 @@ from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
-from backend.ledger.rules import Books, answering, check_size, checked_order, insufficient, planned, short_on
+from backend.ledger.rules import (
+    Books,
+    answering,
+    asked_together,
+    check_size,
+    checked_order,
+    insufficient,
+    planned,
+    short_on,
+)
 from tenants.access import Permission, Principal, refusals
 from tenants.commands import Actor, Change, Done, perform
 
@@ -193,22 +202,20 @@ def _explained(plan: Transfer, refused: Refused, books: Books) -> CodedError:
         return codes.ALREADY_REVERSED(path=("transferId",), transfer=global_id("AssetTransfer", plan.reverses_id))
     assert refused.leg is not None, "a posting that lacks cover lacks it in a leg"
     leg = plan.legs[refused.leg]
-    lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
+    lot = books.name_of(leg.lot_id)
     if refused.day is not None:
         assert refused.available_t is not None, "a day that is short tells by how much"
-        return short_on(plan.effective_on, leg.source, str(lot), (refused.day, -refused.available_t))
-    asked = sum(x.quantity_t for x in plan.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
+        return short_on(plan.effective_on, leg.source, lot, (refused.day, -refused.available_t))
+    asked = asked_together(plan.legs, leg)
     available = refused.available_t
     assert available is not None, "a posting that lacks cover tells how much there is"
-    said = {"account": leg.source.named, "lot": str(lot), "asked": asked, "available": available}
+    said = {"account": leg.source.named, "lot": lot, "asked": asked, "available": available}
     if plan.kind is TransferKind.REVERSE and refused.reserved_t:
         gone = max(asked - available - refused.reserved_t, 0)
         return codes.REVERSAL_FROZEN(path=("transferId",), frozen=refused.reserved_t, gone=gone, **said)
     if plan.kind is TransferKind.REVERSE:
         return codes.REVERSAL_NOT_COVERED(path=("transferId",), **said)
-    return insufficient(
-        leg.source, str(lot), asked, available, refused.reserved_t, "legs", str(refused.leg), "quantity"
-    )
+    return insufficient(plan.legs, refused.leg, books, available, refused.reserved_t)
 
 
 def _own_balances(standing: Sequence[Transfer], posted: Posted | None) -> tuple[Balance, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from backend.kit.errors import INVALID_INPUT, CodedError
@@ -64,6 +64,10 @@ class Books:
         if found is None or (found.organisation_id is None and not ref.market):
             raise codes.UNKNOWN_ACCOUNT(path=path, account=str(ref))
         return found
+
+    def name_of(self, lot_id: UUID) -> str:
+        """A lot that was found, as texts name it."""
+        return str(next(x for x in self.lots.values() if x.id == lot_id))
 
     def lot(self, ref: LotRef, path: tuple[str, ...]) -> NamedLot:
         found = self.lots.get(ref)
@@ -182,12 +186,35 @@ def short_on(effective_on: date, account: Account, lot: str, short: tuple[date, 
     )
 
 
-def insufficient(account: Account, lot: str, asked: int, available: int, aside: int, *path: str) -> CodedError:
-    """INSUFFICIENT_BALANCE: what is free in an account, and what is set aside beside it."""
+class Taking(Protocol):
+    """Units of a lot that are to leave an account: a leg, posted or set aside."""
+
+    @property
+    def lot_id(self) -> UUID: ...
+    @property
+    def source(self) -> Account: ...
+    @property
+    def quantity_t(self) -> int: ...
+
+
+def asked_together(legs: Sequence[Taking], leg: Taking) -> int:
+    """What some legs take from the balance that one of them takes from, in tonnes."""
+    return sum(x.quantity_t for x in legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
+
+
+def insufficient(legs: Sequence[Taking], number: int, books: Books, available: int, aside: int) -> CodedError:
+    """INSUFFICIENT_BALANCE of a leg: what is free in its account, and what is set aside beside it."""
+    leg = legs[number]
     said = f", besides {aside} t that are frozen, pledged or reserved" if aside else ""
     said_zh = f"（另有 {aside} 吨已冻结、质押或预留）" if aside else ""
     return codes.INSUFFICIENT_BALANCE(
-        path=path, account=account.named, lot=lot, asked=asked, available=available, aside=said, aside_zh=said_zh
+        path=("legs", str(number), "quantity"),
+        account=leg.source.named,
+        lot=books.name_of(leg.lot_id),
+        asked=asked_together(legs, leg),
+        available=available,
+        aside=said,
+        aside_zh=said_zh,
     )
 
 

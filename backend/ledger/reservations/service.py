@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from backend.kit.database import UnitOfWork
@@ -29,7 +29,7 @@ from backend.ledger.reservations.domain import (
 )
 from backend.ledger.reservations.repository import Ending, Short
 from backend.ledger.rulebook.service import judge_one, take_turn
-from backend.ledger.rules import Books, checked_order, insufficient, needed, planned
+from backend.ledger.rules import checked_order, insufficient, needed, planned
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 
@@ -164,7 +164,7 @@ async def reserve_within(change: Change, new: NewReservation, order: Order) -> R
     made = domain.reserved(new, found)
     outcome = await repository.reserve(change, made)
     if isinstance(outcome, Short):
-        raise _short(made, outcome, books)
+        raise insufficient(made.legs, outcome.leg, books, outcome.available_t, outcome.reserved_t)
     return replace(made, recorded_at=None if change.actor.dry_run else outcome)
 
 
@@ -210,11 +210,3 @@ async def end_within(change: Change, ending: Ending) -> None:
 
 def _ended() -> CodedError:
     return codes.RESERVATION_ENDED(path=("reservationId",), state="ended", state_zh="已结束")
-
-
-def _short(made: Reservation, short: Short, books: Books) -> Any:
-    leg = made.legs[short.leg]
-    lot = next(x for x in books.lots.values() if x.id == leg.lot_id)
-    asked = sum(x.quantity_t for x in made.legs if (x.lot_id, x.source.id) == (leg.lot_id, leg.source.id))
-    where = ("legs", str(short.leg), "quantity")
-    return insufficient(leg.source, str(lot), asked, short.available_t, short.reserved_t, *where)
