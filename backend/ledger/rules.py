@@ -205,12 +205,13 @@ def asked_together(legs: Sequence[Taking], leg: Taking) -> int:
 def insufficient(legs: Sequence[Taking], number: int, books: Books, available: int, aside: int) -> CodedError:
     """INSUFFICIENT_BALANCE of a leg: what is free in its account, and what is set aside beside it."""
     leg = legs[number]
+    lot = books.name_of(leg.lot_id)
     said = f", besides {aside} t that are frozen, pledged or reserved" if aside else ""
     said_zh = f"（另有 {aside} 吨已冻结、质押或预留）" if aside else ""
     return codes.INSUFFICIENT_BALANCE(
         path=("legs", str(number), "quantity"),
         account=leg.source.named,
-        lot=books.name_of(leg.lot_id),
+        lot=lot,
         asked=asked_together(legs, leg),
         available=available,
         aside=said,

@@ -68,8 +68,7 @@ def blocks(lot: Lot, parts: Sequence[tuple[int, int]], asked_as: str = "parts") 
     wanted = sorted(parts)
     if not 1 <= len(wanted) <= MOST:
         by = ("A split", "拆分") if asked_as == "parts" else ("A transfer, of one lot,", "一笔划转对同一批次")
-        of_split = {"what": by[0], "what_zh": by[1], "parts": "blocks of numbers", "parts_zh": "号段", "least": 1}
-        raise codes.CUT_SIZE(path=(asked_as,), most=MOST, count=len(wanted), **of_split)
+        raise _size(asked_as, len(wanted), 1, by, ("blocks of numbers", "号段"))
     at, found = whole.first, list[tuple[int, int]]()
     for first, last in wanted:
         if not at <= first <= last <= whole.last or (first, last) == (whole.first, whole.last):
@@ -86,8 +85,7 @@ def blocks(lot: Lot, parts: Sequence[tuple[int, int]], asked_as: str = "parts") 
 def check_merge(count: int) -> None:
     """Errors: CUT_SIZE."""
     if not 2 <= count <= MOST:
-        of_merge = {"what": "A merge", "what_zh": "合并", "parts": "lots", "parts_zh": "批次", "least": 2}
-        raise codes.CUT_SIZE(path=("lots",), most=MOST, count=count, **of_merge)
+        raise _size("lots", count, 2, ("A merge", "合并"), ("lots", "批次"))
 
 
 def merged(resting: Sequence[Resting]) -> tuple[list[Lot], tuple[int, int]]:
@@ -123,6 +121,11 @@ def _kin(resting: Resting) -> tuple[object, ...]:
     lot = resting.lot
     described = (lot.asset_class, lot.scheme, lot.vintage, lot.project, lot.origin, lot.issued_to, lot.issued_on)
     return (*described, serial_of(lot).prefix, resting.account)
+
+
+def _size(asked_as: str, count: int, least: int, what: tuple[str, str], parts: tuple[str, str]) -> CodedError:
+    said = {"what": what[0], "what_zh": what[1], "parts": parts[0], "parts_zh": parts[1]}
+    return codes.CUT_SIZE(path=(asked_as,), count=count, least=least, most=MOST, **said)
 
 
 def _bad(lot: Lot, whole: SerialBlock, first: int, last: int, asked_as: str) -> Exception:
