@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Literal
 
 
 def clean(text: str) -> str:
@@ -10,21 +11,19 @@ def clean(text: str) -> str:
 
     `"  ３＃　高炉 "` becomes `"3# 高炉"`; the punctuation of Chinese prose is kept by `tidy`.
     """
-    if _plain(text):
-        return " ".join(text.split())
-    return " ".join(_printable(unicodedata.normalize("NFKC", text)).split())
+    return _formed(text, "NFKC")
 
 
 def tidy(text: str) -> str:
     """For names and prose: NFC form, white space folded, Chinese punctuation left as written."""
-    if _plain(text):
-        return " ".join(text.split())
-    return " ".join(_printable(unicodedata.normalize("NFC", text)).split())
+    return _formed(text, "NFC")
 
 
-def _plain(text: str) -> bool:
-    """Visible ASCII and blanks: no form of Unicode changes it."""
-    return text.isascii() and text.isprintable()
+def _formed(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    if text.isascii() and text.isprintable():
+        # Visible ASCII and blanks: no form of Unicode changes it.
+        return " ".join(text.split()) if " " in text else text
+    return " ".join(_printable(unicodedata.normalize(form, text)).split())
 
 
 def _printable(text: str) -> str:

@@ -3,7 +3,7 @@
 A posting alone pays a transaction, two balances' locks and a flush of the log by itself; many together share them, so
 the busier the ledger, the cheaper a posting. Two calls of a tenant are under way at a time (a third would only wait at
 the tenant's chain): while the log is flushed for one, the database works on the other, and the next is gathered.
-Nothing waits for company: a posting that finds a way free leaves at once.
+Nothing waits for company: a posting that finds a way free leaves at the next turn of the event loop.
 
 What the books do not take at the first look (a refusal, a used key, a caller whose reach is in doubt, a failed
 statement) is answered with `NotTaken`: nothing of it was written, and its caller has it judged alone, with all the
@@ -30,7 +30,8 @@ FEW: Final = 4
 WAYS: Final = 2
 """Calls of one tenant under way."""
 IDLE_TURNS: Final = 4
-"""Turns of the event loop the way stays open for callers that were just answered and come again."""
+"""Turns of the event loop the way stays open for callers that were just answered and come again; one in any case, so
+that many callers make calls larger rather than more."""
 
 Commit = Callable[[object, UUID, Sequence[Asked]], Awaitable[list[Landed | None]]]
 Waiting = tuple[Asked, "asyncio.Future[Landed]"]
@@ -130,9 +131,9 @@ class _Line:
         back while the database works for the others.
         """
         for _ in range(IDLE_TURNS):
+            await asyncio.sleep(0)
             if self.waiting:
                 break
-            await asyncio.sleep(0)
         most = _share(len(self.waiting), self.under_way)
         batch: list[Waiting] = []
         while self.waiting and len(batch) < most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from backend.ledger.domain.transfers import Transfer
 
 Pair = tuple[UUID, UUID]
 """The account and the lot of a balance."""
+Touched = Mapping[Pair, UUID | None]
 
 
 def in_order(pair: Pair) -> tuple[int, int]:
@@ -17,14 +18,17 @@ def in_order(pair: Pair) -> tuple[int, int]:
     return pair[0].int, pair[1].int
 
 
-def pairs_of(transfers: Sequence[Transfer]) -> tuple[Pair, ...]:
-    """Each balance that some transfers touch, in order."""
-    if len(transfers) == 1 and len(transfers[0].legs) == 1:
-        (leg,) = transfers[0].legs
-        source, destination = (leg.source.id, leg.lot_id), (leg.destination.id, leg.lot_id)
-        return (source, destination) if source[0].int < destination[0].int else (destination, source)
-    touched = {(a.id, leg.lot_id) for transfer in transfers for leg in transfer.legs for a in leg.sides()}
-    return tuple(sorted(touched, key=in_order))
+def touched_by(transfers: Sequence[Transfer]) -> Touched:
+    """Each balance that some transfers touch, in order, with the transfer that touched it last; None with those of the
+    outside.
+    """
+    touched = {
+        (account.id, leg.lot_id): account.organisation_id and transfer.id
+        for transfer in transfers
+        for leg in transfer.legs
+        for account in leg.sides()
+    }
+    return dict(sorted(touched.items(), key=lambda item: in_order(item[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class Effects:
     changes: Sequence[int]
 
 
-def effects_of(transfers: Sequence[Transfer], touched: Sequence[Sequence[Pair]]) -> Effects:
-    """What transfers do to balances one after the other; `touched`: of each its `pairs_of`."""
+def effects_of(transfers: Sequence[Transfer], touched: Sequence[Collection[Pair]]) -> Effects:
+    """What transfers do to balances one after the other; `touched`: what each is `touched_by`."""
     pairs = sorted({pair for pairs in touched for pair in pairs}, key=in_order)
     place = {pair: number for number, pair in enumerate(pairs, 1)}
     debits, changed = [0] * len(pairs), [0] * len(pairs)

@@ -16,7 +16,7 @@ from backend.ledger.domain.lots import Lot
 from backend.ledger.domain.obligations import Obligation
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import Transfer
-from backend.ledger.effects import Pair
+from backend.ledger.effects import Touched
 from tenants.commands import Done
 
 A = TypeVar("A")
@@ -73,7 +73,7 @@ class KeptPosting:
 @dataclass(frozen=True, slots=True)
 class KeptList:
     """What is kept of a quick answer, in which every row stood: the transfers in order (`pack`), and each balance they
-    touched as they left it, in the order of `pairs_of`. They never change, so the rest can be read again.
+    touched as they left it, in the order of `touched_by`. They never change, so the rest can be read again.
     """
 
     transfers: str
@@ -89,11 +89,10 @@ class KeptList:
         return b64encode(b"".join(t.id.bytes for t in transfers)).decode()
 
 
-def told(transfers: Sequence[Transfer], pairs: Sequence[Pair], quantities: Sequence[int]) -> tuple[Balance, ...]:
-    """The organisations' balances out of those that some transfers touched (`pairs_of` them), as they left them."""
-    own = {(a.id, leg.lot_id): t.id for t in transfers for leg in t.legs for a in leg.sides() if a.organisation_id}
-    found = zip(pairs, quantities, strict=True)
-    return tuple([Balance(*pair, quantity_t, own[pair]) for pair, quantity_t in found if pair in own])
+def told(touched: Touched, quantities: Sequence[int]) -> tuple[Balance, ...]:
+    """The organisations' balances out of those that some transfers touched, as they left them."""
+    found = zip(touched.items(), quantities, strict=True)
+    return tuple([Balance(*pair, quantity_t, last) for (pair, last), quantity_t in found if last is not None])
 
 
 @dataclass(frozen=True, slots=True)

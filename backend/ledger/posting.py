@@ -21,7 +21,7 @@ from backend.ledger.domain.balances import Balance
 from backend.ledger.domain.lots import LotRef
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
-from backend.ledger.effects import pairs_of
+from backend.ledger.effects import touched_by
 from backend.ledger.exact import held_to, is_exact
 from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, told
 from backend.ledger.quick import Quick
@@ -118,7 +118,7 @@ class PostingService:
         posted = [replace(found[key], reversed_by_id=None) for key in keys]
         rows = tuple(TransferOutcome(t) for t in posted)
         if isinstance(kept, KeptList):
-            return Posting(rows, told(posted, pairs_of(posted), kept.quantities))
+            return Posting(rows, told(touched_by(posted), kept.quantities))
         own = {a.id for leg in posted[0].legs for a in leg.sides() if a.organisation_id}
         return Posting(rows, tuple(Balance(*b, kept.transfer) for b in kept.balances if b[0] in own))
 

@@ -24,7 +24,7 @@ from backend.ledger.committer import Committer, NotTaken, is_unsure
 from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef
 from backend.ledger.domain.lots import LotRef, NamedLot
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
-from backend.ledger.effects import pairs_of
+from backend.ledger.effects import touched_by
 from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, told
 from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
@@ -96,7 +96,7 @@ class Quick:
                 actor.idempotency_key,
                 brief_digest(body) if actor.idempotency_key is not None else b"",
                 answering(plan.legs[0]),
-                pairs_of((plan,)),
+                touched_by((plan,)),
                 reach,
             )
             landed = await self._committer.post(actor.principal.tenant_id, asked)
@@ -131,7 +131,7 @@ class Quick:
         if landed is None:
             return None
         rows = tuple(TransferOutcome(plan.recorded(landed[0])) for plan in plans)
-        return Posting(rows, told(plans, pairs_of(plans), landed[1]))
+        return Posting(rows, told(touched_by(plans), landed[1]))
 
     async def _commit_list(self, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
         async with self._database.connect() as connection:
@@ -185,5 +185,5 @@ def _reach(principal: Principal, organisations: Iterable[UUID]) -> Iterable[tupl
 
 
 def _posting(asked: Asked, landed: Landed) -> Posting:
-    balances = told((asked.plan,), asked.pairs, landed.quantities)
-    return Posting((TransferOutcome(asked.plan.recorded(landed.recorded_at)),), balances)
+    transfer = asked.plan.recorded(landed.recorded_at)
+    return Posting((TransferOutcome(transfer),), told(asked.touched, landed.quantities))

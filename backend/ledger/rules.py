@@ -31,6 +31,8 @@ from backend.ledger.rulebook.domain import known_market
 
 MAX_QUANTITY_T: Final = 9_000_000_000_000_000_000
 MAX_LEGS: Final = 100
+_LEGS: Final = tuple(("legs", str(number)) for number in range(MAX_LEGS))
+"""The path of each leg."""
 MAX_ROWS: Final = 500
 _NAMED: Final = 5
 """Lots that are named in place of one that was cut."""
@@ -59,20 +61,20 @@ class Books:
     cut: Mapping[LotRef, Sequence[str]] = field(default_factory=dict)
     """Lots that were split or merged, as they were named, with the references of those in their place."""
 
-    def account(self, ref: AccountRef, path: tuple[str, ...]) -> Account:
+    def account(self, ref: AccountRef, leg: tuple[str, ...], side: str) -> Account:
         found = self.outside[AccountKind.MARKET] if ref.market else self.accounts.get(ref)
         if found is None or (found.organisation_id is None and not ref.market):
-            raise codes.UNKNOWN_ACCOUNT(path=path, account=str(ref))
+            raise codes.UNKNOWN_ACCOUNT(path=(*leg, side), account=str(ref))
         return found
 
     def name_of(self, lot_id: UUID) -> str:
         """A lot that was found, as texts name it."""
         return str(next(x for x in self.lots.values() if x.id == lot_id))
 
-    def lot(self, ref: LotRef, path: tuple[str, ...]) -> NamedLot:
+    def lot(self, ref: LotRef, leg: tuple[str, ...]) -> NamedLot:
         found = self.lots.get(ref)
         if found is None or (not found.standing and ref in self.cut):
-            raise no_lot(ref, self.cut, path, found)
+            raise no_lot(ref, self.cut, (*leg, "lot"), found)
         return found
 
 
@@ -122,14 +124,13 @@ def answering(leg: Leg) -> UUID:
 
 def _legs(order: Order, books: Books) -> tuple[Leg, ...]:
     legs = []
-    for number, asked in enumerate(order.legs):
-        path = ("legs", str(number))
-        lot = books.lot(asked.lot, (*path, "lot"))
+    for path, asked in zip(_LEGS, order.legs, strict=False):
+        lot = books.lot(asked.lot, path)
         _check_day(order, lot, path)
-        source = books.account(asked.source, (*path, "source"))
+        source = books.account(asked.source, path, "source")
         if order.kind is TransferKind.TRANSFER:
             assert asked.destination is not None, "a checked TRANSFER names its destinations"
-            destination = books.account(asked.destination, (*path, "destination"))
+            destination = books.account(asked.destination, path, "destination")
         else:
             destination = books.outside[USES[order.kind]]
         if source.id == destination.id:
@@ -294,10 +295,11 @@ def checked_order(order: Order, today: date) -> Order:
         _check_beneficiary(order)
     if order.kind is TransferKind.RETIRE and not purpose:
         raise codes.PURPOSE_NEEDED(path=("purpose",))
-    for number, leg in enumerate(order.legs):
-        check_quantity(leg.quantity_t, "legs", str(number), "quantity")
-        _check_destination(order.kind, leg, ("legs", str(number)))
-        _check_serials(leg, ("legs", str(number), "serials"))
+    for path, leg in zip(_LEGS, order.legs, strict=False):
+        check_quantity(leg.quantity_t, *path, "quantity")
+        _check_destination(order.kind, leg, path)
+        if leg.serials is not None:
+            _check_serials(leg.serials, leg.quantity_t, (*path, "serials"))
     # Made anew rather than by `replace`, which costs a posting as much as all its checks.
     return Order(
         kind=order.kind,
@@ -356,16 +358,16 @@ def checked_obligation(new: NewObligation) -> NewObligation:
 
 
 def _check_beneficiary(order: Order) -> None:
-    named = (order.beneficiary_id is not None, order.for_year is not None)
-    if order.kind not in USES and any(named):
+    served, year = order.beneficiary_id is not None, order.for_year is not None
+    if order.kind not in USES and (served or year):
         raise codes.NO_BENEFICIARY_HERE(path=("beneficiaryId",), kind=order.kind)
-    needed = order.kind in {TransferKind.SURRENDER, TransferKind.RETIRE}
-    if (needed or any(named)) and not all(named):
-        raise codes.USE_NEEDS_BENEFICIARY(path=("forYear" if named[0] else "beneficiaryId",), kind=order.kind)
+    if served != year or (not served and order.kind in _SERVING):
+        raise codes.USE_NEEDS_BENEFICIARY(path=("forYear" if served else "beneficiaryId",), kind=order.kind)
     if order.for_year is not None:
         check_year(order.for_year, "forYear")
 
 
+_SERVING: Final = frozenset({TransferKind.SURRENDER, TransferKind.RETIRE})
 _SELF: Final = ("an account cannot send to itself", "账户不能向自身划转")
 
 
@@ -385,12 +387,11 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
     raise _wrong_destination(kind, (*path, side), need)
 
 
-def _check_serials(leg: LegOrder, path: tuple[str, ...]) -> None:
-    if leg.serials is not None:
-        first, last = leg.serials
-        length = _count(first, last, *path)
-        if length != leg.quantity_t:
-            raise codes.SERIALS_LENGTH(path=path, first=first, last=last, length=length, quantity=leg.quantity_t)
+def _check_serials(serials: tuple[int, int], quantity_t: int, path: tuple[str, ...]) -> None:
+    first, last = serials
+    length = _count(first, last, *path)
+    if length != quantity_t:
+        raise codes.SERIALS_LENGTH(path=path, first=first, last=last, length=length, quantity=quantity_t)
 
 
 def _count(first: int, last: int, *path: str) -> int:

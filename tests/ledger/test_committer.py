@@ -31,7 +31,7 @@ TENANT = uuid7()
 
 def asked(key: str | None = None, member: UUID = TENANT) -> Asked:
     plan: Any = None
-    return Asked(plan, member, "x", "-", key, b"", TENANT, ())
+    return Asked(plan, member, "x", "-", key, b"", TENANT, {})
 
 
 class Books:

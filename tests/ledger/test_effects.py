@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backend.ledger.domain.accounts import Account, AccountKind
 from backend.ledger.domain.transfers import Leg, Transfer, TransferKind
-from backend.ledger.effects import effects_of, in_order, pairs_of
+from backend.ledger.effects import effects_of, in_order, touched_by
 
 # Ids whose order differs from that in which they are met.
 ACCOUNTS = [Account(UUID(int=(7 * n % 5) << 64), UUID(int=n + 1), f"A{n}", "", AccountKind.HOLDING) for n in range(5)]
@@ -31,7 +31,7 @@ transfers = st.lists(st.lists(legs(), min_size=1, max_size=3).map(tuple), min_si
 
 @given(transfers)
 def test_each_transfer_is_told_what_it_leaves_behind(posted: list[Transfer]) -> None:
-    touched = [pairs_of((t,)) for t in posted]
+    touched = [touched_by((t,)) for t in posted]
     effects = effects_of(posted, touched)
     assert list(effects.pairs) == sorted({p for own in touched for p in own}, key=in_order)
 

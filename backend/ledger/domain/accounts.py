@@ -78,7 +78,7 @@ class Account:
         return f"{self.code} ({global_id('AssetAccount', self.id)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as an order
 class AccountRef:
     """An account by id, or by organisation and code; or the market outside."""
 

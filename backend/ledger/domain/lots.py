@@ -106,7 +106,7 @@ class NamedLot:
         return f"{self.scheme} {self.issue_reference}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as an order
 class LotRef:
     """A lot by id, or by scheme and issue reference."""
 

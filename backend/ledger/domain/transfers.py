@@ -61,7 +61,7 @@ USES: Final[Mapping[TransferKind, AccountKind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as an order
 class LegOrder:
     """Some units of one lot out of an account; where to follows from the kind unless it is a TRANSFER.
 
@@ -78,7 +78,7 @@ class LegOrder:
     serials: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: so its digest, by which a replay is known, costs a fifth
 class Order:
     """A transfer as it is asked for: all of its legs or none. A REVERSE names what it takes back and has no legs."""
 

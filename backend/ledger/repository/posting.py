@@ -16,7 +16,7 @@ from backend.ledger.domain.accounts import Account
 from backend.ledger.domain.balances import Balance
 from backend.ledger.domain.lots import Lot
 from backend.ledger.domain.transfers import Transfer
-from backend.ledger.effects import Pair, effects_of
+from backend.ledger.effects import Touched, effects_of
 from backend.ledger.repository import holdings
 from tenants.commands import Change
 
@@ -85,7 +85,7 @@ class Asked:
     key: str | None
     digest: bytes
     organisation_id: UUID
-    pairs: Sequence[Pair]
+    touched: Touched
     reach: tuple[tuple[UUID, UUID], ...] = ()
 
 
@@ -165,7 +165,7 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
 
     None for all that were not posted because some are `refused` before anything was: ask again for those without them.
     """
-    effects = effects_of([a.plan for a in asked], [a.pairs for a in asked])
+    effects = effects_of([a.plan for a in asked], [a.touched for a in asked])
     arguments = [
         tenant_id,
         False,
@@ -181,7 +181,7 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         for number in again:
             landed[number - 1] = Landed(recorded_at, refused=True)
         return landed
-    counts = [len(a.pairs) for a in asked]
+    counts = [len(a.touched) for a in asked]
     ends = list(accumulate(counts))
     return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
 
@@ -203,7 +203,7 @@ def _posting(asked: Asked, plan: Transfer) -> tuple[Any, ...]:
         plan.purpose,
         plan.evidence,
         asked.organisation_id,
-        len(asked.pairs),
+        len(asked.touched),
     )
 
 
