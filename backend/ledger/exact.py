@@ -12,6 +12,7 @@ from uuid import UUID
 
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
+from backend.ledger.books import Books, short_on
 from backend.ledger.cuts import domain as cutting
 from backend.ledger.cuts import repository as cuts
 from backend.ledger.cuts.repository import cut_into
@@ -20,7 +21,6 @@ from backend.ledger.domain.lots import Lot, LotRef, NamedLot
 from backend.ledger.domain.transfers import Leg, LegOrder, Order, Transfer, TransferKind
 from backend.ledger.effects import Pair
 from backend.ledger.repository import exact, holdings, posting
-from backend.ledger.rules import Books, short_on
 from tenants.commands import STALE_VERSION, Change
 
 Plan = Transfer | CodedError

@@ -13,9 +13,9 @@ from backend.kit.ids import uuid7
 from backend.ledger import codes
 from backend.ledger.domain.obligations import NewObligation, Obligation
 from backend.ledger.domain.refusals import Refusal
+from backend.ledger.entries import checked_obligation
 from backend.ledger.outcomes import ObligationOutcome
 from backend.ledger.repository import names, obligations
-from backend.ledger.rules import checked_obligation
 from tenants.access import Permission
 from tenants.commands import Change, Changed
 

@@ -14,6 +14,7 @@ from backend.kit.errors import FORBIDDEN, NOT_FOUND, CodedError
 from backend.kit.ids import global_id, uuid7
 from backend.kit.toolbox import Toolbox
 from backend.ledger import codes
+from backend.ledger.books import Books, answering, asked_together, insufficient, planned, short_on
 from backend.ledger.committer import Committer
 from backend.ledger.cuts.repository import in_place_of
 from backend.ledger.domain.accounts import HOLDING, AccountRef
@@ -23,21 +24,13 @@ from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
 from backend.ledger.effects import touched_by
 from backend.ledger.exact import held_to, is_exact
+from backend.ledger.orders import checked_order
 from backend.ledger.outcomes import KeptList, KeptPosting, Posting, TransferOutcome, settled, told
 from backend.ledger.quick import Quick
 from backend.ledger.repository import closings, names, posting, transfers
 from backend.ledger.repository.posting import Posted, Refused
 from backend.ledger.rulebook.service import judge, remember
-from backend.ledger.rules import (
-    Books,
-    answering,
-    asked_together,
-    check_size,
-    checked_order,
-    insufficient,
-    planned,
-    short_on,
-)
+from backend.ledger.values import check_size
 from tenants.access import Permission, Principal, refusals
 from tenants.commands import Actor, Change, Done, perform
 

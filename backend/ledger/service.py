@@ -26,6 +26,8 @@ from backend.ledger.domain.obligations import NewObligation, Obligation, Obligat
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import Transfer, TransferFilter, TransferKind, Use
 from backend.ledger.effects import Pair
+from backend.ledger.entries import checked_account, checked_lot
+from backend.ledger.orders import check_filter
 from backend.ledger.outcomes import Issued, LotOutcome, Recorded, settled
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import require_manager
@@ -35,7 +37,7 @@ from backend.ledger.repository.posting import LotRefused
 from backend.ledger.rulebook.domain import RuleKind, rulebook
 from backend.ledger.rulebook.repository import not_open, remember
 from backend.ledger.rulebook.service import without_paper, without_vintage
-from backend.ledger.rules import check_filter, check_size, checked_account, checked_lot, scheme_code
+from backend.ledger.values import check_size, scheme_code
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 

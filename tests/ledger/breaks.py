@@ -232,7 +232,7 @@ BREAKS: Final[dict[str, Break]] = {
         ),
         (
             Change(
-                "backend.ledger.rules", "if original.reversed_by_id is not None:", "if original.reversed_by_id == key:"
+                "backend.ledger.books", "if original.reversed_by_id is not None:", "if original.reversed_by_id == key:"
             ),
             Change("ledger_post", f"IF EXISTS ({_REVERSAL})", "IF false"),
         ),
@@ -285,15 +285,17 @@ BREAKS: Final[dict[str, Break]] = {
     "leg-of-nothing": Break(
         "a silent no-op leg: of no units",
         _each("test_bad_input.py::test_bad_legs", "zero"),
-        (Change("backend.ledger.rules", "if not 1 <= quantity_t", "if not 0 <= quantity_t"),),
+        (Change("backend.ledger.values", "if not 1 <= quantity_t", "if not 0 <= quantity_t"),),
         ("ALTER TABLE asset_leg DROP CONSTRAINT asset_leg_quantity_t_check",),
     ),
     "leg-to-itself": Break(
         "a silent no-op leg: from an account to itself",
         ("test_bad_input.py::test_bad_orders", "test_books.py::test_owner_cannot_break_the_books"),
         (
-            Change("backend.ledger.rules", "if source.id == destination.id:", "if source is None:"),
-            Change("backend.ledger.rules", "elif moves and leg.destination == leg.source:", "elif leg.source is None:"),
+            Change("backend.ledger.books", "if source.id == destination.id:", "if source is None:"),
+            Change(
+                "backend.ledger.orders", "elif moves and leg.destination == leg.source:", "elif leg.source is None:"
+            ),
         ),
         ("ALTER TABLE asset_leg DROP CONSTRAINT asset_leg_two_accounts",),
     ),

@@ -21,10 +21,10 @@ from backend.ledger.compliance.domain import (
 )
 from backend.ledger.domain.lots import AssetClass, NewLot, Origin
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
+from backend.ledger.orders import checked_order, effective
 from backend.ledger.posting import post_within
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, Market, Rule, RuleKind, known_market, rulebook
-from backend.ledger.rules import checked_order, effective
 from backend.ledger.service import LedgerService
 from tenants.commands import Change
 

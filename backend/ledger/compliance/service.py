@@ -40,6 +40,7 @@ from backend.ledger.domain.lots import AssetClass, NewLot, Origin
 from backend.ledger.domain.obligations import NewObligation, Obligation
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.domain.transfers import LegOrder, Order, TransferKind, Use
+from backend.ledger.orders import checked_order, effective
 from backend.ledger.owing import record_obligations
 from backend.ledger.posting import post_within
 from backend.ledger.repository import holdings, names, obligations
@@ -47,8 +48,8 @@ from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import DueEvent, RuleKind, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, ceiling, headroom
 from backend.ledger.rulebook.repository import remember
-from backend.ledger.rules import FIRST_YEAR, LAST_YEAR, check_quantity, checked_order, effective, needed
 from backend.ledger.service import LedgerService, must_exist
+from backend.ledger.values import FIRST_YEAR, LAST_YEAR, check_quantity, needed
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 

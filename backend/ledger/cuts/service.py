@@ -7,6 +7,7 @@ from uuid import UUID
 
 from backend.kit.toolbox import Toolbox
 from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
+from backend.ledger.books import no_lot
 from backend.ledger.codes import UNKNOWN_LOT
 from backend.ledger.cuts import domain, repository
 from backend.ledger.cuts.domain import Cut, MergeLots, Resting, SplitLot
@@ -16,7 +17,7 @@ from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.posting import require_manager
 from backend.ledger.repository import holdings, names, transfers
 from backend.ledger.rulebook.repository import not_open
-from backend.ledger.rules import no_lot, worded
+from backend.ledger.values import worded
 from tenants.commands import Actor, Change, Done, perform
 
 

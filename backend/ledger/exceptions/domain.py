@@ -14,7 +14,7 @@ from uuid import UUID
 from backend.kit.errors import conflict, invalid, rule
 from backend.kit.text import clean
 from backend.ledger.rulebook.domain import Rulebook
-from backend.ledger.rules import needed
+from backend.ledger.values import needed
 
 UNKNOWN_RULE = invalid(
     "UNKNOWN_RULE",

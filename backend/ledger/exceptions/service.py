@@ -25,7 +25,7 @@ from backend.ledger.exceptions.domain import (
 )
 from backend.ledger.repository import names
 from backend.ledger.rulebook.domain import rulebook
-from backend.ledger.rules import needed
+from backend.ledger.values import needed
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Changed, Done, perform
 

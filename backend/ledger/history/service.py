@@ -23,8 +23,8 @@ from backend.ledger.history.domain import Accounts, Certainty, traced
 from backend.ledger.history.repository import AsOf
 from backend.ledger.repository import closings, holdings
 from backend.ledger.repository.transfers import transfers
-from backend.ledger.rules import needed, scheme_code
 from backend.ledger.seals import SETTLED
+from backend.ledger.values import needed, scheme_code
 from tenants.access import Permission, Principal, require, require_organisation
 from tenants.commands import Actor, Change, Done, perform
 

@@ -13,6 +13,7 @@ from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
+from backend.ledger.books import planned
 from backend.ledger.domain.transfers import TransferKind
 from backend.ledger.offsets import codes, domain, repository
 from backend.ledger.offsets.domain import (
@@ -24,6 +25,7 @@ from backend.ledger.offsets.domain import (
     StepTaken,
     Withdrawal,
 )
+from backend.ledger.orders import checked_order
 from backend.ledger.posting import books_of, require_manager
 from backend.ledger.reservations import domain as reserving
 from backend.ledger.reservations import repository as reservations
@@ -33,7 +35,7 @@ from backend.ledger.reservations.service import end_within, post_reserved, reser
 from backend.ledger.rulebook.judging import CREDITS
 from backend.ledger.rulebook.repository import lot_facts
 from backend.ledger.rulebook.service import judge_one
-from backend.ledger.rules import checked_order, needed, planned, worded
+from backend.ledger.values import needed, worded
 from tenants.access import Grant, Permission, Principal, Role
 from tenants.commands import Actor, Change, Done, perform
 

@@ -39,8 +39,8 @@ from backend.ledger.projects.domain import (
     same_body,
 )
 from backend.ledger.projects.sinks import Removal, Round, Stand, checked_round, checked_stand, countable_t, removals
-from backend.ledger.rules import check_quantity
 from backend.ledger.service import LedgerService, must_exist
+from backend.ledger.values import check_quantity
 from tenants.access import Permission, Principal
 from tenants.commands import STALE_VERSION, Actor, Change, Done, perform
 

@@ -13,8 +13,8 @@ from backend.ledger import codes as posting_codes
 from backend.ledger.domain.accounts import Account, AccountKind, AccountRef
 from backend.ledger.domain.lots import LotRef
 from backend.ledger.domain.transfers import OWN_COMMANDS, LegOrder, Order, Transfer, TransferKind
+from backend.ledger.orders import checked_order
 from backend.ledger.reservations import codes
-from backend.ledger.rules import checked_order
 
 
 class Aim(StrEnum):

@@ -14,8 +14,10 @@ from backend.kit.ids import global_id, uuid7
 from backend.kit.jobs.outbox import enqueue
 from backend.kit.pages import Page, PageRequest
 from backend.kit.toolbox import Toolbox
+from backend.ledger.books import insufficient, planned
 from backend.ledger.domain.transfers import Order, TransferKind
 from backend.ledger.exact import held_to
+from backend.ledger.orders import checked_order
 from backend.ledger.outcomes import Posting
 from backend.ledger.posting import as_seen, books_of, post_within, require_manager
 from backend.ledger.repository import exact
@@ -29,7 +31,7 @@ from backend.ledger.reservations.domain import (
 )
 from backend.ledger.reservations.repository import Ending, Short
 from backend.ledger.rulebook.service import judge_one, take_turn
-from backend.ledger.rules import checked_order, insufficient, needed, planned
+from backend.ledger.values import needed
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, Change, Done, perform
 

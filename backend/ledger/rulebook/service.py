@@ -20,7 +20,7 @@ from backend.ledger.rulebook import repository
 from backend.ledger.rulebook.domain import Market, Rule, RuleKind, RuleState, known_market, rulebook
 from backend.ledger.rulebook.judging import Headroom, Standing, Use, headroom, judged, undated, unexplained, unproved
 from backend.ledger.rulebook.repository import Facts, Served
-from backend.ledger.rules import check_year
+from backend.ledger.values import check_year
 from tenants.access import Permission, Principal, require
 from tenants.commands import Change
 

@@ -17,7 +17,7 @@ from backend.ledger.codes import EFFECTIVE_IN_FUTURE
 from backend.ledger.domain.accounts import AccountRef
 from backend.ledger.domain.refusals import Refusal
 from backend.ledger.rulebook.domain import Market, RuleKind, known_market, rulebook
-from backend.ledger.rules import needed
+from backend.ledger.values import needed
 
 MOST_PRICE_FEN: Final = 100_000_000
 MOST_FEE_FEN: Final = 1_000_000_000_000

@@ -18,11 +18,11 @@ from backend.ledger.accounts.codes import ACCOUNT_NOT_OPEN
 from backend.ledger.domain.accounts import HOLDING, Account, AccountRef
 from backend.ledger.domain.lots import LotRef, NewLot, Origin, SerialBlock
 from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
+from backend.ledger.orders import checked_order
 from backend.ledger.posting import post_within, require_manager
 from backend.ledger.repository import names
 from backend.ledger.rulebook import repository as rule_facts
 from backend.ledger.rulebook.domain import known_market
-from backend.ledger.rules import check_size, checked_order, scheme_code
 from backend.ledger.service import LedgerService, must_exist
 from backend.ledger.trades import repository
 from backend.ledger.trades.costs import CostMethod, Costs, costs
@@ -42,6 +42,7 @@ from backend.ledger.trades.domain import (
     fen,
     outside_limits,
 )
+from backend.ledger.values import check_size, scheme_code
 from tenants.access import Permission, Principal, require
 from tenants.commands import Actor, Change, Done, perform
 from tenants.domain.tree import REASON_NEEDED
