@@ -21,7 +21,7 @@ from uuid import UUID
 from asyncpg.exceptions import PostgresError
 
 from backend.kit.database import Database
-from backend.ledger.repository.posting import Asked, Landed
+from backend.ledger.repository.posting import Asked, Landed, is_unsure
 
 MOST: Final = 200
 """Postings in one call: what comes on top waits for the next."""
@@ -39,11 +39,6 @@ Waiting = tuple[Asked, "asyncio.Future[Landed]"]
 
 class NotTaken(Exception):  # noqa: N818 - not an error: a way to go on
     """The posting was not written; it has to be judged by itself."""
-
-
-def is_unsure(error: PostgresError) -> bool:
-    """The server undid the statement and says why; unless it was going down, when nobody knows."""
-    return str(getattr(error, "sqlstate", "")).startswith(("08", "57"))
 
 
 class Committer:

@@ -13,9 +13,9 @@ Pair = tuple[UUID, UUID]
 Touched = Mapping[Pair, UUID | None]
 
 
-def in_order(pair: Pair) -> tuple[int, int]:
+def in_order(pair: Pair) -> bytes:
     """Sorts balances as the database sorts, and all who post lock them."""
-    return pair[0].int, pair[1].int
+    return pair[0].bytes + pair[1].bytes
 
 
 def touched_by(transfers: Sequence[Transfer]) -> Touched:
@@ -34,14 +34,13 @@ def touched_by(transfers: Sequence[Transfer]) -> Touched:
 @dataclass(frozen=True, slots=True)
 class Effects:
     """`pairs`: each balance that some transfers touch, in order; `debits`: what all of them take from it, which it has
-    to cover without what they bring. And for each transfer in turn, balance by balance: its place among `pairs`,
-    counted from 1, and by how much this transfer and those before it have changed it.
+    to cover without what they bring. `later`, for each transfer in turn, balance by balance: its place among `pairs`,
+    counted from 1, and by how much the transfers after this one change it.
     """
 
     pairs: Sequence[Pair]
     debits: Sequence[int]
-    places: Sequence[int]
-    changes: Sequence[int]
+    later: Sequence[Sequence[tuple[int, int]]]
 
 
 def effects_of(transfers: Sequence[Transfer], touched: Sequence[Collection[Pair]]) -> Effects:
@@ -49,15 +48,12 @@ def effects_of(transfers: Sequence[Transfer], touched: Sequence[Collection[Pair]
     pairs = sorted({pair for pairs in touched for pair in pairs}, key=in_order)
     place = {pair: number for number, pair in enumerate(pairs, 1)}
     debits, changed = [0] * len(pairs), [0] * len(pairs)
-    places: list[int] = []
-    changes: list[int] = []
-    for transfer, own in zip(transfers, touched, strict=True):
+    later: list[Sequence[tuple[int, int]]] = []
+    for transfer, own in zip(reversed(transfers), reversed(touched), strict=True):
+        later.append([(number := place[pair], changed[number - 1]) for pair in own])
         for leg in transfer.legs:
             source = place[leg.source.id, leg.lot_id] - 1
             debits[source] += leg.quantity_t
             changed[source] -= leg.quantity_t
             changed[place[leg.destination.id, leg.lot_id] - 1] += leg.quantity_t
-        numbers = [place[pair] for pair in own]
-        places += numbers
-        changes += [changed[number - 1] for number in numbers]
-    return Effects(pairs, debits, places, changes)
+    return Effects(pairs, debits, later[::-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from backend.kit.errors import INVALID_INPUT, CodedError
@@ -104,8 +105,6 @@ def _check_destination(kind: TransferKind, leg: LegOrder, path: tuple[str, ...])
         need = ("units are used out of an organisation's account, not out of the market", "须从组织账户而非市场使用")
     elif moves and leg.destination is None:
         need = ("each leg names the account its units go to", "每条分录须指定转入账户")
-    elif moves and leg.destination == leg.source:
-        need = SELF
     else:
         return
     raise wrong_destination(kind, (*path, side), need)
@@ -124,7 +123,13 @@ def wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str
 
 
 def _tidy_leg(leg: LegOrder) -> LegOrder:
-    scheme, reference = scheme_code(leg.lot.scheme), clean(leg.lot.issue_reference)
+    scheme, reference = _tidy_name(leg.lot.scheme, leg.lot.issue_reference)
     if scheme == leg.lot.scheme and reference == leg.lot.issue_reference:
         return leg
     return replace(leg, lot=replace(leg.lot, scheme=scheme, issue_reference=reference))
+
+
+@lru_cache(maxsize=10_000)
+def _tidy_name(scheme: str, reference: str) -> tuple[str, str]:
+    """Of a lot; lists name few of them many times."""
+    return scheme_code(scheme), clean(reference)

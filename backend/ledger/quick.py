@@ -21,7 +21,7 @@ from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuids7
 from backend.ledger.books import Books, answering, planned
-from backend.ledger.committer import Committer, NotTaken, is_unsure
+from backend.ledger.committer import Committer, NotTaken
 from backend.ledger.domain.accounts import OUTSIDE, Account, AccountKind, AccountRef
 from backend.ledger.domain.lots import LotRef, NamedLot
 from backend.ledger.domain.transfers import Order, Transfer, TransferKind
@@ -29,7 +29,7 @@ from backend.ledger.effects import touched_by
 from backend.ledger.outcomes import KeptList, Posting, TransferOutcome, told
 from backend.ledger.repository import names, posting
 from backend.ledger.repository.names import Names
-from backend.ledger.repository.posting import Asked, AskedList, Landed
+from backend.ledger.repository.posting import Asked, AskedList, Landed, is_unsure
 from tenants.access import Permission, Principal
 from tenants.commands import Actor, brief_digest
 

@@ -143,9 +143,9 @@ class Simple:
     def __exit__(self, *_: object) -> None:
         asyncio.run(self._execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)'))
 
-    def run(self, seconds: float, clients: int) -> float:
-        """Transactions per second of its simple update."""
-        arguments = ["-N", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(round(seconds))]
+    def run(self, seconds: float, clients: int, mode: str) -> float:
+        """Transactions per second of its simple update, as it comes ("simple") or "prepared"."""
+        arguments = ["-N", "-M", mode, "-c", str(clients), "-j", "2", "-T", str(round(seconds))]
         found = re.search(r"tps = ([0-9.]+)", self._call(*arguments))
         assert found, "pgbench prints its rate"
         return float(found[1])

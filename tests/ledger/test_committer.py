@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +17,13 @@ from asyncpg.exceptions import CheckViolationError, ConnectionDoesNotExistError
 from backend.kit.database import Database
 from backend.kit.errors import CodedError
 from backend.kit.ids import uuid7
+from backend.kit.toolbox import Services
 from backend.ledger.committer import Committer, NotTaken
 from backend.ledger.domain.accounts import AccountRef
 from backend.ledger.domain.lots import LotRef
 from backend.ledger.domain.transfers import LegOrder, Order, TransferKind
-from backend.ledger.posting import PostingService
+from backend.ledger.posting import Batch, PostingService
+from backend.ledger.repository import posting
 from backend.ledger.repository.posting import Asked, Landed
 from tenants.access import Principal, Role
 from tenants.commands import Actor
@@ -182,6 +186,52 @@ async def test_together_each_sees_the_balance_it_left(warm: Group) -> None:
     sums = await warm.held(warm.steel), await warm.held(warm.cement)
     assert sums == ({"2024-001": "760"}, {"2024-001": "240"})
     assert len({f for f in found if f != "INSUFFICIENT_BALANCE"}) == 14
+
+
+class Driver:
+    """Calls the database, and notes which calls looked closely."""
+
+    def __init__(self, driver: Any, closely: list[bool]) -> None:
+        self.driver, self.closely = driver, closely
+
+    async def fetchrow(self, call: str, *arguments: Any) -> Any:
+        self.closely.append(arguments[1])
+        return await self.driver.fetchrow(call, *arguments)
+
+
+@pytest.fixture
+def closely(warm: Group, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each call of the quick ways, in a process that knows the names: whether it looked closely."""
+    found: list[bool] = []
+    for name in ("commit", "commit_list"):
+        called = getattr(posting, name)
+        watched = partial(lambda called, driver, *rest: called(Driver(driver, found), *rest), called)
+        monkeypatch.setattr(posting, name, watched)
+    warm.world.services = Services(warm.world.services.toolbox)
+    return found
+
+
+async def test_what_stands_takes_one_call(warm: Group, closely: list[bool]) -> None:
+    for k in (None, "k"):
+        found = await post(warm, order(warm, warm.steel, warm.cement, 10), idempotency_key=k)
+        assert found != "INSUFFICIENT_BALANCE"
+    batch = Batch((order(warm, warm.steel, warm.cement, 10), order(warm, warm.cement, warm.steel, 5)), True)
+    done = await warm.world.services.get(PostingService).post_all(Actor(_principal(warm), idempotency_key="l"), batch)
+    assert sorted(b.quantity_t for b in done.value.balances) == [125, 875]
+    assert closely == [False] * 3
+
+
+async def test_what_does_not_stand_is_looked_at_closely(warm: Group, closely: list[bool]) -> None:
+    """A posting that is not covered, one whose key was used, one to where no unit ever was."""
+    assert await post(warm, order(warm, warm.steel, warm.cement, 901)) == "INSUFFICIENT_BALANCE"
+    assert await post(warm, order(warm, warm.steel, warm.cement, 1), idempotency_key="k") == "899"
+    assert await post(warm, order(warm, warm.steel, warm.cement, 1), idempotency_key="k") == "replayed"
+    await warm.stock(warm.steel, 50, "2024-002")
+    there = replace(
+        order(warm, warm.steel, warm.cement, 1).legs[0], lot=LotRef(scheme="CEA", issue_reference="2024-002")
+    )
+    assert await post(warm, Order(TransferKind.TRANSFER, (there,))) == "49"
+    assert closely == [False, True, False, False, True, False, True]
 
 
 async def test_a_key_is_answered_the_same_again(warm: Group) -> None:

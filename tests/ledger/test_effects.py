@@ -37,15 +37,17 @@ def test_each_transfer_is_told_what_it_leaves_behind(posted: list[Transfer]) -> 
 
     held: Counter[tuple[UUID, UUID]] = Counter()
     taken: Counter[tuple[UUID, UUID]] = Counter()
-    told = list(zip(effects.places, effects.changes, strict=True))
-    for transfer, own in zip(posted, touched, strict=True):
+    left: Counter[tuple[UUID, UUID]] = Counter()
+    for leg in (leg for transfer in posted for leg in transfer.legs):
+        left[leg.source.id, leg.lot_id] -= leg.quantity_t
+        left[leg.destination.id, leg.lot_id] += leg.quantity_t
+    for transfer, own, later in zip(posted, touched, effects.later, strict=True):
         for leg in transfer.legs:
             held[leg.source.id, leg.lot_id] -= leg.quantity_t
             held[leg.destination.id, leg.lot_id] += leg.quantity_t
             taken[leg.source.id, leg.lot_id] += leg.quantity_t
         assert set(own) == {(a.id, leg.lot_id) for leg in transfer.legs for a in leg.sides()}
         assert list(own) == sorted(own, key=in_order)
-        mine, told = told[: len(own)], told[len(own) :]
-        assert [(effects.pairs[place - 1], change) for place, change in mine] == [(pair, held[pair]) for pair in own]
-    assert told == []
+        told = [(effects.pairs[place - 1], left[effects.pairs[place - 1]] - change) for place, change in later]
+        assert told == [(pair, held[pair]) for pair in own]
     assert list(effects.debits) == [taken[pair] for pair in effects.pairs]

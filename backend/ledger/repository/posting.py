@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,7 +27,7 @@ SELECT {_ROWS} FROM ledger_post($1::uuid[], $2::text[], $3::text[], $4::uuid[], 
 """  # noqa: S608 - a constant
 _COMMIT: Final = """
 SELECT again, recorded_at, quantities FROM ledger_commit($1::uuid, $2::boolean, $3::ledger_posting_reach[],
-  $4::ledger_posting[], $5::ledger_posting_leg[], $6::ledger_posting_balance[], $7::ledger_posting_change[])
+  $4::ledger_posting[], $5::ledger_posting_leg[], $6::ledger_posting_balance[])
 """
 _COMMIT_LIST: Final = """
 SELECT recorded_at, balances FROM ledger_commit_list($1::uuid, $2::boolean, $3::uuid[], $4::uuid[], $5::uuid, $6::text,
@@ -40,6 +39,9 @@ _SHORT_DAY: Final = """
 SELECT day, quantity_t FROM ledger_short_day($1::uuid, $2::date, ARRAY[$3::uuid], ARRAY[$4::uuid], ARRAY[-$5::bigint])
 """
 _NOT_THERE: Final = "TH006"
+"""A balance that a leg meets does not exist yet."""
+_CLOSELY: Final = frozenset({_NOT_THERE, "TH007", "23505", "23514", "40001", "40P01"})
+"""Or one does not cover what is taken, a key is or was in use, an account was shut, others got in the way."""
 _ISSUE: Final = """
 SELECT lot, refusal, other
 FROM ledger_issue($1, $2, $3, $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[], $9::text[], $10::bigint[],
@@ -160,6 +162,11 @@ async def _with_reserved(unit: UnitOfWork, refused: Sequence[Refused], plans: Se
     return [replace(r, reserved_t=aside.get(short[r.index], 0)) if r.index in short else r for r in refused]
 
 
+def is_unsure(error: PostgresError) -> bool:
+    """The server undid the statement and says why; unless it was going down, when nobody knows."""
+    return sqlstate(error).startswith(("08", "57"))
+
+
 async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[Landed | None]:
     """Post transfers of many callers in one transaction of their own, each judged by itself in order.
 
@@ -170,24 +177,29 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
         tenant_id,
         False,
         [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach],
-        [_posting(a, a.plan) for a in asked],
+        [_posting(a, later) for a, later in zip(asked, effects.later, strict=True)],
         [row for number, a in enumerate(asked, 1) for row in _posting_legs(number, a.plan)],
-        [(*pair, debit) for pair, debit in zip(effects.pairs, effects.debits, strict=True)],
-        list(zip(effects.places, effects.changes, strict=True)),
+        [],
     ]
-    again, recorded_at, quantities = await _opened(driver, _COMMIT, arguments)
+    try:
+        again, recorded_at, left = await driver.fetchrow(_COMMIT, *arguments)
+    except PostgresError as error:
+        if sqlstate(error) not in _CLOSELY:
+            raise
+        arguments[1] = True
+        arguments[-1] = [(*pair, debit) for pair, debit in zip(effects.pairs, effects.debits, strict=True)]
+        again, recorded_at, left = await driver.fetchrow(_COMMIT, *arguments)
     if again:
         landed: list[Landed | None] = [None] * len(asked)
         for number in again:
             landed[number - 1] = Landed(recorded_at, refused=True)
         return landed
-    counts = [len(a.touched) for a in asked]
-    ends = list(accumulate(counts))
-    return [Landed(recorded_at, quantities[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+    return [Landed(recorded_at, [left[place - 1] - later for place, later in own]) for own in effects.later]
 
 
-def _posting(asked: Asked, plan: Transfer) -> tuple[Any, ...]:
+def _posting(asked: Asked, later: Sequence[tuple[int, int]]) -> tuple[Any, ...]:
     """A `ledger_posting`."""
+    plan = asked.plan
     return (
         asked.member_id,
         asked.operation,
@@ -203,7 +215,8 @@ def _posting(asked: Asked, plan: Transfer) -> tuple[Any, ...]:
         plan.purpose,
         plan.evidence,
         asked.organisation_id,
-        len(asked.touched),
+        [place for place, _ in later],
+        [change for _, change in later],
     )
 
 
@@ -213,19 +226,6 @@ def _posting_legs(number: int, plan: Transfer) -> list[tuple[Any, ...]]:
         (number, plan.id, place, leg.lot_id, leg.source.id, leg.destination.id, leg.quantity_t)
         for place, leg in enumerate(plan.legs, 1)
     ]
-
-
-async def _opened(driver: Any, call: str, arguments: list[Any]) -> Any:
-    """The row a call answers; a second call makes the balances that were not there at the first (by its second
-    argument): to look for them beforehand would cost all what few need.
-    """
-    try:
-        return await driver.fetchrow(call, *arguments)
-    except PostgresError as error:
-        if sqlstate(error) != _NOT_THERE:
-            raise
-    arguments[1] = True
-    return await driver.fetchrow(call, *arguments)
 
 
 async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
@@ -254,7 +254,13 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         place,
         *moves,
     ]
-    row = await _opened(driver, _COMMIT_LIST, arguments)
+    try:
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    except PostgresError as error:
+        if sqlstate(error) != _NOT_THERE:
+            raise
+        arguments[1] = True
+        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
     return row and (row["recorded_at"], row["balances"])
 
 
