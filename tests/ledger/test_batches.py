@@ -52,7 +52,8 @@ async def test_lots_are_judged_one_by_one(group: Group) -> None:
         None,
     ]
     otherwise = [a_lot(group.steel, "a", scheme=" ｃｅａ"), a_lot(group.steel, "j", 10, scheme="cea", serial=block)]
-    assert codes(await group.issue(*otherwise)) == ["LOT_ALREADY_ISSUED", "SERIAL_OVERLAP"]
+    otherwise += [a_lot(group.steel, "k", 10, serial=block | {"prefix": " ｃ"})]
+    assert codes(await group.issue(*otherwise)) == ["LOT_ALREADY_ISSUED", "SERIAL_OVERLAP", "SERIAL_OVERLAP"]
     assert rows[2]["error"]["path"] == ["lots", "2", "serial"]
     assert "'a'" in rows[2]["error"]["message"]
     assert await group.held(group.steel) == {"2024-001": "1000", "a": "10", "c": "10", "i": "10"}

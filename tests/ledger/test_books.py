@@ -296,7 +296,7 @@ async def test_serials_cannot_overlap_for_the_owner_either(books: Any, group: Gr
     await group.issue(a_lot(group.steel, "s", 10, serial={"prefix": "C", "first": "1", "last": "10"}))
     copy = (
         "INSERT INTO asset_lot SELECT tenant_id, $1, asset_class, scheme, 't', vintage, project, quantity_t, origin, "
-        "issued_to, issued_on, serial_prefix, serial_first + $2, serial_last + $2, $1 FROM asset_lot "
+        "issued_to, issued_on, lower(serial_prefix), serial_first + $2, serial_last + $2, $1 FROM asset_lot "
         "WHERE issue_reference = 's'"
     )
     assert await refusal(books, copy, uuid7(), 9) == "23P01"

@@ -14,7 +14,7 @@ from backend.ledger.history.domain import Moved, Stage, traced
 from tenants.access import Role
 from tests.fixtures.ledger import POSTED, Group, a_lot, key, moved, used
 
-LIFE = """query Q($n: Tonnes!) { assetUnitHistory(scheme: "CEA", prefix: "C", number: $n) {
+LIFE = """query Q($n: Tonnes!) { assetUnitHistory(scheme: "CEA", prefix: "c", number: $n) {
   lot { issueReference } certainty elsewhere places { kind organisationId }
   steps { certainty kind evidence effectiveOn transfer { id kind } } } }"""
 MAYBE, SURE = "POSSIBLE", "CERTAIN"

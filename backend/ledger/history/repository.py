@@ -102,7 +102,7 @@ ORDER BY line.back DESC, o.id
 """
 _LOT_OF_UNIT: Final = """
 SELECT id FROM asset_lot
-WHERE scheme = :scheme AND serial_prefix = :prefix
+WHERE scheme = :scheme AND upper(serial_prefix) = upper(:prefix)
   AND int8range(serial_first, serial_last, '[]') @> CAST(:number AS bigint)
   AND serial_first IS NOT NULL AND withdrawn_by IS NULL
 """
