@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
 from backend.kit.errors import INVALID_INPUT, CodedError
@@ -123,13 +122,7 @@ def wrong_destination(kind: TransferKind, path: tuple[str, ...], need: tuple[str
 
 
 def _tidy_leg(leg: LegOrder) -> LegOrder:
-    scheme, reference = _tidy_name(leg.lot.scheme, leg.lot.issue_reference)
+    scheme, reference = scheme_code(leg.lot.scheme), clean(leg.lot.issue_reference)
     if scheme == leg.lot.scheme and reference == leg.lot.issue_reference:
         return leg
     return replace(leg, lot=replace(leg.lot, scheme=scheme, issue_reference=reference))
-
-
-@lru_cache(maxsize=10_000)
-def _tidy_name(scheme: str, reference: str) -> tuple[str, str]:
-    """Of a lot; lists name few of them many times."""
-    return scheme_code(scheme), clean(reference)

@@ -258,6 +258,12 @@ async def test_balances_are_met_in_one_order(books: Any) -> None:
         assert other_ways <= settings, function
 
 
+async def test_policies_bind_who_owns_the_functions(books: Any) -> None:
+    """The trigger on legs relies on them: it asks for lots, accounts and transfers by id alone."""
+    free = f"SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = '{OWNER}'"
+    assert await books.fetchval(free) is False
+
+
 async def writers_of_legs(connection: Any) -> dict[str, set[str]]:
     """The functions that write legs, and what each sets."""
     found = await connection.fetch("SELECT proname, proconfig FROM pg_proc WHERE prosrc ~ 'INSERT INTO asset_leg '")
