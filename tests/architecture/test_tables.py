@@ -102,6 +102,36 @@ async def test_the_trail_is_read_where_all_events_are(owner_database: Database) 
     assert [str(p) for p in sources if reading.search(p.read_text(encoding="utf-8"))] == []
 
 
+async def test_balances_are_met_in_one_order(owner_database: Database) -> None:
+    """Who moves balances locks them in the order of their key. However the planner joins them to legs, it looks each up
+    in that order, or goes through a tenant's in the order of an index: of this one, for no other begins with the
+    tenant, and a join that cannot be merged gives no reason to go through one by lot.
+    """
+    async with owner_database.read(None) as session:
+        indexes = await session.rows("SELECT indexdef AS said FROM pg_indexes WHERE tablename = 'asset_balance'")
+        writers = await session.rows(
+            "SELECT proname AS name, proconfig AS settings FROM pg_proc WHERE prosrc ~ 'INSERT INTO asset_leg '"
+        )
+        trigger = await session.scalar("SELECT prosrc FROM pg_proc WHERE proname = 'asset_legs_post'")
+    ordered = [i.said.partition(" USING ")[2] for i in indexes]
+    assert [o for o in ordered if "(tenant_id" in o] == ["btree (tenant_id, account_id, lot_id)"]
+    assert "b.account_id = c.account_id AND b.lot_id = ANY (ARRAY[c.lot_id])" in trigger
+    other_ways = {f"enable_{way}=off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")}
+    assert {w.name for w in writers if other_ways <= set(w.settings)} == {
+        "ledger_post", "ledger_issue", "ledger_cut", "ledger_commit", "ledger_commit_list"
+    } == {w.name for w in writers}  # fmt: skip
+
+
+async def test_policies_bind_who_owns_the_functions(owner_database: Database) -> None:
+    """The trigger on legs relies on them: it asks for lots, accounts and transfers by id alone."""
+    async with owner_database.read(None) as session:
+        free = await session.scalar(
+            "SELECT bool_or(r.rolsuper OR r.rolbypassrls) FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner "
+            "WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace"
+        )
+    assert free is False
+
+
 async def test_every_policy_binds_to_the_tenant(owner_database: Database) -> None:
     """One policy for everyone, the same on every table, for what is read and for what is written."""
     async with owner_database.read(None) as session:

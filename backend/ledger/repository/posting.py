@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -173,22 +174,15 @@ async def commit(driver: Any, tenant_id: UUID, asked: Sequence[Asked]) -> list[L
     None for all that were not posted because some are `refused` before anything was: ask again for those without them.
     """
     effects = effects_of([a.plan for a in asked], [a.touched for a in asked])
-    arguments = [
-        tenant_id,
-        False,
+    what = [
         [(number, *pair) for number, a in enumerate(asked, 1) for pair in a.reach],
         [_posting(a, later) for a, later in zip(asked, effects.later, strict=True)],
         [row for number, a in enumerate(asked, 1) for row in _posting_legs(number, a.plan)],
-        [],
     ]
-    try:
-        again, recorded_at, left = await driver.fetchrow(_COMMIT, *arguments)
-    except PostgresError as error:
-        if sqlstate(error) not in _CLOSELY:
-            raise
-        arguments[1] = True
-        arguments[-1] = [(*pair, debit) for pair, debit in zip(effects.pairs, effects.debits, strict=True)]
-        again, recorded_at, left = await driver.fetchrow(_COMMIT, *arguments)
+    balances = [(*pair, debit) for pair, debit in zip(effects.pairs, effects.debits, strict=True)]
+    again, recorded_at, left = await _asked(
+        driver, _COMMIT, (tenant_id, False, *what, []), _CLOSELY, (tenant_id, True, *what, balances)
+    )
     if again:
         landed: list[Landed | None] = [None] * len(asked)
         for number in again:
@@ -228,6 +222,18 @@ def _posting_legs(number: int, plan: Transfer) -> list[tuple[Any, ...]]:
     ]
 
 
+async def _asked(driver: Any, call: str, first: Sequence[Any], doubtful: AbstractSet[str], then: Sequence[Any]) -> Any:
+    """The row a call answers; one that is undone for a doubtful reason is made once more with other arguments: to look
+    so closely at first would cost all what few need.
+    """
+    try:
+        return await driver.fetchrow(call, *first)
+    except PostgresError as error:
+        if sqlstate(error) not in doubtful:
+            raise
+    return await driver.fetchrow(call, *then)
+
+
 async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[datetime, list[int]] | None:
     """Post a list in one transaction of its own, whole: when, and each balance it touched as it left it, in the order
     of account and lot. None when something stands in its way that has to be looked at more closely.
@@ -236,9 +242,7 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
     posting, place, *moves = _legs(asked.plans)
     if len(posting) == len(ids):
         posting, place = [], []
-    arguments = [
-        tenant_id,
-        False,
+    what = [
         [organisation for organisation, _ in asked.reach],
         [node for _, node in asked.reach],
         asked.member_id,
@@ -254,13 +258,7 @@ async def commit_list(driver: Any, tenant_id: UUID, asked: AskedList) -> tuple[d
         place,
         *moves,
     ]
-    try:
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
-    except PostgresError as error:
-        if sqlstate(error) != _NOT_THERE:
-            raise
-        arguments[1] = True
-        row = await driver.fetchrow(_COMMIT_LIST, *arguments)
+    row = await _asked(driver, _COMMIT_LIST, (tenant_id, False, *what), {_NOT_THERE}, (tenant_id, True, *what))
     return row and (row["recorded_at"], row["balances"])
 
 
